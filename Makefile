@@ -1,0 +1,168 @@
+# Fairlead: one non-recursive makefile. Everything it makes lies under build/ (or BUILD=dir).
+#
+# Sources are found by folder, so a new file needs no line here: every *.c of SRC_DIRS goes into one
+# archive, of which each program takes what it needs. Programs are the rows of BINARIES.
+
+BUILD    ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CC       := $(if $(filter default,$(origin CC)),$(shell command -v ccache >/dev/null && echo ccache) gcc,$(CC))
+OPT      ?= -O2 -g
+SANITIZE ?=
+VERSION  := $(shell cat VERSION)
+
+SRC_DIRS := common/base common/model common/wire common/coord isolators libframework \
+            master master/allocator master/api agent agent/containerizer agent/api cli
+PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
+            -lcap -lpthread -ldl -lm
+
+WARN     := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -Wmissing-prototypes \
+            -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wpointer-arith
+CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread
+CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+LDFLAGS  += -pthread -Wl,--as-needed $(SANITIZE)
+
+# ---- messages: .proto -> C, once for the whole build ---------------------------------------------
+PROTOS     := $(wildcard proto/*.proto)
+PROTO_C    := $(PROTOS:%.proto=$(BUILD)/gen/%.pb-c.c)
+PROTO_H    := $(PROTO_C:.c=.h)
+PROTO_OBJ  := $(PROTO_C:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
+
+# ---- sources -------------------------------------------------------------------------------------
+SRC        := $(filter-out %main.c,$(foreach d,$(SRC_DIRS),$(wildcard $(d)/*.c)))
+OBJ        := $(SRC:%.c=$(BUILD)/obj/%.o)
+LIBFL      := $(BUILD)/lib/libfairlead.a
+
+BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead:cli/main.c
+BIN_OF      = $(firstword $(subst :, ,$(1)))
+MAIN_OF     = $(lastword $(subst :, ,$(1)))
+BIN_ROWS   := $(foreach r,$(BINARIES),$(if $(wildcard $(call MAIN_OF,$(r))),$(r)))
+BINS       := $(foreach r,$(BIN_ROWS),$(BUILD)/bin/$(call BIN_OF,$(r)))
+
+SHIM_SRC   := $(wildcard agent/containerizer/shim/*.c)
+SHIM       := $(if $(SHIM_SRC),$(BUILD)/bin/fairlead-shim)
+
+LIBFW_MAP  := $(wildcard libframework/libframework.map)
+LIBFW      := $(if $(LIBFW_MAP),$(BUILD)/lib/libframework.so)
+EXAMPLES   := $(patsubst libframework/examples/%.c,$(BUILD)/examples/%,$(wildcard libframework/examples/*.c))
+
+UNIT       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+PROPERTY   := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/property/prop_*.c))
+BENCH      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+FUZZ       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+MODULES    := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/modules/*.c))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps up down check unit property system interop bench lint asan fuzz-short install clean \
+        format-mine conformance
+
+all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES)
+
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto
+	@mkdir -p $(BUILD)/gen/proto
+	protoc-c -I. -I/usr/include --c_out=$(BUILD)/gen $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.c | $(PROTO_H)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+
+$(LIBFL): $(PROTO_OBJ) $(OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+define BINARY_RULE
+$(BUILD)/bin/$(call BIN_OF,$(1)): $(BUILD)/obj/$(patsubst %.c,%.o,$(call MAIN_OF,$(1))) $(LIBFL)
+	@mkdir -p $$(@D)
+	$$(CC) -o $$@ $$< $(LIBFL) $$(LDFLAGS) $$(LIBS)
+endef
+$(foreach r,$(BIN_ROWS),$(eval $(call BINARY_RULE,$(r))))
+
+# The shim is static and has no library but libc: one runs beside every container.
+$(BUILD)/bin/fairlead-shim: $(SHIM_SRC) $(wildcard agent/containerizer/shim/*.h)
+	@mkdir -p $(@D)
+	$(CC) -I. -D_GNU_SOURCE -std=gnu17 -Os -g -ffunction-sections -fdata-sections $(WARN) -static -Wl,--gc-sections \
+	    -o $@ $(SHIM_SRC)
+
+# Only what libframework.map names is visible outside.
+$(BUILD)/lib/libframework.so: $(LIBFL) $(LIBFW_MAP)
+	@mkdir -p $(@D)
+	$(CC) -shared -o $@ -Wl,-soname,libframework.so.1 -Wl,--version-script=$(LIBFW_MAP) \
+	    -Wl,-z,defs $(filter $(BUILD)/obj/libframework/%,$(OBJ)) $(LIBFL) $(LDFLAGS) $(LIBS)
+	ln -sf libframework.so $(BUILD)/lib/libframework.so.1
+
+$(BUILD)/examples/%: libframework/examples/%.c $(LIBFW)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(OPT) $(SANITIZE) $(WARN) -D_GNU_SOURCE -I. -Ilibframework -I$(BUILD)/gen $(PKG_CFLAGS) -o $@ $< \
+	    -L$(BUILD)/lib -lframework -Wl,-rpath,'$$ORIGIN/../lib' $(LDFLAGS)
+
+$(BUILD)/tests/modules/%.so: tests/modules/%.c $(LIBFL)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -o $@ $< $(LIBFL) $(LDFLAGS) $(LIBS)
+
+$(BUILD)/tests/unit/% $(BUILD)/tests/property/% $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/%.o ;
+
+define TEST_RULE
+$(BUILD)/$(1): $(BUILD)/obj/$(1).o $(LIBFL)
+	@mkdir -p $$(@D)
+	$$(CC) -o $$@ $$< $(LIBFL) $$(LDFLAGS) -lcheck -lsubunit $$(LIBS) -lrt
+endef
+$(foreach t,$(UNIT) $(PROPERTY) $(BENCH),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
+
+# ---- doing ---------------------------------------------------------------------------------------
+deps:
+	tools/deps.sh
+
+unit: $(UNIT) $(PROPERTY)
+	tools/run_tests.sh unit $(UNIT) $(PROPERTY)
+
+check:
+	tools/check.sh
+
+system: all
+	tools/run_pytest.sh tests/system
+
+interop: all
+	tools/run_pytest.sh tests/interop
+
+bench: all $(BENCH)
+	tools/bench.sh
+
+lint:
+	tools/lint.sh
+
+format-mine:
+	git diff --name-only --diff-filter=d main -- '*.c' '*.h' | xargs -r clang-format -i
+	git ls-files -o --exclude-standard -- '*.c' '*.h' | xargs -r clang-format -i
+
+asan:
+	$(MAKE) BUILD=build/asan OPT='-O1 -g' SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
+
+fuzz-short:
+	tools/fuzz.sh
+
+up:
+	tools/up.sh
+
+down:
+	tools/down.sh
+
+conformance: all
+	tools/conformance.sh
+
+install: all
+	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' tools/install.sh
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c */main.c))

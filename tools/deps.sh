@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs what Fairlead needs to be built, run and tested on a bare Debian 12. Safe to repeat: it asks
+# for nothing when all is there. Every package the project uses stands here, by purpose.
+set -eu
+
+build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libprotobuf-dev
+       libevent-dev libssl-dev liblmdb-dev uthash-dev libjansson-dev libhttp-parser-dev zlib1g-dev
+       libcgroup-dev libcap-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libre2-dev"
+run="procps iproute2"
+tests="check libsubunit-dev python3 python3-pytest python3-protobuf curl jq"
+lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
+
+missing=
+for p in $build $run $tests $lint; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
+done
+if [ -z "$missing" ]; then
+    exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+    echo "These packages are missing; install them as root and run this again: $missing" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words is meant
+apt-get install -y -qq --no-install-recommends $missing

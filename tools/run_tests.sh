@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# run_tests.sh NAME program...: runs each libcheck program, shows the output of those that fail, and ends
+# with the line "NAME: N passed, N failed, N skipped". Exit status 1 when anything failed.
+set -u
+name=$1
+shift
+pass=0
+fail=0
+for t in "$@"; do
+    out=$(CK_VERBOSITY=normal timeout "${TEST_TIMEOUT:-300}" "$t" 2>&1)
+    rc=$?
+    line=$(printf '%s\n' "$out" | grep -E '^[0-9]+%: Checks: [0-9]+' | tail -n 1)
+    if [ -z "$line" ]; then
+        fail=$((fail + 1))
+        printf '%s: ended with status %d and no report:\n%s\n' "$t" "$rc" "$(printf '%s\n' "$out" | tail -n 30)"
+        continue
+    fi
+    read -r n f e < <(printf '%s\n' "$line" | sed -E 's/.*Checks: ([0-9]+), Failures: ([0-9]+), Errors: ([0-9]+).*/\1 \2 \3/')
+    bad=$((f + e))
+    if [ "$bad" -eq 0 ] && [ "$rc" -ne 0 ]; then bad=1; fi
+    pass=$((pass + n - f - e))
+    fail=$((fail + bad))
+    if [ "$bad" -ne 0 ]; then printf '%s:\n%s\n' "$t" "$(printf '%s\n' "$out" | tail -n 40)"; fi
+done
+echo "$name: $pass passed, $fail failed, 0 skipped"
+[ "$fail" -eq 0 ]
