@@ -1,0 +1,35 @@
+/* Metrics of a daemon: named numbers read at /metrics/snapshot. Names are the reference's (metrics.def of each daemon).
+ * Counters and gauges belong to the core's thread; a pull gauge calls back when read. */
+#ifndef COMMON_BASE_METRICS_H
+#define COMMON_BASE_METRICS_H
+
+#include "common/base/json.h"
+#include "common/base/util.h"
+
+struct metrics;
+struct metric;
+typedef double metric_pull_f(void *arg);
+
+struct metrics *metrics_new(void);
+void metrics_free(struct metrics *m);
+/* Names are copied. A counter or gauge starts at 0. The same name twice returns the same metric. */
+struct metric *metrics_counter(struct metrics *m, const char *name);
+struct metric *metrics_gauge(struct metrics *m, const char *name);
+struct metric *metrics_pull(struct metrics *m, const char *name, metric_pull_f *fn, void *arg);
+/* A timer: keeps the last 1000 samples within an hour; reads as name (last, ms), name/count, /max, /min, /p50, /p90, /p95,
+ * /p99, /p999, /p9999, as the reference's do. */
+struct metric *metrics_timer(struct metrics *m, const char *name);
+void metrics_remove(struct metrics *m, const char *name); /* and all names below "name/" */
+
+void metric_inc(struct metric *c);
+void metric_add(struct metric *c, double v);
+void metric_set(struct metric *g, double v);
+double metric_get(const struct metric *c);
+void metric_sample_ms(struct metric *t, double ms);
+
+/* {"name":number,...} in order of names. */
+void metrics_json(const struct metrics *m, struct json_out *out);
+/* Calls fn for each number, in order of names (GET_METRICS). */
+void metrics_each(const struct metrics *m, void (*fn)(const char *name, double value, void *arg), void *arg);
+
+#endif

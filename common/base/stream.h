@@ -1,0 +1,59 @@
+/* A connected byte stream, TCP or TLS, on one loop: the base of the HTTP server, the HTTP client and the wire
+ * channels. Wraps libevent's bufferevents. All calls on the stream's loop. */
+#ifndef COMMON_BASE_STREAM_H
+#define COMMON_BASE_STREAM_H
+
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/loop.h"
+
+struct fl_stream;
+struct fl_tls; /* common/base/tls.h: a TLS context, client or server */
+
+struct fl_stream_ops {
+    /* Bytes came: look with fl_stream_peek(), take with fl_stream_consume(). */
+    void (*on_read)(struct fl_stream *s, void *arg);
+    /* Everything written has been handed to the kernel (optional). */
+    void (*on_drained)(struct fl_stream *s, void *arg);
+    void (*on_connected)(struct fl_stream *s, void *arg); /* outgoing only; TLS handshake done */
+    /* The stream is over: end of file (why->reason FL_CLOSED), error, or idle timeout. Called once; the
+     * owner frees the stream, from here if it likes. */
+    void (*on_closed)(struct fl_stream *s, const struct fl_err *why, void *arg);
+};
+
+/* Adopts an accepted, non-blocking socket. */
+int fl_stream_adopt(struct fl_loop *loop, int fd, struct fl_tls *tls_or_null, const struct fl_stream_ops *ops,
+                    void *arg, struct fl_stream **ret_stream, struct fl_err *err);
+/* Starts connecting to a host (numeric addresses at once; names are resolved without blocking the loop). `bind_ip`
+ * may be NULL; it is the source address (emulator). */
+int fl_stream_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
+                      struct fl_tls *tls_or_null, const struct fl_stream_ops *ops, void *arg,
+                      struct fl_stream **ret_stream, struct fl_err *err);
+/* Closes at once, dropping what is unsent. Safe inside the stream's own callbacks; none follows. */
+void fl_stream_free(struct fl_stream *s);
+/* No callback after this but on_closed (or none if freed): closes when all is sent. */
+void fl_stream_close_after_write(struct fl_stream *s);
+
+void fl_stream_set_ops(struct fl_stream *s, const struct fl_stream_ops *ops, void *arg);
+void fl_stream_write(struct fl_stream *s, const void *p, size_t n); /* copies */
+void fl_stream_write_buf(struct fl_stream *s, struct fl_buf *b);    /* takes the memory; b is empty afterwards */
+size_t fl_stream_unsent(const struct fl_stream *s);
+/* All received bytes in one piece; valid until the next call on the stream. */
+const char *fl_stream_peek(struct fl_stream *s, size_t *ret_len);
+void fl_stream_consume(struct fl_stream *s, size_t n);
+void fl_stream_pause_read(struct fl_stream *s, bool pause);
+/* Seconds without a byte read before on_closed(FL_TIMEOUT); 0 = never. */
+void fl_stream_set_idle_timeout(struct fl_stream *s, unsigned seconds);
+/* "127.0.0.1:5051" of either end; borrowed from the stream. */
+const char *fl_stream_peer(const struct fl_stream *s);
+const char *fl_stream_local(const struct fl_stream *s);
+
+/* Listening socket; on_accept gets a non-blocking CLOEXEC descriptor it owns. Port 0 picks one. */
+struct fl_listener;
+typedef void fl_accept_f(int fd, const char *peer, void *arg);
+int fl_listener_new(struct fl_loop *loop, const char *ip, uint16_t port, fl_accept_f *fn, void *arg,
+                    struct fl_listener **ret_listener, struct fl_err *err);
+uint16_t fl_listener_port(const struct fl_listener *l);
+void fl_listener_free(struct fl_listener *l);
+
+#endif
