@@ -1,0 +1,98 @@
+/* The containerizer: runs one process tree a container and keeps its exit status, whatever happens to the agent.
+ *
+ * Who runs what: the agent's thread calls this API and gets callbacks on its own loop; the *launcher* is a process without threads, forked
+ * before the agent starts any, which clones the *shim* (fairlead-shim, one a container) into namespaces and cgroups; the shim is the
+ * parent of the container's first process, forwards nothing, keeps stdout and stderr in files of the sandbox, and writes the exit status
+ * durably into its runtime folder, so an agent that was away learns it. The core sees only this vtable; the emulator and the simulation have
+ * fakes behind it.
+ */
+#ifndef AGENT_CONTAINERIZER_CONTAINERIZER_H
+#define AGENT_CONTAINERIZER_CONTAINERIZER_H
+
+#include "common/base/err.h"
+#include "common/base/loop.h"
+#include "common/model/resources.h"
+#include "proto/agent.pb-c.h"
+#include "proto/internal.pb-c.h"
+
+/* What to run. Borrowed for the call. */
+struct container_spec {
+    const char *container_id;       /* a uuid */
+    const V1__CommandInfo *command; /* what to exec: shell or argv, uris to fetch first, environment */
+    const V1__ContainerInfo *container; /* or NULL: volumes, rlimits, linux_info, ... */
+    const char *user;               /* NULL: the agent's */
+    const char *sandbox;            /* existing folder, owned by user; the working directory */
+    const char *const *env;         /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
+    const struct resources *resources; /* what it may use: requests */
+    double cpu_limit, mem_limit;    /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */
+    bool checkpoint;                /* survives the agent; otherwise killed when the agent dies */
+};
+
+enum container_end_reason {
+    CONTAINER_EXITED,         /* by itself or by a signal; status is valid */
+    CONTAINER_LAUNCH_FAILED,  /* fetch, prepare, exec ... failed; message says what */
+    CONTAINER_LIMIT_MEMORY,   /* killed for its memory (OOM); message with usage */
+    CONTAINER_LIMIT_DISK,
+    CONTAINER_DESTROYED,      /* by containerizer_destroy() */
+    CONTAINER_LOST,           /* agent was away and nothing can be learnt (reboot) */
+};
+struct container_end {
+    enum container_end_reason reason;
+    bool has_status;
+    int status;          /* wait(2) status */
+    const char *message; /* or NULL */
+    const V1__TaskResourceLimitation *limitation; /* or NULL */
+};
+
+struct container_usage {
+    double timestamp, cpus_limit, cpus_user_s, cpus_system_s;
+    uint64_t mem_limit_bytes, mem_rss_bytes, mem_total_bytes;
+    uint32_t processes, threads;
+    uint64_t cpus_nr_periods, cpus_nr_throttled;
+    double cpus_throttled_s;
+    uint64_t disk_limit_bytes, disk_used_bytes;
+    bool has_cfs, has_disk;
+};
+
+struct containerizer;
+struct containerizer_callbacks {
+    /* The container's first process runs (exec succeeded). */
+    void (*started)(void *arg, const char *container_id, pid_t pid);
+    /* Once a container; everything of it is gone (all processes, cgroups, mounts). */
+    void (*ended)(void *arg, const char *container_id, const struct container_end *end);
+    /* After recover(): containers found alive have been reported by `recovered`, ended ones by `ended`. */
+    void (*recovered)(void *arg, const char *container_id, pid_t pid);
+    void (*recovery_done)(void *arg, const struct fl_err *err_or_null);
+    void *arg;
+};
+struct containerizer_ops {
+    /* Starts; the outcome comes by `started` or `ended`. Only an impossible request fails here. */
+    int (*launch)(struct containerizer *c, const struct container_spec *spec, struct fl_err *err);
+    /* Sends a signal to the container's first process and its process group/session (kill escalation is the core's). */
+    int (*signal)(struct containerizer *c, const char *container_id, int signo, struct fl_err *err);
+    /* Kills everything in it; `ended` follows with CONTAINER_DESTROYED (or what it was doing). Idempotent. */
+    void (*destroy)(struct containerizer *c, const char *container_id);
+    /* New amounts for a running container (executor with more tasks). */
+    void (*update)(struct containerizer *c, const char *container_id, const struct resources *res, double cpu_limit,
+                   double mem_limit);
+    int (*usage)(struct containerizer *c, const char *container_id, struct container_usage *out);
+    /* Fills pid, cgroup and network parts of the status in the arena. */
+    int (*status)(struct containerizer *c, const char *container_id, struct fl_arena *arena, V1__ContainerStatus **ret);
+    /* After a restart: `ids` are those the agent still wants; every other container found is destroyed. */
+    void (*recover)(struct containerizer *c, const char *const *ids, size_t n);
+    /* Forgets the kept exit status of an ended container (its terminal update is acknowledged). */
+    void (*forget)(struct containerizer *c, const char *container_id);
+    void (*free)(struct containerizer *c); /* containers go on */
+};
+struct containerizer {
+    const struct containerizer_ops *ops;
+};
+
+struct agent_flags;
+/* The real one. launcher_fd comes from launcher_fork(), called in main() before any thread. */
+int containerizer_new(struct fl_loop *loop, const struct agent_flags *flags, int launcher_fd,
+                      const struct containerizer_callbacks *cb, struct containerizer **ret, struct fl_err *err);
+/* Forks the launcher process; returns our end of its socket. */
+int launcher_fork(const struct agent_flags *flags, int *ret_fd, struct fl_err *err);
+
+#endif
