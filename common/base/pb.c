@@ -1,0 +1,130 @@
+/* Whole protobuf-c messages: copying, comparing, decoding. Driven by the descriptors; any thread.
+ */
+#include "common/base/json.h"
+
+#include <stdio.h>
+
+#define AT(type, base, offset) (*(type *)((char *)(base) + (offset)))
+
+static void *alloc_bytes(ProtobufCAllocator *alloc, size_t n)
+{
+    return alloc ? alloc->alloc(alloc->allocator_data, n) : xmalloc(n);
+}
+
+static void *copy_bytes(ProtobufCAllocator *alloc, const void *p, size_t n)
+{
+    void *q = alloc_bytes(alloc, n ? n : 1);
+
+    if (n)
+        memcpy(q, p, n);
+    return q;
+}
+
+static size_t size_of_element(ProtobufCType type)
+{
+    switch (type) {
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return 8;
+    case PROTOBUF_C_TYPE_BOOL:
+        return sizeof(protobuf_c_boolean);
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return sizeof(void *);
+    case PROTOBUF_C_TYPE_BYTES:
+        return sizeof(ProtobufCBinaryData);
+    default:
+        return 4;
+    }
+}
+
+/* `at` holds a value copied bit by bit: gives it memory of its own. */
+static void own_value(const ProtobufCFieldDescriptor *f, void *at, ProtobufCAllocator *alloc)
+{
+    if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
+        ProtobufCMessage **m = at;
+
+        if (*m)
+            *m = fl_pb_dup(*m, alloc);
+    } else if (f->type == PROTOBUF_C_TYPE_STRING) {
+        char **s = at;
+
+        /* The default is shared by all, and protobuf-c does not free it. */
+        if (*s && *s != f->default_value)
+            *s = copy_bytes(alloc, *s, strlen(*s) + 1);
+    } else if (f->type == PROTOBUF_C_TYPE_BYTES) {
+        ProtobufCBinaryData *b = at;
+        const ProtobufCBinaryData *def = f->default_value;
+
+        if (b->data && (!def || b->data != def->data))
+            b->data = copy_bytes(alloc, b->data, b->len);
+    }
+}
+
+static void own_field(const ProtobufCFieldDescriptor *f, ProtobufCMessage *m,
+                      ProtobufCAllocator *alloc)
+{
+    if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+        size_t n = AT(size_t, m, f->quantifier_offset);
+        size_t size = size_of_element(f->type);
+        void **list = &AT(void *, m, f->offset);
+
+        if (n == 0) {
+            *list = NULL;
+            return;
+        }
+        *list = copy_bytes(alloc, *list, n * size);
+        for (size_t i = 0; i < n; i++)
+            own_value(f, (char *)*list + i * size, alloc);
+        return;
+    }
+    if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && AT(uint32_t, m, f->quantifier_offset) != f->id)
+        return;
+    own_value(f, (char *)m + f->offset, alloc);
+}
+
+ProtobufCMessage *fl_pb_dup(const ProtobufCMessage *m, ProtobufCAllocator *alloc)
+{
+    const ProtobufCMessageDescriptor *d = m->descriptor;
+    ProtobufCMessage *copy = copy_bytes(alloc, m, d->sizeof_message);
+
+    for (unsigned i = 0; i < d->n_fields; i++)
+        own_field(&d->fields[i], copy, alloc);
+    if (m->n_unknown_fields == 0) {
+        copy->unknown_fields = NULL;
+        return copy;
+    }
+    copy->unknown_fields =
+        copy_bytes(alloc, m->unknown_fields, m->n_unknown_fields * sizeof *m->unknown_fields);
+    for (unsigned i = 0; i < m->n_unknown_fields; i++) {
+        ProtobufCMessageUnknownField *u = &copy->unknown_fields[i];
+
+        u->data = copy_bytes(alloc, u->data, u->len);
+    }
+    return copy;
+}
+
+bool fl_pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)
+{
+    _cleanup_free_ uint8_t *heap = NULL;
+    uint8_t small[2048];
+    uint8_t *p = small;
+    size_t n;
+
+    if (a == b)
+        return true;
+    if (!a || !b || a->descriptor != b->descriptor)
+        return false;
+    n = protobuf_c_message_get_packed_size(a);
+    if (n != protobuf_c_message_get_packed_size(b))
+        return false;
+    if (2 * n > sizeof small)
+        p = heap = xmalloc(2 * n);
+    protobuf_c_message_pack(a, p);
+    protobuf_c_message_pack(b, p + n);
+    return memcmp(p, p + n, n) == 0;
+}
