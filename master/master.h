@@ -6,6 +6,9 @@
  * below and state into JSON; master/main.c is the shell. All of this runs on the core's thread.
  *
  * The structs are open to master/ and master/api for reading. Only core files write them.
+ *
+ * Names: functions that begin with agent_ belong to agent/ (agent/agent.h). The simulation links both cores into one program, so what is
+ * not static here and concerns agents begins with master_agent_.
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H

@@ -1,0 +1,223 @@
+/* The agent's core: one single-threaded state machine. Messages of the master, calls of executors, events of the containerizer and
+ * timers come in; messages, events, checkpoints and timers go out through `struct agent_env` and the containerizer's vtable. It touches no
+ * clock, socket, disk or random source by itself, so a simulation and the emulator can drive it.
+ *
+ * Rooms: core.c frameworks.c executors.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c operations.c gc.c are the
+ * core; agent/api turns HTTP into the calls below and state into JSON; shell.c, disk.c and main.c are the shell.
+ *
+ * The structs are open to agent/ and agent/api for reading. Only core files write them. Names begin with agent_ because the
+ * simulation holds the master's structs beside these.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <uthash.h>
+
+#include "agent/containerizer/containerizer.h"
+#include "agent/flags.h"
+#include "common/base/env.h"
+#include "common/base/metrics.h"
+#include "common/model/resources.h"
+#include "common/model/task_state.h"
+#include "proto/executor.pb-c.h"
+#include "proto/internal.pb-c.h"
+
+struct agent_core;
+struct agent_updates;
+
+/* ---- the world as the core sees it ---- */
+struct agent_env {
+    struct env env;
+    const struct agent_io *io;
+    void *ctx;
+};
+enum agent_link_reset {
+    AGENT_LINK_RETRY,    /* close the connection and find the leading master again */
+    AGENT_LINK_STOP,     /* close it for good: the agent is ending */
+};
+struct agent_io {
+    /* The master. Never blocks; false when there is no open connection. */
+    bool (*master_send)(void *ctx, const ProtobufCMessage *m);
+    /* Recovery is over: begin looking for the master (agent_master_up() follows). */
+    void (*master_find)(void *ctx);
+    void (*master_reset)(void *ctx, enum agent_link_reset how); /* agent_master_down() does not follow */
+
+    /* Executors. `stream` is what agent_executor_subscribe() was called with. */
+    void (*executor_send)(void *ctx, void *stream, const Exec__Event *ev);
+    void (*executor_close)(void *ctx, void *stream); /* after what was sent; agent_executor_closed() does not follow */
+
+    /* Files. Paths are absolute; missing parent folders are made by write, append, mkdir and link. */
+    int (*write)(void *ctx, const char *path, const void *p, size_t n, bool durable, struct fl_err *err); /* whole or not */
+    int (*append)(void *ctx, const char *path, const void *p, size_t n, struct fl_err *err);
+    int (*truncate)(void *ctx, const char *path, size_t n, struct fl_err *err);
+    int (*read)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err); /* FL_NOT_FOUND */
+    int (*list)(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg, struct fl_err *err);
+    int (*mkdir)(void *ctx, const char *path, const char *user_or_null, struct fl_err *err); /* owned by user, 0755 */
+    int (*link)(void *ctx, const char *target, const char *path, struct fl_err *err); /* symlink; replaces */
+    int (*readlink)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);
+    int (*remove)(void *ctx, const char *path, struct fl_err *err); /* a whole tree; no error when there is none */
+
+    /* What /files serves: `virtual_path` shows `real`. */
+    void (*attach)(void *ctx, const char *virtual_path, const char *real);
+    void (*detach)(void *ctx, const char *virtual_path);
+
+    /* The process must end: status 0 after an orderly shutdown. */
+    void (*exit)(void *ctx, int status, const char *why);
+};
+
+/* ---- state ---- */
+enum agent_state { AGENT_RECOVERING, AGENT_DISCONNECTED, AGENT_RUNNING, AGENT_TERMINATING };
+
+enum agent_task_phase {
+    AGENT_TASK_QUEUED,     /* waits for its executor */
+    AGENT_TASK_LAUNCHED,   /* handed to it, not terminal */
+    AGENT_TASK_TERMINATED, /* terminal, its last update not yet acknowledged */
+    AGENT_TASK_COMPLETED,
+};
+
+struct agent_task {
+    char *id; /* owned; key in executor->tasks */
+    struct agent_executor *executor;
+    enum agent_task_phase phase;
+    V1__Task *pb;         /* owned: as operators see it, state and statuses included */
+    V1__TaskInfo *info;   /* owned; NULL once delivered to a custom executor */
+    const void *group;    /* tasks of one LAUNCH_GROUP share it; NULL = alone */
+    struct resources resources;
+    UT_hash_handle hh;
+    struct agent_task *prev, *next; /* executor->completed */
+};
+
+enum agent_executor_state { EXECUTOR_REGISTERING, EXECUTOR_RUNNING, EXECUTOR_TERMINATING, EXECUTOR_TERMINATED };
+
+/* What tasks get to hear when the executor's end was our decision. */
+struct agent_pending_end {
+    bool set;
+    V1__TaskState state;
+    V1__TaskStatus__Reason reason;
+    char message[200];
+};
+
+struct agent_executor {
+    unsigned magic;
+    char *id; /* owned; key in framework->executors */
+    struct agent_core *core;
+    struct agent_framework *framework;
+    V1__ExecutorInfo *info; /* owned */
+    char container_id[FL_UUID_STR];
+    char *directory; /* owned: the sandbox */
+    char *user;      /* owned or NULL: the agent's own */
+    enum agent_executor_state state;
+    bool command;      /* no process of its own: the agent runs the one task (command.c) */
+    bool sent_task;    /* a task has been handed to it */
+    bool contained;    /* the containerizer has it and has not yet said `ended` */
+    bool recovered;    /* from a checkpoint, not yet back */
+    pid_t pid;
+    void *stream;      /* the executor's subscription or NULL */
+    uint64_t last_heartbeat_us;
+    struct agent_task *tasks; /* hash: every phase but COMPLETED */
+    struct agent_task *completed; /* oldest first */
+    unsigned n_completed;
+    struct resources resources; /* its own, without tasks; with allocation_info */
+    struct agent_pending_end pending_end;
+    struct env_timer *registration_timer, *shutdown_timer, *heartbeat_timer;
+    struct {
+        bool killed, killed_by_max_time;
+        uint64_t kill_start_us, kill_at_us;
+        struct env_timer *kill_timer, *max_timer;
+    } cmd;
+    UT_hash_handle hh;                  /* framework->executors */
+    UT_hash_handle hh_container;        /* core->containers */
+    struct agent_executor *prev, *next; /* framework->completed */
+};
+
+struct agent_framework {
+    unsigned magic;
+    char *id;
+    struct agent_core *core;
+    V1__FrameworkInfo *info; /* owned; id set */
+    bool terminating;
+    struct agent_executor *executors;
+    struct agent_executor *completed; /* oldest first */
+    unsigned n_completed;
+    UT_hash_handle hh;
+    struct agent_framework *prev, *next; /* core->completed_frameworks */
+};
+
+struct agent_counters; /* metrics.c */
+
+struct agent_core {
+    unsigned magic;
+    struct agent_env *env; /* borrowed */
+    const struct agent_flags *flags;
+    struct metrics *metrics;
+    struct agent_counters *counters;
+    struct containerizer *containerizer; /* borrowed; set by agent_set_containerizer() */
+    enum agent_state state;
+    bool containers_recovered; /* the executor API may be served */
+    V1__AgentInfo *info;       /* owned; id when registered once */
+    char *pid;                 /* "slave(1)@127.0.0.1:5051" */
+    char *endpoint;            /* "127.0.0.1:5051" */
+    char *ip;
+    char *work_dir, *meta_dir;
+    struct resources total;        /* with reservations applied */
+    struct resources checkpointed; /* dynamic reservations and volumes */
+    uint8_t resource_version[FL_UUID_LEN];
+    double start_time, registered_time;
+    char *master_address; /* "ip:port" of the connection or NULL */
+    struct agent_framework *frameworks;
+    struct agent_framework *completed_frameworks;
+    unsigned n_completed_frameworks;
+    struct agent_executor *containers; /* hash by container id: those the containerizer has */
+    struct agent_updates *updates;
+    struct agent_gc *gc;
+    unsigned recovery_errors;
+    V1__DrainConfig *drain; /* owned or NULL */
+    double drain_start_time;
+    struct {
+        bool up; /* connection open */
+        struct env_timer *register_timer, *ping_timer, *recover_timer;
+        uint64_t backoff_us;
+        uint64_t ping_timeout_us;
+    } link;
+};
+#define AGENT_CORE_MAGIC      0x41474e43
+#define AGENT_FRAMEWORK_MAGIC 0x41474657
+#define AGENT_EXECUTOR_MAGIC  0x41474558
+
+/* ---- life ---- */
+/* `env`, `flags`, `metrics` outlive it. `info` (hostname, port, resources, attributes) is copied; `address` is "ip:port". */
+int agent_new(struct agent_env *env, const struct agent_flags *flags, struct metrics *metrics, const V1__AgentInfo *info,
+              const char *address, struct agent_core **ret, struct fl_err *err);
+void agent_free(struct agent_core *a);
+/* Callbacks to give to the containerizer, then the containerizer itself (not owned). */
+void agent_containerizer_callbacks(struct agent_core *a, struct containerizer_callbacks *ret);
+void agent_set_containerizer(struct agent_core *a, struct containerizer *c);
+/* Reads the checkpoints; ends in env->io->master_find(), at once or after the containerizer and executors have reported. */
+int agent_recover(struct agent_core *a, struct fl_err *err);
+/* SIGUSR1: unregister, end every framework, exit. SIGTERM needs no call: what is checkpointed goes on. */
+void agent_shutdown(struct agent_core *a, const char *why);
+
+/* ---- the master's side ---- */
+void agent_master_up(struct agent_core *a, const char *address);
+void agent_master_down(struct agent_core *a);
+void agent_master_message(struct agent_core *a, const ProtobufCMessage *msg);
+
+/* ---- the executors' side ---- */
+/* The checks that need state, in the protocol's order; *ret_executor for the calls below. Negative errno, err->reason has the status. */
+int agent_executor_check(struct agent_core *a, const Exec__Call *call, struct agent_executor **ret_executor,
+                         struct fl_err *err);
+void agent_executor_subscribe(struct agent_executor *e, void *stream, const Exec__Call__Subscribe *sub);
+void agent_executor_closed(struct agent_executor *e, void *stream);
+void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *status);
+void agent_executor_message(struct agent_executor *e, const ProtobufCBinaryData *data);
+
+/* ---- reading, for agent/api ---- */
+struct agent_framework *agent_find_framework(const struct agent_core *a, const char *id);
+struct agent_executor *agent_find_executor(const struct agent_framework *f, const char *id);
+struct agent_executor *agent_find_container(const struct agent_core *a, const char *container_id);
+/* Sum of what the executor and its live tasks hold. `out` is replaced. */
+void agent_executor_allocated(const struct agent_executor *e, struct resources *out);
+void agent_allocated(const struct agent_core *a, struct resources *out);
+const char *agent_state_name(enum agent_state s);
+
+#endif
