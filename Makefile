@@ -66,6 +66,9 @@ $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto
 	@mkdir -p $(BUILD)/gen/proto
 	protoc-c -I. -I/usr/include --c_out=$(BUILD)/gen $<
 
+# The build's own facts (commit, date); the file changes only when they do.
+$(shell tools/build_info.sh $(BUILD)/gen/build_info.h)
+
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c | $(PROTO_H)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -w -MMD -MP -c -o $@ $<
