@@ -12,12 +12,15 @@ typedef double metric_pull_f(void *arg);
 
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *m);
+/* The clock that ages timers' samples (monotonic microseconds, env_now_us of the core). Without one they do not age. */
+void metrics_set_clock(struct metrics *m, uint64_t (*now_us)(void *ctx), void *ctx);
 /* Names are copied. A counter or gauge starts at 0. The same name twice returns the same metric. */
 struct metric *metrics_counter(struct metrics *m, const char *name);
 struct metric *metrics_gauge(struct metrics *m, const char *name);
 struct metric *metrics_pull(struct metrics *m, const char *name, metric_pull_f *fn, void *arg);
 /* A timer: keeps the last 1000 samples within an hour; reads as name (last, ms), name/count, /max, /min, /p50, /p90, /p95,
- * /p99, /p999, /p9999, as the reference's do. */
+ * /p99, /p999, /p9999, as the reference's do: nothing before the first sample, the statistics from two samples on. The
+ * name is given whole ("registrar/state_store_ms"). */
 struct metric *metrics_timer(struct metrics *m, const char *name);
 void metrics_remove(struct metrics *m, const char *name); /* and all names below "name/" */
 
@@ -30,6 +33,7 @@ void metric_sample_ms(struct metric *t, double ms);
 /* {"name":number,...} in order of names. */
 void metrics_json(const struct metrics *m, struct json_out *out);
 /* Calls fn for each number, in order of names (GET_METRICS). */
-void metrics_each(const struct metrics *m, void (*fn)(const char *name, double value, void *arg), void *arg);
+void metrics_each(const struct metrics *m, void (*fn)(const char *name, double value, void *arg),
+                  void *arg);
 
 #endif

@@ -1,0 +1,24 @@
+/* The agent's flags as a struct, made from agent/flags.def. Durations are microseconds, sizes bytes; text is NULL, and a
+ * number 0, where nothing was given and there is no default. Filled by one thread at the start, then only read. */
+#ifndef AGENT_FLAGS_H
+#define AGENT_FLAGS_H
+
+#include "common/base/flags.h"
+
+struct agent_flags {
+#define FLAG(name, type, field, def, opts, help, ...) FL_FLAG_FIELD(type, field)
+#define FLAG_TAKEN(name, type, def, opts, help, ...)
+#include "agent/flags.def"
+#undef FLAG
+#undef FLAG_TAKEN
+};
+
+extern const struct fl_flag agent_flags_rows[];
+extern const size_t agent_flags_n;
+
+/* `values` is zeroed memory that outlives *ret_flags, which owns the texts in it. */
+int agent_flags_new(struct agent_flags *values, struct fl_flags **ret_flags, struct fl_err *err);
+/* After fl_flags_parse: the rules between flags, and the defaults that depend on others. */
+int agent_flags_finish(struct fl_flags *f, const struct agent_flags *values, struct fl_err *err);
+
+#endif
