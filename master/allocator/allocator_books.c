@@ -1,0 +1,383 @@
+/* The books of the built-in allocator: who holds what where, and with it every share.
+ *
+ * A holding is what one client (a framework in one role) was offered or uses on one agent. Each change of a holding changes
+ * the agent's free resources and the client's and its role's allocations by the same amounts: that is what keeps
+ *     free + holdings == total
+ * true. Shared resources are never in `free`: there is always another copy; a client counts one copy an agent, however many it holds.
+ */
+#include "common/model/intern.h"
+#include "master/allocator/allocator_priv.h"
+
+/* ---- roles, frameworks, clients ---- */
+
+struct alloc_role *alloc_role_get(struct allocator *a, const char *name)
+{
+    const char *key = intern(name);
+    struct alloc_role *r;
+
+    HASH_FIND_PTR(a->roles, &key, r);
+    if (r)
+        return r;
+    r = xnew0(struct alloc_role);
+    r->name = key;
+    drf_client_init(&r->drf, key, 1.0);
+    drf_sorter_init(&r->frameworks, &a->totals);
+    HASH_ADD_PTR(a->roles, name, r);
+    return r;
+}
+
+void alloc_role_release(struct allocator *a, struct alloc_role *r)
+{
+    if (r->n_clients || r->drf.weight != 1.0)
+        return;
+    drf_sorter_deactivate(&a->role_order, &r->drf);
+    HASH_DEL(a->roles, r);
+    drf_client_done(&r->drf);
+    drf_sorter_done(&r->frameworks);
+    free(r);
+}
+
+struct alloc_framework *alloc_framework_find(struct allocator *a, const char *id)
+{
+    struct alloc_framework *f;
+
+    HASH_FIND_STR(a->frameworks, id, f);
+    return f;
+}
+
+struct alloc_framework *alloc_framework_get(struct allocator *a, const char *id)
+{
+    struct alloc_framework *f = alloc_framework_find(a, id);
+
+    if (f)
+        return f;
+    f = xnew0(struct alloc_framework);
+    f->id = xstrdup(id);
+    HASH_ADD_KEYPTR(hh, a->frameworks, f->id, strlen(f->id), f);
+    return f;
+}
+
+static void framework_release(struct allocator *a, struct alloc_framework *f)
+{
+    if (f->known || f->clients)
+        return;
+    HASH_DEL(a->frameworks, f);
+    free(f->id);
+    free(f);
+}
+
+struct alloc_client *alloc_client_find(struct alloc_framework *f, const char *role)
+{
+    struct alloc_client *c;
+
+    LL_FOREACH (f->clients, c)
+        if (streq(c->role->name, role))
+            return c;
+    return NULL;
+}
+
+struct alloc_client *alloc_client_get(struct allocator *a, struct alloc_framework *f,
+                                      const char *role)
+{
+    struct alloc_client *c = alloc_client_find(f, role);
+
+    if (c)
+        return c;
+    c = xnew0(struct alloc_client);
+    c->framework = f;
+    c->role = alloc_role_get(a, role);
+    c->role->n_clients++;
+    drf_client_init(&c->drf, f->id, 1.0);
+    LL_APPEND(f->clients, c);
+    return c;
+}
+
+void alloc_client_refresh(struct allocator *a, struct alloc_client *c)
+{
+    const struct alloc_framework *f = c->framework;
+    struct alloc_role *r = c->role;
+
+    if (f->known && f->active && c->subscribed && !c->suppressed)
+        drf_sorter_activate(&r->frameworks, &c->drf);
+    else
+        drf_sorter_deactivate(&r->frameworks, &c->drf);
+    if (drf_sorter_active(&r->frameworks))
+        drf_sorter_activate(&a->role_order, &r->drf);
+    else
+        drf_sorter_deactivate(&a->role_order, &r->drf);
+}
+
+void alloc_client_release(struct allocator *a, struct alloc_client *c)
+{
+    struct alloc_framework *f = c->framework;
+    struct alloc_role *r = c->role;
+
+    if (c->subscribed || c->n_holdings)
+        return;
+    alloc_client_refresh(a, c);
+    alloc_filters_drop_client(a, c);
+    LL_DELETE(f->clients, c);
+    alloc_min_done(&c->min);
+    drf_client_done(&c->drf);
+    free(c);
+    r->n_clients--;
+    alloc_role_release(a, r);
+    framework_release(a, f);
+}
+
+/* ---- holdings ---- */
+
+struct alloc_holding *alloc_holding_find(struct alloc_agent *ag, const struct alloc_client *c)
+{
+    struct alloc_holding *h;
+
+    LL_FOREACH (ag->holdings, h)
+        if (h->client == c)
+            return h;
+    return NULL;
+}
+
+static struct alloc_holding *holding_get(struct alloc_agent *ag, struct alloc_client *c)
+{
+    struct alloc_holding *h = alloc_holding_find(ag, c);
+
+    if (h)
+        return h;
+    h = xnew0(struct alloc_holding);
+    h->client = c;
+    c->n_holdings++;
+    LL_PREPEND(ag->holdings, h);
+    return h;
+}
+
+/* May free the client. */
+static void holding_release(struct allocator *a, struct alloc_agent *ag, struct alloc_holding *h)
+{
+    struct alloc_client *c = h->client;
+
+    LL_DELETE(ag->holdings, h);
+    resources_done(&h->res);
+    free(h);
+    c->n_holdings--;
+    alloc_client_release(a, c);
+}
+
+static void count_allocated(struct allocator *a, struct alloc_client *c, const struct drf_vec *v)
+{
+    drf_sorter_allocated(&c->role->frameworks, &c->drf, v);
+    drf_sorter_allocated(&a->role_order, &c->role->drf, v);
+}
+
+static void count_unallocated(struct allocator *a, struct alloc_client *c, const struct drf_vec *v)
+{
+    drf_sorter_unallocated(&c->role->frameworks, &c->drf, v);
+    drf_sorter_unallocated(&a->role_order, &c->role->drf, v);
+}
+
+/* `res` in its two parts: *own (unallocated, not shared) is what moves between free and the holding; the scalars of *own
+ * and of the shared ones that `held` has no copy of are what counts. */
+static void weigh(struct allocator *a, const struct alloc_agent *ag, const struct resources *res,
+                  const struct resources *held, struct resources *own, struct drf_vec *counted)
+{
+    _cleanup_resources_ struct resources shared = RESOURCES_INIT;
+    _cleanup_resources_ struct resources twice = RESOURCES_INIT;
+
+    if (!ag->has_shared) {
+        resources_copy(own, res);
+        resources_unallocate(own);
+        drf_vec_add_resources(counted, &a->totals, own);
+        return;
+    }
+    resources_shared(res, false, own);
+    resources_unallocate(own);
+    drf_vec_add_resources(counted, &a->totals, own);
+    resources_shared(res, true, &shared);
+    for (size_t i = 0; i < shared.n; i++) {
+        struct resources one = {.items = &shared.items[i], .n = 1, .cap = 1};
+
+        if (!resources_contains(held, &one))
+            drf_vec_add_resources(counted, &a->totals, &one);
+    }
+}
+
+void alloc_recount_free(struct allocator *a, struct alloc_agent *ag)
+{
+    struct alloc_holding *h;
+
+    resources_shared(&ag->total, false, &ag->free);
+    ag->overcommitted = false;
+    LL_FOREACH (ag->holdings, h) {
+        _cleanup_resources_ struct resources own = RESOURCES_INIT;
+
+        resources_shared(&h->res, false, &own);
+        resources_unallocate(&own);
+        if (!resources_contains(&ag->free, &own))
+            ag->overcommitted = true;
+        resources_subtract(&ag->free, &own);
+    }
+    drf_vec_clear(&ag->free_vec);
+    drf_vec_add_resources(&ag->free_vec, &a->totals, &ag->free);
+}
+
+void alloc_hold(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                const struct resources *res)
+{
+    struct alloc_holding *h = holding_get(ag, c);
+    _cleanup_resources_ struct resources own = RESOURCES_INIT;
+    _cleanup_vec_ struct drf_vec counted = DRF_VEC_INIT;
+
+    weigh(a, ag, res, &h->res, &own, &counted);
+    resources_add(&h->res, res);
+    count_allocated(a, c, &counted);
+    if (ag->overcommitted || !resources_contains(&ag->free, &own)) {
+        alloc_recount_free(a, ag);
+        return;
+    }
+    resources_subtract(&ag->free, &own);
+    drf_vec_clear(&ag->free_vec);
+    drf_vec_add_resources(&ag->free_vec, &a->totals, &ag->free);
+}
+
+void alloc_take_all_free(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                         struct resources *taken)
+{
+    resources_move(taken, &ag->free);
+    count_allocated(a, c, &ag->free_vec);
+    drf_vec_clear(&ag->free_vec);
+}
+
+struct alloc_holding *alloc_hold_taken(struct alloc_agent *ag, struct alloc_client *c,
+                                       struct resources *taken)
+{
+    struct alloc_holding *h = holding_get(ag, c);
+
+    if (resources_empty(&h->res))
+        resources_move(&h->res, taken);
+    else
+        resources_add(&h->res, taken);
+    return h;
+}
+
+void alloc_unhold(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                  const struct resources *res)
+{
+    struct alloc_holding *h = alloc_holding_find(ag, c);
+    _cleanup_resources_ struct resources back = RESOURCES_INIT;
+    _cleanup_resources_ struct resources own = RESOURCES_INIT;
+    _cleanup_vec_ struct drf_vec counted = DRF_VEC_INIT;
+
+    if (!h) {
+        a->n_mismatched++;
+        return;
+    }
+    resources_copy(&back, res);
+    if (!resources_contains(&h->res, res)) {
+        _cleanup_resources_ struct resources left = RESOURCES_INIT;
+
+        a->n_mismatched++;
+        resources_copy(&left, &h->res);
+        resources_subtract(&left, res);
+        resources_copy(&back, &h->res);
+        resources_subtract(&back, &left);
+    }
+    resources_subtract(&h->res, &back);
+    weigh(a, ag, &back, &h->res, &own, &counted);
+    count_unallocated(a, c, &counted);
+    if (ag->overcommitted) {
+        alloc_recount_free(a, ag);
+    } else {
+        resources_add(&ag->free, &own);
+        drf_vec_add_resources(&ag->free_vec, &a->totals, &own);
+    }
+    if (resources_empty(&h->res))
+        holding_release(a, ag, h);
+}
+
+void alloc_unhold_all(struct allocator *a, struct alloc_agent *ag, struct alloc_holding *h)
+{
+    _cleanup_resources_ struct resources all = RESOURCES_INIT;
+
+    resources_copy(&all, &h->res);
+    alloc_unhold(a, ag, h->client, &all);
+}
+
+/* ---- an agent's total ---- */
+
+/* Ephemeral ports belong to the agent's own network isolation and are in no offer. Copies the rest. */
+static void without_ephemeral_ports(const struct resources *total, struct resources *out)
+{
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    V1__Resource **pb;
+    size_t n, kept = 0;
+
+    resources_copy(out, total);
+    arena = fl_arena_new(4096);
+    n = resources_to_pb(total, RESOURCES_POST_REFINEMENT, true, arena, &pb);
+    for (size_t i = 0; i < n; i++)
+        if (!streq(pb[i]->name, "ephemeral_ports"))
+            pb[kept++] = pb[i];
+    if (kept < n && resources_from_pb(pb, kept, out, NULL) < 0)
+        resources_copy(out, total);
+}
+
+static bool has_part(void (*part)(const struct resources *, bool, struct resources *),
+                     const struct resources *r)
+{
+    _cleanup_resources_ struct resources found = RESOURCES_INIT;
+
+    part(r, true, &found);
+    return !resources_empty(&found);
+}
+
+void alloc_set_total(struct allocator *a, struct alloc_agent *ag, const struct resources *total)
+{
+    _cleanup_resources_ struct resources reserved = RESOURCES_INIT;
+
+    drf_totals_sub(&a->totals, &ag->total_vec);
+    without_ephemeral_ports(total, &ag->total);
+    drf_vec_clear(&ag->total_vec);
+    drf_vec_add_resources(&ag->total_vec, &a->totals, &ag->total);
+    drf_totals_add(&a->totals, &ag->total_vec);
+    resources_reserved_to(&ag->total, NULL, &reserved);
+    ag->has_reserved = !resources_empty(&reserved);
+    ag->has_refined = resources_has_refined(&ag->total);
+    ag->has_revocable = resources_has_revocable(&ag->total);
+    ag->has_shared = has_part(resources_shared, &ag->total);
+    ag->has_gpus = resources_scalar(&ag->total, "gpus") > 0;
+    alloc_recount_free(a, ag);
+}
+
+/* ---- parts by allocation role ---- */
+
+void alloc_each_allocation_role(const struct resources *r, alloc_part_f *fn, void *arg)
+{
+    const char *role = resources_allocation_role(r);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    V1__Resource **pb, **part;
+    size_t n;
+
+    if (role || resources_empty(r)) {
+        if (role)
+            fn(role, r, arg);
+        return;
+    }
+    arena = fl_arena_new(4096);
+    n = resources_to_pb(r, RESOURCES_POST_REFINEMENT, true, arena, &pb);
+    part = fl_arena_alloc(arena, n * sizeof(*part));
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_resources_ struct resources of_role = RESOURCES_INIT;
+        size_t n_part = 0;
+
+        if (!pb[i] || !pb[i]->allocation_info || !pb[i]->allocation_info->role)
+            continue;
+        role = pb[i]->allocation_info->role;
+        for (size_t k = i; k < n; k++)
+            if (pb[k] && pb[k]->allocation_info && streq(pb[k]->allocation_info->role, role)) {
+                part[n_part++] = pb[k];
+                if (k != i)
+                    pb[k] = NULL;
+            }
+        if (resources_from_pb(part, n_part, &of_role, NULL) == 0)
+            fn(role, &of_role, arg);
+    }
+}

@@ -1,0 +1,184 @@
+/* What happens to frameworks, told to the built-in allocator: hooks of allocator.h. Each changes the books; whatever may make a
+ * framework want an agent that it did not want before touches all agents. No hook makes an offer: alloc_run() does.
+ */
+#include "common/model/roles.h"
+#include "master/allocator/allocator_priv.h"
+
+static bool is_among(const char *s, char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (streq(s, list[i]))
+            return true;
+    return false;
+}
+
+static void take_min(struct allocator *a, struct alloc_client *c, const V1__FrameworkInfo *info)
+{
+    alloc_min_done(&c->min);
+    c->own_min = false;
+    for (size_t i = 0; i < info->n_offer_filters; i++) {
+        const V1__OfferFilters *f = info->offer_filters[i]->value;
+
+        if (!streq(info->offer_filters[i]->key, c->role->name) || !f ||
+            !f->min_allocatable_resources)
+            continue;
+        alloc_min_from_filters(&a->totals, f->min_allocatable_resources, &c->min);
+        c->own_min = true;
+    }
+}
+
+/* Roles that are no longer there keep what they hold, and get nothing more. */
+static void drop_roles(struct allocator *a, struct alloc_framework *f, const char *const *roles,
+                       size_t n)
+{
+    struct alloc_client *c, *next;
+
+    LL_FOREACH_SAFE (f->clients, c, next) {
+        bool still = false;
+
+        for (size_t i = 0; i < n && !still; i++)
+            still = streq(c->role->name, roles[i]);
+        if (still)
+            continue;
+        c->subscribed = false;
+        alloc_client_refresh(a, c);
+        alloc_filters_drop_client(a, c);
+        alloc_client_release(a, c);
+    }
+}
+
+static void take_framework(struct allocator *a, struct alloc_framework *f,
+                           const struct allocator_framework *in)
+{
+    _cleanup_free_ const char **roles = NULL;
+    size_t n = framework_roles(in->info, &roles);
+
+    f->known = true;
+    f->active = in->active;
+    f->constraints = in->constraints;
+    f->capabilities = 0;
+    for (size_t i = 0; i < in->info->n_capabilities; i++)
+        if ((unsigned)in->info->capabilities[i]->type < 32)
+            f->capabilities |= 1u << in->info->capabilities[i]->type;
+    for (size_t i = 0; i < n; i++) {
+        struct alloc_client *c = alloc_client_get(a, f, roles[i]);
+
+        c->subscribed = true;
+        c->suppressed = is_among(roles[i], in->suppressed_roles, in->n_suppressed);
+        take_min(a, c, in->info);
+        alloc_client_refresh(a, c);
+    }
+    drop_roles(a, f, roles, n);
+    a->all_touched = true;
+}
+
+void alloc_add_framework(struct allocator *a, const struct allocator_framework *f, uint64_t now_us)
+{
+    a = allocator_cast(a);
+    take_framework(a, alloc_framework_get(a, f->id), f);
+}
+
+void alloc_update_framework(struct allocator *a, const struct allocator_framework *in,
+                            uint64_t now_us)
+{
+    struct alloc_framework *f = alloc_framework_find(allocator_cast(a), in->id);
+
+    if (f && f->known)
+        take_framework(a, f, in);
+}
+
+/* What it still holds anywhere is free again. */
+static void free_holdings(struct allocator *a, const struct alloc_framework *f)
+{
+    for (size_t i = 0; i < a->n_agents; i++) {
+        struct alloc_agent *ag = a->agent_list[i];
+        struct alloc_holding *h, *next;
+
+        LL_FOREACH_SAFE (ag->holdings, h, next) {
+            if (h->client->framework != f)
+                continue;
+            alloc_unhold_all(a, ag, h);
+            alloc_touch(a, ag);
+        }
+    }
+}
+
+void alloc_remove_framework(struct allocator *a, const char *framework_id)
+{
+    struct alloc_framework *f = alloc_framework_find(allocator_cast(a), framework_id);
+    struct alloc_client *c;
+    bool holds = false;
+
+    if (!f || !f->known)
+        return;
+    LL_FOREACH (f->clients, c)
+        holds = holds || c->n_holdings;
+    if (holds)
+        free_holdings(a, f);
+    drop_roles(a, f, NULL, 0);
+    f->active = f->known = false;
+    if (!f->clients) {
+        HASH_DEL(a->frameworks, f);
+        free(f->id);
+        free(f);
+    }
+}
+
+void alloc_set_framework_active(struct allocator *a, const char *framework_id, bool active)
+{
+    struct alloc_framework *f = alloc_framework_find(allocator_cast(a), framework_id);
+    struct alloc_client *c;
+
+    if (!f || !f->known || f->active == active)
+        return;
+    f->active = active;
+    LL_FOREACH (f->clients, c) {
+        alloc_client_refresh(a, c);
+        if (!active)
+            alloc_filters_drop_client(a, c);
+    }
+    if (active)
+        a->all_touched = true;
+}
+
+static bool among_roles(const char *role, const char *const *roles, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (streq(role, roles[i]))
+            return true;
+    return n == 0;
+}
+
+void alloc_suppress(struct allocator *a, const char *framework_id, const char *const *roles,
+                    size_t n)
+{
+    struct alloc_framework *f = alloc_framework_find(allocator_cast(a), framework_id);
+    struct alloc_client *c;
+
+    if (!f)
+        return;
+    LL_FOREACH (f->clients, c) {
+        if (!among_roles(c->role->name, roles, n))
+            continue;
+        c->suppressed = true;
+        alloc_client_refresh(a, c);
+    }
+}
+
+void alloc_revive(struct allocator *a, const char *framework_id, const char *const *roles, size_t n,
+                  uint64_t now_us)
+{
+    struct alloc_framework *f = alloc_framework_find(allocator_cast(a), framework_id);
+    struct alloc_client *c;
+
+    if (!f)
+        return;
+    LL_FOREACH (f->clients, c) {
+        if (!among_roles(c->role->name, roles, n))
+            continue;
+        c->suppressed = false;
+        alloc_filters_drop_client(a, c);
+        alloc_client_refresh(a, c);
+    }
+    a->all_touched = true;
+}

@@ -1,0 +1,241 @@
+/* Inside of the built-in allocator "HierarchicalDRF"; for its files and their tests only.
+ *
+ * Who knows whom:   allocator -> roles (ordered) -> clients (ordered: a framework in one role) -> framework
+ *                   allocator -> agents -> holdings (what one client has there, offered or used)
+ *                                       -> filter sets (what one client refused there)
+ * Conservation, at any time outside a function of these files: for every agent free + all holdings == total
+ * (shared resources aside, of which there are always more copies), unless the agent shrank below what is used
+ * on it (`overcommitted`).
+ */
+#ifndef MASTER_ALLOCATOR_ALLOCATOR_PRIV_H
+#define MASTER_ALLOCATOR_ALLOCATOR_PRIV_H
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "master/allocator/allocator.h"
+#include "master/allocator/drf_sorter.h"
+
+#define ALLOCATOR_MAGIC 0xa110ca70u
+
+enum alloc_gate {
+#define ALLOC_GATE(name, text) GATE_##name,
+#include "master/allocator/gates.def"
+#undef ALLOC_GATE
+};
+const char *alloc_gate_text(enum alloc_gate g);
+
+/* Sets of scalars of which any one must fit; none: anything does. */
+struct alloc_min {
+    struct drf_vec *sets; /* owned */
+    size_t n;
+};
+void alloc_min_done(struct alloc_min *m);
+
+struct alloc_role {
+    struct drf_client drf;        /* among the roles */
+    struct drf_sorter frameworks; /* its clients in order */
+    const char *name;             /* interned */
+    size_t n_clients;
+    UT_hash_handle hh; /* by the pointer `name` */
+};
+
+/* A framework in one of its roles. Lives while subscribed, and beyond that while it holds anything. */
+struct alloc_client {
+    struct drf_client drf; /* among the frameworks of its role */
+    struct alloc_framework *framework;
+    struct alloc_role *role;
+    bool subscribed, suppressed;
+    bool own_min; /* `min` stands instead of the allocator's */
+    struct alloc_min min;
+    size_t n_holdings;
+    struct alloc_filter_set *filters; /* its part of every agent's, chained by of_client_* */
+    struct alloc_client *next;        /* of the framework */
+};
+
+struct alloc_framework {
+    char *id;
+    bool known; /* false: only seen as the owner of something on an agent */
+    bool active;
+    unsigned capabilities;                       /* bits 1 << V1__FrameworkInfo__Capability__Type */
+    const struct offer_constraints *constraints; /* borrowed from the master */
+    struct alloc_client *clients;
+    UT_hash_handle hh; /* by id */
+};
+
+struct alloc_holding {
+    struct alloc_client *client;
+    struct resources res;    /* with allocation_info */
+    bool used_of_last_offer; /* transition_to_used() came since the last offer */
+    struct alloc_holding *next;
+};
+
+struct alloc_filter {
+    struct idx_node node; /* in allocator.expiries */
+    uint64_t expires_us;
+    struct resources refused; /* without allocation_info */
+    struct alloc_filter_set *set;
+    struct alloc_filter *prev, *next;
+};
+/* What one client refused on one agent. */
+struct alloc_filter_set {
+    struct alloc_client *client; /* the key */
+    struct alloc_agent *agent;
+    struct alloc_filter *filters;
+    unsigned n;
+    struct alloc_filter_set *of_client_prev, *of_client_next;
+    UT_hash_handle hh;
+};
+
+struct alloc_agent {
+    char *id;
+    V1__AgentInfo *info;   /* owned; without resources */
+    unsigned capabilities; /* bits 1 << V1__AgentInfo__Capability__Type */
+    bool active, whitelisted;
+    bool has_shared, has_revocable, has_reserved, has_refined, has_gpus;
+    bool overcommitted;
+    struct resources total; /* without what is never offered (ephemeral_ports) */
+    struct resources free;  /* not shared, held by nobody */
+    struct drf_vec total_vec, free_vec;
+    struct alloc_holding *holdings;
+    struct alloc_filter_set *filter_sets; /* by client */
+    size_t index;                         /* in allocator.agent_list */
+    size_t queued_at;                     /* in allocator.queue, or IDX_HEAP_OUT */
+    UT_hash_handle hh;                    /* by id */
+};
+
+struct alloc_host {
+    char *name;
+    UT_hash_handle hh;
+};
+
+struct allocator {
+    unsigned magic;
+    struct allocator_callbacks cb;
+    uint64_t interval_us;
+    bool filter_gpus;
+    V1__DomainInfo *master_domain; /* owned; NULL: none */
+    struct alloc_min min;
+    struct drf_totals totals;
+    struct drf_sorter role_order;
+    struct alloc_role *roles;
+    struct alloc_framework *frameworks;
+    struct alloc_agent *agents;
+    struct alloc_agent **agent_list; /* the same, dense */
+    size_t n_agents, agents_cap;
+    struct alloc_host *whitelist;
+    bool whitelisting;
+    /* Agents to be looked at: [head, tail), holes are NULL. */
+    struct alloc_agent **queue;
+    size_t queue_head, queue_tail, queue_cap;
+    bool all_touched; /* every agent is to be looked at */
+    bool paused;
+    struct idx_heap expiries; /* filters by time */
+    uint64_t random;          /* state of the shuffle */
+    uint64_t n_mismatched;    /* resources came back that were not held */
+};
+
+static inline struct allocator *allocator_cast(struct allocator *a)
+{
+    return FL_CAST(allocator, ALLOCATOR_MAGIC, a);
+}
+
+/* ---- allocator_drf.c ---- */
+void alloc_touch(struct allocator *a, struct alloc_agent *ag); /* look at it in the next run */
+void alloc_untouch(struct allocator *a, struct alloc_agent *ag);
+uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, bool all);
+
+/* ---- allocator_books.c: roles, clients, holdings ---- */
+struct alloc_role *alloc_role_get(struct allocator *a, const char *name); /* made when missing */
+void alloc_role_release(struct allocator *a,
+                        struct alloc_role *r); /* freed when nothing needs it */
+struct alloc_framework *alloc_framework_find(struct allocator *a, const char *id);
+struct alloc_framework *alloc_framework_get(struct allocator *a,
+                                            const char *id); /* made when missing */
+struct alloc_client *alloc_client_find(struct alloc_framework *f, const char *role);
+struct alloc_client *alloc_client_get(struct allocator *a, struct alloc_framework *f,
+                                      const char *role);
+void alloc_client_refresh(struct allocator *a, struct alloc_client *c); /* in or out of the order */
+/* Frees the client, and its framework and role, when nothing needs them. */
+void alloc_client_release(struct allocator *a, struct alloc_client *c);
+
+struct alloc_holding *alloc_holding_find(struct alloc_agent *ag, const struct alloc_client *c);
+/* Books `res` (with allocation_info) to the client; takes it out of the agent's free. */
+void alloc_hold(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                const struct resources *res);
+/* The same for everything that is free at once, without copying: *taken gets it, unallocated, and its scalars are in the
+ * sorters already. Give it to alloc_hold_taken() when the callback has seen it. */
+void alloc_take_all_free(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                         struct resources *taken);
+struct alloc_holding *alloc_hold_taken(struct alloc_agent *ag, struct alloc_client *c,
+                                       struct resources *taken);
+/* Takes `res` back from the client; what it did not hold is ignored (and counted). May free the holding and the client. */
+void alloc_unhold(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                  const struct resources *res);
+void alloc_unhold_all(struct allocator *a, struct alloc_agent *ag, struct alloc_holding *h);
+void alloc_set_total(struct allocator *a, struct alloc_agent *ag, const struct resources *total);
+void alloc_recount_free(struct allocator *a, struct alloc_agent *ag);
+/* Calls fn with each part of one allocation role. */
+typedef void alloc_part_f(const char *role, const struct resources *part, void *arg);
+void alloc_each_allocation_role(const struct resources *r, alloc_part_f *fn, void *arg);
+
+/* ---- allocator_filters.c ---- */
+/* refuse_seconds as the protocol reads it; 0: no filter. */
+uint64_t alloc_refuse_us(const V1__Filters *f);
+void alloc_filter_add(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                      const struct resources *refused, uint64_t expires_us);
+bool alloc_filtered(const struct alloc_agent *ag, const struct alloc_client *c,
+                    const struct resources *offered);
+void alloc_filters_drop_client(struct allocator *a, struct alloc_client *c);
+void alloc_filters_drop_agent(struct allocator *a, struct alloc_agent *ag);
+void alloc_filters_expire(struct allocator *a, uint64_t now_us); /* touches their agents */
+uint64_t alloc_filters_next(const struct allocator *a);
+
+/* ---- allocator_eligible.c ---- */
+int alloc_min_parse(struct drf_totals *t, const char *text, struct alloc_min *ret,
+                    struct fl_err *err);
+void alloc_min_from_filters(struct drf_totals *t,
+                            const V1__OfferFilters__MinAllocatableResources *pb,
+                            struct alloc_min *ret);
+bool alloc_min_fits(const struct alloc_min *m, const struct drf_vec *v);
+const struct alloc_min *alloc_client_min(const struct allocator *a, const struct alloc_client *c);
+enum alloc_gate alloc_gate(const struct allocator *a, const struct alloc_agent *ag,
+                           const struct alloc_client *c);
+/* What of the agent's free resources the client may be offered, unallocated. `shared` is what shared resources of the agent are
+ * still to be offered in this look at it. */
+void alloc_offerable(const struct alloc_agent *ag, const struct alloc_client *c,
+                     const struct resources *shared, struct resources *out);
+
+/* ---- allocator_frameworks.c, allocator_agents.c, allocator_moves.c: the hooks ---- */
+void alloc_add_framework(struct allocator *a, const struct allocator_framework *f, uint64_t now_us);
+void alloc_update_framework(struct allocator *a, const struct allocator_framework *in,
+                            uint64_t now_us);
+void alloc_remove_framework(struct allocator *a, const char *framework_id);
+void alloc_set_framework_active(struct allocator *a, const char *framework_id, bool active);
+void alloc_suppress(struct allocator *a, const char *framework_id, const char *const *roles,
+                    size_t n);
+void alloc_revive(struct allocator *a, const char *framework_id, const char *const *roles, size_t n,
+                  uint64_t now_us);
+struct alloc_agent *alloc_find_agent(struct allocator *a, const char *id);
+void alloc_hold_used(struct allocator *a, struct alloc_agent *ag, const char *framework_id,
+                     const struct resources *res);
+void alloc_remove_agent(struct allocator *a, const char *agent_id);
+void alloc_add_agent(struct allocator *a, const struct allocator_agent *in, uint64_t now_us);
+void alloc_update_agent(struct allocator *a, const struct allocator_agent *in, uint64_t now_us);
+void alloc_set_agent_active(struct allocator *a, const char *agent_id, bool active);
+void alloc_clear_whitelist(struct allocator *a);
+void alloc_set_whitelist(struct allocator *a, const char *const *hostnames, size_t n);
+void alloc_transition_to_used(struct allocator *a, const char *framework_id, const char *agent_id,
+                              const struct resources *res);
+void alloc_recover(struct allocator *a, const char *framework_id, const char *agent_id,
+                   const struct resources *res, const V1__Filters *filters, uint64_t now_us);
+void alloc_add_used(struct allocator *a, const char *framework_id, const char *agent_id,
+                    const struct resources *res);
+int alloc_update_allocation(struct allocator *a, const char *framework_id, const char *agent_id,
+                            const struct resources *from, const struct resources *to,
+                            struct fl_err *err);
+
+/* ---- allocator_hierarchical.c ---- */
+extern const struct allocator_ops allocator_hierarchical_drf;
+
+#endif

@@ -1,0 +1,361 @@
+/* Dominant Resource Fairness.
+ *
+ * The published rule (Ghodsi et al., NSDI 2011): the share of user u of resource j is u's allocation of j over the
+ * cluster's total of j. u's dominant share is the largest of them. Whenever resources are free, the next task goes to the user
+ * with the lowest dominant share.  With weights, the dominant share is divided by the user's weight.
+ *
+ * Ours orders clients (roles, or the frameworks of one role) and leaves it to the allocator what is given:
+ *   1. dominant share: the largest, over all scalar names that are not excluded and of which there is any, of allocated / total;
+ *   2. divided by the client's weight;
+ *   3. lower comes first; of equals the one to which less often something was allocated; of those the smaller name.
+ *      So the same input always gives the same order, and clients that hold nothing take turns.
+ *   4. Inactive (suppressed, disconnected) clients stand in no order, and what they hold still counts in theirs.
+ *   5. A change of the totals changes all shares at once: the order is built again when it is next asked for.
+ */
+#include "master/allocator/drf_sorter.h"
+
+/* ---- vectors ---- */
+
+void drf_vec_done(struct drf_vec *a)
+{
+    free(a->v);
+    *a = (struct drf_vec)DRF_VEC_INIT;
+}
+
+void drf_vec_clear(struct drf_vec *a)
+{
+    a->n = 0;
+}
+
+static void widen(struct drf_vec *a, size_t n)
+{
+    if (n <= a->n)
+        return;
+    a->v = xgrow(a->v, &a->cap, n, sizeof(*a->v));
+    memset(a->v + a->n, 0, (n - a->n) * sizeof(*a->v));
+    a->n = n;
+}
+
+void drf_vec_copy(struct drf_vec *dst, const struct drf_vec *src)
+{
+    dst->n = 0;
+    drf_vec_add(dst, src);
+}
+
+void drf_vec_add(struct drf_vec *a, const struct drf_vec *b)
+{
+    widen(a, b->n);
+    for (size_t i = 0; i < b->n; i++)
+        a->v[i] += b->v[i];
+}
+
+void drf_vec_sub(struct drf_vec *a, const struct drf_vec *b)
+{
+    widen(a, b->n);
+    for (size_t i = 0; i < b->n; i++)
+        a->v[i] -= b->v[i];
+}
+
+void drf_vec_add_at(struct drf_vec *a, size_t id, milli_t amount)
+{
+    widen(a, id + 1);
+    a->v[id] += amount;
+}
+
+bool drf_vec_is_zero(const struct drf_vec *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->v[i])
+            return false;
+    return true;
+}
+
+/* ---- totals ---- */
+
+void drf_totals_init(struct drf_totals *t)
+{
+    *t = (struct drf_totals){.generation = 1};
+}
+
+void drf_totals_done(struct drf_totals *t)
+{
+    free(t->scalars);
+    drf_vec_done(&t->total);
+    *t = (struct drf_totals){0};
+}
+
+size_t drf_scalar_id(struct drf_totals *t, const char *interned_name)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->scalars[i].name == interned_name)
+            return i;
+    t->scalars = xgrow(t->scalars, &t->cap, t->n + 1, sizeof(*t->scalars));
+    t->scalars[t->n] = (struct drf_scalar){.name = interned_name};
+    return t->n++;
+}
+
+void drf_totals_exclude(struct drf_totals *t, const char *interned_name)
+{
+    size_t id = drf_scalar_id(t, interned_name);
+
+    t->scalars[id].excluded = true;
+    t->generation++;
+}
+
+void drf_totals_add(struct drf_totals *t, const struct drf_vec *v)
+{
+    drf_vec_add(&t->total, v);
+    t->generation++;
+}
+
+void drf_totals_sub(struct drf_totals *t, const struct drf_vec *v)
+{
+    drf_vec_sub(&t->total, v);
+    t->generation++;
+}
+
+struct sum_into {
+    struct drf_vec *vec;
+    struct drf_totals *totals;
+};
+
+static void add_scalar(const char *name, milli_t sum, void *arg)
+{
+    struct sum_into *into = arg;
+
+    drf_vec_add_at(into->vec, drf_scalar_id(into->totals, name), sum);
+}
+
+void drf_vec_add_resources(struct drf_vec *a, struct drf_totals *t, const struct resources *r)
+{
+    struct sum_into into = {.vec = a, .totals = t};
+
+    resources_each_scalar(r, add_scalar, &into);
+}
+
+/* ---- clients and their order ---- */
+
+/* Steps 1 and 2. */
+double drf_share(const struct drf_totals *t, const struct drf_vec *allocated, double weight)
+{
+    size_t n = FL_MIN(allocated->n, t->total.n);
+    double share = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (allocated->v[i] <= 0 || t->total.v[i] <= 0 || t->scalars[i].excluded)
+            continue;
+        double s = (double)allocated->v[i] / (double)t->total.v[i];
+        share = FL_MAX(share, s);
+    }
+    return share / weight;
+}
+
+static struct drf_client *of_node(const struct idx_node *n)
+{
+    return container_of(n, struct drf_client, node);
+}
+
+/* Step 3. */
+static inline bool before(const struct idx_node *na, const struct idx_node *nb)
+{
+    const struct drf_client *a = of_node(na), *b = of_node(nb);
+
+    if (a->share_key != b->share_key)
+        return a->share_key < b->share_key;
+    if (a->count_key != b->count_key)
+        return a->count_key < b->count_key;
+    return strcmp(a->name, b->name) < 0;
+}
+
+void drf_client_init(struct drf_client *c, const char *name, double weight)
+{
+    assert(weight > 0);
+    *c = (struct drf_client){
+        .node = {.pos = IDX_HEAP_OUT}, .name = name, .weight = weight, .stale_at = IDX_HEAP_OUT};
+}
+
+void drf_client_done(struct drf_client *c)
+{
+    assert(c->node.pos == IDX_HEAP_OUT && c->stale_at == IDX_HEAP_OUT);
+    drf_vec_done(&c->allocated);
+}
+
+void drf_sorter_init(struct drf_sorter *s, const struct drf_totals *totals)
+{
+    *s = (struct drf_sorter){.totals = totals, .generation = totals->generation};
+}
+
+void drf_sorter_done(struct drf_sorter *s)
+{
+    free(s->order.at);
+    free(s->stale);
+    free(s->frontier);
+    *s = (struct drf_sorter){0};
+}
+
+static void take_key(struct drf_sorter *s, struct drf_client *c)
+{
+    c->share_key = drf_share(s->totals, &c->allocated, c->weight);
+    c->count_key = c->allocations;
+}
+
+static void note(struct drf_sorter *s, struct drf_client *c)
+{
+    if (!drf_client_is_active(c) || c->stale_at != IDX_HEAP_OUT)
+        return;
+    s->stale = xgrow(s->stale, &s->stale_cap, s->n_stale + 1, sizeof(*s->stale));
+    c->stale_at = s->n_stale;
+    s->stale[s->n_stale++] = c;
+}
+
+static void unnote(struct drf_sorter *s, struct drf_client *c)
+{
+    size_t i = c->stale_at;
+
+    if (i == IDX_HEAP_OUT)
+        return;
+    s->stale[i] = s->stale[--s->n_stale];
+    s->stale[i]->stale_at = i;
+    c->stale_at = IDX_HEAP_OUT;
+}
+
+/* Step 5: every key is taken afresh. */
+static void rebuild(struct drf_sorter *s)
+{
+    for (size_t i = 0; i < s->order.n; i++)
+        take_key(s, of_node(s->order.at[i]));
+    for (size_t i = 0; i < s->n_stale; i++)
+        s->stale[i]->stale_at = IDX_HEAP_OUT;
+    s->n_stale = 0;
+    s->generation = s->totals->generation;
+    idx_rebuild(&s->order, before);
+}
+
+static void settle(struct drf_sorter *s)
+{
+    if (s->generation != s->totals->generation || s->n_stale > s->order.n / 4 + 1) {
+        rebuild(s);
+        return;
+    }
+    while (s->n_stale) {
+        struct drf_client *c = s->stale[--s->n_stale];
+
+        c->stale_at = IDX_HEAP_OUT;
+        take_key(s, c);
+        idx_fix(&s->order, &c->node, before);
+    }
+}
+
+void drf_sorter_activate(struct drf_sorter *s, struct drf_client *c)
+{
+    assert(!s->walking);
+    if (drf_client_is_active(c))
+        return;
+    take_key(s, c);
+    idx_insert(&s->order, &c->node, before);
+}
+
+void drf_sorter_deactivate(struct drf_sorter *s, struct drf_client *c)
+{
+    assert(!s->walking);
+    if (!drf_client_is_active(c))
+        return;
+    unnote(s, c);
+    idx_remove(&s->order, &c->node, before);
+}
+
+void drf_sorter_allocated(struct drf_sorter *s, struct drf_client *c, const struct drf_vec *v)
+{
+    drf_vec_add(&c->allocated, v);
+    c->allocations++;
+    note(s, c);
+}
+
+void drf_sorter_unallocated(struct drf_sorter *s, struct drf_client *c, const struct drf_vec *v)
+{
+    drf_vec_sub(&c->allocated, v);
+    note(s, c);
+}
+
+void drf_sorter_set_weight(struct drf_sorter *s, struct drf_client *c, double weight)
+{
+    assert(weight > 0);
+    c->weight = weight;
+    note(s, c);
+}
+
+struct drf_client *drf_sorter_first(struct drf_sorter *s)
+{
+    settle(s);
+    return s->order.n ? of_node(idx_first(&s->order)) : NULL;
+}
+
+/* ---- walking ----
+ * The order is a heap, so only its first is known. A walk keeps the frontier, the nodes whose parents have been given out, as
+ * a second heap: the next is always its smallest, and brings its two children in. */
+
+static bool before_at(const struct drf_sorter *s, size_t a, size_t b)
+{
+    return before(s->order.at[a], s->order.at[b]);
+}
+
+static void frontier_push(struct drf_sorter *s, size_t index)
+{
+    size_t i = s->n_frontier;
+
+    if (index >= s->order.n)
+        return;
+    s->frontier = xgrow(s->frontier, &s->frontier_cap, i + 1, sizeof(*s->frontier));
+    s->n_frontier++;
+    for (; i > 0 && before_at(s, index, s->frontier[(i - 1) / 2]); i = (i - 1) / 2)
+        s->frontier[i] = s->frontier[(i - 1) / 2];
+    s->frontier[i] = index;
+}
+
+static size_t frontier_pop(struct drf_sorter *s)
+{
+    size_t first = s->frontier[0], last = s->frontier[--s->n_frontier], n = s->n_frontier, i = 0;
+
+    for (;;) {
+        size_t c = 2 * i + 1;
+
+        if (c >= n)
+            break;
+        if (c + 1 < n && before_at(s, s->frontier[c + 1], s->frontier[c]))
+            c++;
+        if (!before_at(s, s->frontier[c], last))
+            break;
+        s->frontier[i] = s->frontier[c];
+        i = c;
+    }
+    if (n)
+        s->frontier[i] = last;
+    return first;
+}
+
+void drf_sorter_walk_begin(struct drf_sorter *s)
+{
+    assert(!s->walking);
+    settle(s);
+    s->walking = true;
+    s->n_frontier = 0;
+    frontier_push(s, 0);
+}
+
+struct drf_client *drf_sorter_walk_next(struct drf_sorter *s)
+{
+    size_t i;
+
+    assert(s->walking);
+    if (!s->n_frontier)
+        return NULL;
+    i = frontier_pop(s);
+    frontier_push(s, 2 * i + 1);
+    frontier_push(s, 2 * i + 2);
+    return of_node(s->order.at[i]);
+}
+
+void drf_sorter_walk_end(struct drf_sorter *s)
+{
+    s->walking = false;
+}
