@@ -48,6 +48,7 @@ ProtobufCMessage *fl_pb_dup(const ProtobufCMessage *m, ProtobufCAllocator *alloc
 #define FL_PB_DUP(m) ((__typeof__(m))fl_pb_dup(&(m)->base, NULL))
 /* Two messages of one type are equal when their encodings are. */
 bool fl_pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b);
+size_t fl_pb_element_size(ProtobufCType type); /* of one element in a repeated field's array */
 static inline void fl_pb_free(void *m)
 {
     if (m)

@@ -14,12 +14,25 @@
 #ifndef COMMON_BASE_JSON_H
 #define COMMON_BASE_JSON_H
 
+#include <jansson.h>
+
 #include "common/base/buf.h"
 #include "common/base/err.h"
+
+/* jansson, which reads JSON for us, has functions of these names that make values. Files that include this header get
+ * the writer's under them, whichever was included first; the symbols are apart. */
+#define json_object  fl_jsonw_object
+#define json_array   fl_jsonw_array
+#define json_string  fl_jsonw_string
+#define json_stringn fl_jsonw_stringn
+#define json_null    fl_jsonw_null
 
 enum fl_json_flags {
     /* v0 spelling of the names v1 changed: agent_id -> slave_id, ... (for the older endpoints). */
     FL_JSON_V0 = 1 << 0,
+    /* Writing: also unset optional fields that have a default of their own in the .proto ("shell":true), as the
+     * reference does. Off: what is unset is not written. */
+    FL_JSON_DEFAULTS = 1 << 1,
 };
 
 /* ---- writer: into a buffer, commas by itself ---- */

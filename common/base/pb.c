@@ -2,8 +2,6 @@
  */
 #include "common/base/json.h"
 
-#include <stdio.h>
-
 #define AT(type, base, offset) (*(type *)((char *)(base) + (offset)))
 
 static void *alloc_bytes(ProtobufCAllocator *alloc, size_t n)
@@ -20,7 +18,7 @@ static void *copy_bytes(ProtobufCAllocator *alloc, const void *p, size_t n)
     return q;
 }
 
-static size_t size_of_element(ProtobufCType type)
+size_t fl_pb_element_size(ProtobufCType type)
 {
     switch (type) {
     case PROTOBUF_C_TYPE_INT64:
@@ -70,7 +68,7 @@ static void own_field(const ProtobufCFieldDescriptor *f, ProtobufCMessage *m,
 {
     if (f->label == PROTOBUF_C_LABEL_REPEATED) {
         size_t n = AT(size_t, m, f->quantifier_offset);
-        size_t size = size_of_element(f->type);
+        size_t size = fl_pb_element_size(f->type);
         void **list = &AT(void *, m, f->offset);
 
         if (n == 0) {
@@ -127,4 +125,58 @@ bool fl_pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b)
     protobuf_c_message_pack(a, p);
     protobuf_c_message_pack(b, p + n);
     return memcmp(p, p + n, n) == 0;
+}
+
+/* ---- decoding ----
+ * protobuf-c unpacks by recursion with no limit, so bytes that nest a message in itself
+ * (ContainerID.parent does) could run it out of stack. It allocates each message before going into
+ * it: that is where the depth is watched, as the distance on the stack from where decoding began.
+ */
+#define STACK_MAX (512u * 1024)
+
+struct guard {
+    ProtobufCAllocator alloc; /* what protobuf-c sees */
+    ProtobufCAllocator *to;   /* NULL: the heap */
+    uintptr_t stack;
+    bool too_deep;
+};
+
+static void *guard_alloc(void *data, size_t n)
+{
+    struct guard *g = data;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if ((here > g->stack ? here - g->stack : g->stack - here) > STACK_MAX) {
+        g->too_deep = true;
+        return NULL;
+    }
+    return alloc_bytes(g->to, n);
+}
+
+static void guard_free(void *data, void *p)
+{
+    struct guard *g = data;
+
+    if (g->to)
+        g->to->free(g->to->allocator_data, p);
+    else
+        free(p);
+}
+
+int fl_pb_decode(const void *p, size_t n, const ProtobufCMessageDescriptor *desc,
+                 ProtobufCAllocator *alloc, ProtobufCMessage **ret_m, struct fl_err *err)
+{
+    struct guard g = {
+        .alloc = {.alloc = guard_alloc, .free = guard_free, .allocator_data = &g},
+        .to = alloc,
+        .stack = (uintptr_t)__builtin_frame_address(0),
+    };
+    ProtobufCMessage *m = protobuf_c_message_unpack(desc, &g.alloc, n, p);
+
+    if (!m)
+        return fl_err_set(err, FL_INVALID, "%zu bytes are no %s: %s", n, desc->name,
+                          g.too_deep ? "nested too deeply"
+                                     : "they cannot be parsed, or a required field is missing");
+    *ret_m = m;
+    return 0;
 }

@@ -1,0 +1,30 @@
+/* JSON's texts of single values, shared by the writer and the codec. Private to
+ * common/base/json_*.c. */
+#ifndef COMMON_BASE_JSON_TEXT_H
+#define COMMON_BASE_JSON_TEXT_H
+
+#include "common/base/json.h"
+
+void json_text_string(struct fl_buf *b, const char *s, size_t n); /* with its quotes */
+void json_text_int(struct fl_buf *b, int64_t v);
+void json_text_uint(struct fl_buf *b, uint64_t v);
+void json_text_double(struct fl_buf *b, double v);
+void json_text_base64(struct fl_buf *b, const void *p, size_t n); /* with its quotes */
+
+/* Decodes `s` into `out`, which has room for strlen(s) / 4 * 3 + 3 bytes. As lenient as the
+ * protocol's own reader: blanks are skipped, '=' ends the text, missing padding is no error. 0 or
+ * -EINVAL. */
+int json_base64_decode(const char *s, uint8_t *out, size_t *ret_n);
+
+/* What the older spelling calls a field or an enum value, or NULL when both spell it alike. `text`
+ * is the newer name; the result is static. */
+const char *json_v0_field(const ProtobufCMessageDescriptor *d, const char *text);
+const char *json_v0_enum(const char *text);
+/* The other way round, for reading: the newer name of an older field, or NULL. */
+const char *json_v1_field(const ProtobufCMessageDescriptor *d, const char *text);
+const char *json_v1_enum(const char *text);
+
+/* A map of the protocol is a repeated message of this shape (see proto/mesos.proto). */
+bool json_is_map_entry(const ProtobufCMessageDescriptor *d);
+
+#endif
