@@ -1,0 +1,77 @@
+/* One table of strings for the whole process, open hashing, never shrinking. The lock is held for
+ * one look-up; strings live until the process ends, so a pointer may be kept and compared by
+ * anybody. */
+#include "common/model/intern.h"
+
+#include <pthread.h>
+
+struct entry {
+    struct entry *next;
+    uint32_t hash;
+    uint32_t len;
+    char text[];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct entry **buckets;
+    size_t n, n_buckets; /* a power of two */
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint32_t hash_bytes(const char *s, size_t n)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)s[i]) * 16777619u;
+    return h;
+}
+
+static void grow_table(void)
+{
+    size_t wider = table.n_buckets ? table.n_buckets * 2 : 256;
+    struct entry **buckets = xcalloc(wider, sizeof(*buckets));
+    for (size_t i = 0; i < table.n_buckets; i++) {
+        struct entry *next;
+        for (struct entry *e = table.buckets[i]; e; e = next) {
+            next = e->next;
+            e->next = buckets[e->hash & (wider - 1)];
+            buckets[e->hash & (wider - 1)] = e;
+        }
+    }
+    free(table.buckets);
+    table.buckets = buckets;
+    table.n_buckets = wider;
+}
+
+static const char *find_or_add(const char *s, size_t n, uint32_t hash)
+{
+    if (table.n >= table.n_buckets)
+        grow_table();
+    struct entry **bucket = &table.buckets[hash & (table.n_buckets - 1)];
+    for (struct entry *e = *bucket; e; e = e->next)
+        if (e->hash == hash && e->len == n && memcmp(e->text, s, n) == 0)
+            return e->text;
+    struct entry *e = xmalloc(sizeof(*e) + n + 1);
+    *e = (struct entry){.next = *bucket, .hash = hash, .len = (uint32_t)n};
+    memcpy(e->text, s, n);
+    e->text[n] = 0;
+    *bucket = e;
+    table.n++;
+    return e->text;
+}
+
+const char *intern_n(const char *s, size_t n)
+{
+    if (!s)
+        return NULL;
+    uint32_t hash = hash_bytes(s, n);
+    pthread_mutex_lock(&table.lock);
+    const char *text = find_or_add(s, n, hash);
+    pthread_mutex_unlock(&table.lock);
+    return text;
+}
+
+const char *intern(const char *s)
+{
+    return s ? intern_n(s, strlen(s)) : NULL;
+}
