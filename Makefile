@@ -58,7 +58,7 @@ MODULES    := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/modules/*.c))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps up down check unit property system interop bench lint asan fuzz-short install clean \
-        format-mine conformance
+        docs format-mine conformance
 
 all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES)
 
@@ -120,6 +120,11 @@ $(BUILD)/$(1): $(BUILD)/obj/$(1).o $(LIBFL)
 endef
 $(foreach t,$(UNIT) $(PROPERTY) $(BENCH),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 
+# Programs that write documents from the tables they document.
+$(BUILD)/tools/%: $(BUILD)/obj/tools/%.o $(LIBFL)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $< $(LIBFL) $(LDFLAGS) $(LIBS)
+
 # ---- doing ---------------------------------------------------------------------------------------
 deps:
 	tools/deps.sh
@@ -141,6 +146,10 @@ bench: all $(BENCH)
 
 lint:
 	tools/lint.sh
+
+docs: $(BUILD)/tools/gen_flags_doc
+	@mkdir -p docs
+	$< > docs/flags.md.new && mv docs/flags.md.new docs/flags.md
 
 format-mine:
 	git diff --name-only --diff-filter=d main -- '*.c' '*.h' | xargs -r clang-format -i

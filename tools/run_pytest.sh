@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# run_pytest.sh DIR [pytest argument ...]: runs the Python tests of a folder with the system's Python and ends with the line
+# "NAME: N passed, N failed, N skipped". Errors count as failed; so does a run that ends without a summary.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+dir=$1
+shift
+name=$(basename "$dir")
+if ! compgen -G "$dir/test_*.py" >/dev/null && ! compgen -G "$dir/**/test_*.py" >/dev/null; then
+    echo "$name: 0 passed, 0 failed, 0 skipped"
+    exit 0
+fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "${PYTEST_TIMEOUT:-1800}" \
+    /usr/bin/python3 -m pytest -q -rs --color=no -p no:cacheprovider "$dir" "$@" >"$log" 2>&1
+rc=$?
+summary=$(grep -E '^(=+ )?([0-9]+ [a-z]+(, )?)+ in [0-9.]+' "$log" | tail -n 1)
+count() {
+    printf '%s\n' "$summary" | grep -oE "[0-9]+ $1" | grep -oE '^[0-9]+' | awk '{n += $1} END {print n + 0}'
+}
+passed=$(count passed)
+failed=$(($(count failed) + $(count 'errors?')))
+skipped=$(count skipped)
+if [ "$rc" -ne 0 ] && [ "$failed" -eq 0 ]; then
+    failed=1
+    echo "$dir: pytest ended with status $rc"
+fi
+if [ "$failed" -ne 0 ]; then
+    tail -n 200 "$log"
+else
+    grep -E '^SKIPPED' "$log"
+fi
+echo "$name: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
