@@ -120,6 +120,14 @@ $(BUILD)/$(1): $(BUILD)/obj/$(1).o $(LIBFL)
 endef
 $(foreach t,$(UNIT) $(PROPERTY) $(BENCH),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 
+# Only with clang and the sanitizers: tools/fuzz.sh.
+define FUZZ_RULE
+$(BUILD)/$(1): $(BUILD)/obj/$(1).o $(LIBFL)
+	@mkdir -p $$(@D)
+	$$(CC) -fsanitize=fuzzer -o $$@ $$< $(LIBFL) $$(LDFLAGS) $$(LIBS)
+endef
+$(foreach t,$(FUZZ),$(eval $(call FUZZ_RULE,$(t:$(BUILD)/%=%))))
+
 # Programs that write documents from the tables they document.
 $(BUILD)/tools/%: $(BUILD)/obj/tools/%.o $(LIBFL)
 	@mkdir -p $(@D)
