@@ -54,13 +54,15 @@ BENCH      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZ       := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MODULES    := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/modules/*.c))
 
+TESTTOOLS  := $(BUILD)/tests/proto/pbtool
+
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps up down check unit property system interop bench lint asan fuzz-short install clean \
         docs format-mine conformance
 
-all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES)
+all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES) $(TESTTOOLS)
 
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto
 	@mkdir -p $(BUILD)/gen/proto
@@ -132,6 +134,13 @@ $(foreach t,$(FUZZ),$(eval $(call FUZZ_RULE,$(t:$(BUILD)/%=%))))
 $(BUILD)/tools/%: $(BUILD)/obj/tools/%.o $(LIBFL)
 	@mkdir -p $(@D)
 	$(CC) -o $@ $< $(LIBFL) $(LDFLAGS) $(LIBS)
+
+# A row for every message of every .proto.
+$(BUILD)/gen/proto/all_messages.def: $(PROTO_H)
+	sed -n 's/^extern const ProtobufCMessageDescriptor \(.*\);/PB_MESSAGE(\1)/p' $(PROTO_H) > $@
+
+$(BUILD)/obj/tests/proto/pbtool.o: $(BUILD)/gen/proto/all_messages.def
+$(foreach t,$(TESTTOOLS),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 
 # ---- doing ---------------------------------------------------------------------------------------
 deps:

@@ -380,9 +380,10 @@ static int decode_repeated(struct dec *d, const struct path *path, unsigned dept
 static const ProtobufCFieldDescriptor *
 find_field(struct dec *d, const ProtobufCMessageDescriptor *desc, const char *key)
 {
-    const char *newer = d->flags & FL_JSON_V0 ? json_v1_field(desc, key) : NULL;
+    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(desc, key);
+    const char *newer = !f && (d->flags & FL_JSON_V0) ? json_v1_field(desc, key) : NULL;
 
-    return protobuf_c_message_descriptor_get_field_by_name(desc, newer ? newer : key);
+    return newer ? protobuf_c_message_descriptor_get_field_by_name(desc, newer) : f;
 }
 
 /* ---- messages ---- */
