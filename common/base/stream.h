@@ -1,5 +1,6 @@
 /* A connected byte stream, TCP or TLS, on one loop: the base of the HTTP server, the HTTP client and the wire
- * channels. Wraps libevent's bufferevents. All calls on the stream's loop. */
+ * channels. Over libevent's events and buffers. All calls on the stream's loop. What is written leaves when the
+ * current callback has returned, so many small writes make one system call. */
 #ifndef COMMON_BASE_STREAM_H
 #define COMMON_BASE_STREAM_H
 
@@ -15,9 +16,12 @@ struct fl_stream_ops {
     void (*on_read)(struct fl_stream *s, void *arg);
     /* Everything written has been handed to the kernel (optional). */
     void (*on_drained)(struct fl_stream *s, void *arg);
+    /* A part of what was written has been handed to the kernel, some is left (optional). */
+    void (*on_progress)(struct fl_stream *s, void *arg);
     void (*on_connected)(struct fl_stream *s, void *arg); /* outgoing only; TLS handshake done */
     /* The stream is over: end of file (why->reason FL_CLOSED), error, or idle timeout. Called once; the
-     * owner frees the stream, from here if it likes. */
+     * owner frees the stream, from here if it likes. After an end of file (a peer that only shut down its
+     * sending half) it may still be written to first. */
     void (*on_closed)(struct fl_stream *s, const struct fl_err *why, void *arg);
 };
 
@@ -29,10 +33,18 @@ int fl_stream_adopt(struct fl_loop *loop, int fd, struct fl_tls *tls_or_null, co
 int fl_stream_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
                       struct fl_tls *tls_or_null, const struct fl_stream_ops *ops, void *arg,
                       struct fl_stream **ret_stream, struct fl_err *err);
+int fl_stream_connect_unix(struct fl_loop *loop, const char *path, const struct fl_stream_ops *ops, void *arg,
+                           struct fl_stream **ret_stream, struct fl_err *err);
 /* Closes at once, dropping what is unsent. Safe inside the stream's own callbacks; none follows. */
 void fl_stream_free(struct fl_stream *s);
-/* No callback after this but on_closed (or none if freed): closes when all is sent. */
+/* No callback after this but on_closed (or none if freed): closes when all is sent. on_closed comes once more if the
+ * end of file was told before. */
 void fl_stream_close_after_write(struct fl_stream *s);
+
+/* Hands the stream, with what it has read and not yet sent, to another loop (or the same): `taken` runs there and
+ * sets new ops. The caller must not touch it afterwards. TLS moves along. */
+void fl_stream_move(struct fl_stream *s, struct fl_loop *to, void (*taken)(struct fl_stream *s, void *arg),
+                    void *arg);
 
 void fl_stream_set_ops(struct fl_stream *s, const struct fl_stream_ops *ops, void *arg);
 void fl_stream_write(struct fl_stream *s, const void *p, size_t n); /* copies */

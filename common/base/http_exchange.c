@@ -1,0 +1,452 @@
+/* Exchanges and streams as the owner sees them: requests come in, answers and chunks go out as
+ * messages. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/base/http_priv.h"
+
+struct http_exchange *exchange_new(struct http_conn *c)
+{
+    struct http_exchange *ex = xnew0(struct http_exchange);
+    ex->magic = EXCHANGE_MAGIC;
+    atomic_init(&ex->refs, 1); /* the connection's queue */
+    ex->io = c->io;
+    ex->server = c->io->server;
+    ex->conn = c;
+    ex->early_tail = &ex->early_body;
+    *c->last = ex;
+    c->last = &ex->next;
+    c->n_pending++;
+    return ex;
+}
+
+void exchange_ref(struct http_exchange *ex)
+{
+    atomic_fetch_add_explicit(&ex->refs, 1, memory_order_relaxed);
+}
+
+void exchange_unref(struct http_exchange *ex)
+{
+    if (!ex || atomic_fetch_sub(&ex->refs, 1) != 1)
+        return;
+    if (ex->req.decoded && ex->route->decoded_free)
+        ex->route->decoded_free(ex->req.decoded);
+    fl_buf_done(&ex->text);
+    fl_buf_done(&ex->path);
+    fl_buf_done(&ex->body);
+    fl_buf_done(&ex->out);
+    fl_buf_done(&ex->add_headers);
+    free(ex->headers);
+    free(ex->peer);
+    free(ex->local);
+    msg_free(ex->upgrade);
+    ex->magic = 0;
+    free(ex);
+}
+
+static struct http_exchange *of_stream(struct http_stream *st)
+{
+    return FL_CAST(http_exchange, EXCHANGE_MAGIC, st);
+}
+
+static struct http_stream *as_stream(struct http_exchange *ex)
+{
+    return (struct http_stream *)ex;
+}
+
+/* ---- the owner's list: what outlives the server is cut off from it ---- */
+
+static void owner_hold(struct http_exchange *ex)
+{
+    struct http_server *s = ex->server;
+    exchange_ref(ex);
+    ex->owner_next = s->live;
+    if (s->live)
+        s->live->owner_prev = ex;
+    s->live = ex;
+}
+
+static void unlink_live(struct http_exchange *ex)
+{
+    if (ex->owner_prev)
+        ex->owner_prev->owner_next = ex->owner_next;
+    else
+        ex->server->live = ex->owner_next;
+    if (ex->owner_next)
+        ex->owner_next->owner_prev = ex->owner_prev;
+    ex->owner_prev = ex->owner_next = NULL;
+}
+
+/* The owner is done with it. */
+static void owner_release(struct http_exchange *ex)
+{
+    if (ex->finished)
+        return;
+    ex->finished = true;
+    while (ex->early_body) {
+        struct http_msg *m = ex->early_body;
+        ex->early_body = m->next;
+        msg_free(m);
+    }
+    ex->early_tail = &ex->early_body;
+    if (ex->server)
+        unlink_live(ex);
+    exchange_unref(ex);
+}
+
+void exchange_orphan_all(struct http_server *s)
+{
+    while (s->live) {
+        struct http_exchange *ex = s->live;
+        unlink_live(ex);
+        ex->server = NULL;
+        ex->gone = true;
+    }
+}
+
+static void send(struct http_exchange *ex, struct http_msg *m)
+{
+    if (!ex->server || ex->gone)
+        msg_free(m);
+    else
+        io_send(ex->io, m);
+}
+
+/* ---- from the I/O side ---- */
+
+static void handle(struct http_exchange *ex)
+{
+    struct http_server *s = ex->server;
+    owner_hold(ex);
+    if (s->config.before && s->config.before(ex, s->config.arg))
+        return;
+    if (ex->route)
+        ex->route->handler(ex, s->config.arg);
+    else if (s->config.fallback)
+        s->config.fallback(ex, s->config.arg);
+    else
+        http_respond(ex, 404, NULL, "");
+}
+
+static void body_taken(struct http_exchange *ex, size_t n)
+{
+    if (n > 0 && atomic_fetch_sub(&ex->body_ahead, n) > FL_LOOP_SCRATCH * 4)
+        send(ex, msg_new(MSG_BODY_TAKEN, ex));
+}
+
+static void give_body(struct http_exchange *ex, struct http_msg *m)
+{
+    size_t n = m->body.len;
+    exchange_ref(ex);
+    if (m->kind == MSG_BODY)
+        ex->on_body(ex, m->body.data, n, ex->body_arg);
+    else
+        ex->on_body(ex, NULL, m->kind == MSG_BODY_END ? 0 : SIZE_MAX, ex->body_arg);
+    if (m->kind != MSG_BODY)
+        ex->on_body = NULL;
+    body_taken(ex, n);
+    exchange_unref(ex);
+}
+
+static void take_body(struct http_exchange *ex, struct http_msg *m)
+{
+    if (ex->on_body && !ex->finished) {
+        give_body(ex, m);
+        msg_free(m);
+    } else if (ex->finished || ex->answered) {
+        body_taken(ex, m->body.len); /* nobody reads it any more */
+        msg_free(m);
+    } else {
+        /* Waits for http_on_body(); its own reference is dropped, or the exchange would hold
+         * itself. */
+        m->next = NULL;
+        exchange_unref(TAKE_PTR(m->ex));
+        *ex->early_tail = m;
+        ex->early_tail = &m->next;
+    }
+}
+
+static void take_gone(struct http_exchange *ex)
+{
+    if (ex->finished)
+        return;
+    ex->gone = true;
+    exchange_ref(ex);
+    if (ex->on_body) {
+        http_body_f *fn = ex->on_body;
+        ex->on_body = NULL;
+        fn(ex, NULL, SIZE_MAX, ex->body_arg);
+    }
+    if (ex->streaming && !ex->finished) {
+        if (ex->on_gone)
+            ex->on_gone(as_stream(ex), ex->stream_arg);
+        owner_release(ex);
+    }
+    exchange_unref(ex);
+}
+
+static void gone_job(void *arg)
+{
+    struct http_exchange *ex = FL_CAST(http_exchange, EXCHANGE_MAGIC, arg);
+    if (ex->server)
+        take_gone(ex);
+    exchange_unref(ex);
+}
+
+static void server_idle(struct http_server *s)
+{
+    if (!s->draining || s->io_left == 0 || --s->io_left > 0)
+        return;
+    fl_timer_stop(s->drain_timer);
+    fl_callback_f *done = s->drain_done;
+    s->drain_done = NULL;
+    if (done)
+        done(s->drain_arg);
+}
+
+void exchange_take(struct http_msg *m)
+{
+    struct http_exchange *ex = m->ex;
+    if (m->kind == MSG_IDLE) {
+        server_idle(m->arg);
+    } else if (!ex->server) {
+        ; /* the server is gone: so is the interest */
+    } else if (m->kind == MSG_REQUEST) {
+        handle(ex);
+    } else if (m->kind == MSG_BODY || m->kind == MSG_BODY_END) {
+        take_body(ex, m);
+        return;
+    } else if (m->kind == MSG_GONE) {
+        take_gone(ex);
+    } else if (m->kind == MSG_DRAINED && ex->streaming && !ex->finished && ex->on_drained) {
+        void (*fn)(struct http_stream *, void *) = ex->on_drained;
+        ex->on_drained = NULL;
+        fn(as_stream(ex), ex->stream_arg);
+    }
+    msg_free(m);
+}
+
+/* ---- answering ---- */
+
+const struct http_request *http_exchange_request(const struct http_exchange *ex)
+{
+    return &ex->req;
+}
+
+struct fl_loop *http_exchange_loop(const struct http_exchange *ex)
+{
+    return ex->server ? ex->server->owner : NULL;
+}
+
+void http_exchange_add_header(struct http_exchange *ex, const char *name, const char *value)
+{
+    /* A line break in a value would let user data write headers of its own. */
+    fl_buf_adds(&ex->add_headers, name);
+    fl_buf_adds(&ex->add_headers, ": ");
+    for (const char *p = value; *p; p++)
+        fl_buf_addc(&ex->add_headers, *p == '\r' || *p == '\n' ? ' ' : *p);
+    fl_buf_adds(&ex->add_headers, "\r\n");
+}
+
+static struct http_msg *answer_msg(struct http_exchange *ex, enum http_msg_kind kind, int status,
+                                   const char *content_type)
+{
+    assert(!ex->answered);
+    ex->answered = true;
+    struct http_msg *m = msg_new(kind, ex);
+    m->status = status;
+    m->content_type = content_type ? xstrdup(content_type) : NULL;
+    m->headers = ex->add_headers;
+    ex->add_headers = (struct fl_buf)FL_BUF_INIT;
+    return m;
+}
+
+void http_respond_buf(struct http_exchange *ex, int status, const char *content_type,
+                      struct fl_buf *body)
+{
+    struct http_msg *m = answer_msg(ex, MSG_ANSWER, status, content_type);
+    if (body) {
+        m->body = *body;
+        *body = (struct fl_buf)FL_BUF_INIT;
+    }
+    send(ex, m);
+    owner_release(ex);
+}
+
+void http_respond(struct http_exchange *ex, int status, const char *content_type, const char *body)
+{
+    struct fl_buf b = FL_BUF_INIT;
+    if (body && *body)
+        fl_buf_adds(&b, body);
+    http_respond_buf(ex, status, content_type, &b);
+}
+
+void http_respondf(struct http_exchange *ex, int status, const char *content_type, const char *fmt,
+                   ...)
+{
+    struct fl_buf b = FL_BUF_INIT;
+    char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        abort(); /* out of memory, as in xmalloc() */
+    fl_buf_add(&b, text, (size_t)n);
+    free(text);
+    http_respond_buf(ex, status, content_type, &b);
+}
+
+void http_respond_err(struct http_exchange *ex, const struct fl_err *err)
+{
+    http_respond(ex, fl_reason_http_status(err->reason), "text/plain", err->msg);
+}
+
+/* What may stand in a callback's name; anything else would let a link run a script of its own. */
+static bool is_callback_name(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$.[]");
+    return n > 0 && n <= 256 && s[n] == '\0';
+}
+
+void http_respond_json(struct http_exchange *ex, int status, struct fl_buf *body)
+{
+    _cleanup_free_ char *callback = http_query_get(ex->req.query, "jsonp");
+    if (!callback || !*callback) {
+        http_respond_buf(ex, status, "application/json", body);
+        return;
+    }
+    struct fl_buf wrapped = FL_BUF_INIT;
+    if (!is_callback_name(callback)) {
+        fl_buf_done(body);
+        http_respond(ex, 400, "text/plain",
+                     "The 'jsonp' parameter is not the name of a function.\n");
+        return;
+    }
+    fl_buf_adds(&wrapped, callback);
+    fl_buf_addc(&wrapped, '(');
+    fl_buf_add(&wrapped, body->data, body->len);
+    fl_buf_adds(&wrapped, ");");
+    fl_buf_done(body);
+    http_respond_buf(ex, status, "text/javascript", &wrapped);
+}
+
+/* ---- streams ---- */
+
+struct http_stream *http_respond_stream(struct http_exchange *ex, int status,
+                                        const char *content_type, http_gone_f *on_gone, void *arg)
+{
+    struct http_msg *m = answer_msg(ex, MSG_STREAM_HEAD, status, content_type);
+    ex->on_gone = on_gone;
+    ex->stream_arg = arg;
+    ex->streaming = true;
+    if (ex->gone && ex->server) {
+        /* The client left before: it hears so once, after the caller has stored the stream. */
+        msg_free(m);
+        exchange_ref(ex);
+        fl_loop_defer(ex->server->owner, gone_job, ex);
+        return as_stream(ex);
+    }
+    send(ex, m);
+    return as_stream(ex);
+}
+
+bool http_stream_write_buf(struct http_stream *st, struct fl_buf *b)
+{
+    struct http_exchange *ex = of_stream(st);
+    size_t n = b->len;
+    if (ex->gone || !ex->server) {
+        fl_buf_done(b);
+        return false;
+    }
+    if (atomic_fetch_add(&ex->posted, n) + n > ex->server->config.limits.max_unsent) {
+        fl_buf_done(b);
+        ex->gone = true; /* no more; on_gone comes from the I/O side */
+        io_send(ex->io, msg_new(MSG_ABORT, ex));
+        return false;
+    }
+    struct http_msg *m = msg_new(MSG_STREAM_DATA, ex);
+    m->n = n;
+    m->body = *b;
+    *b = (struct fl_buf)FL_BUF_INIT;
+    io_send(ex->io, m);
+    return ex->io->threaded || ex->conn != NULL;
+}
+
+bool http_stream_write(struct http_stream *st, const void *p, size_t n)
+{
+    struct fl_buf b = FL_BUF_INIT;
+    fl_buf_add(&b, p, n);
+    return http_stream_write_buf(st, &b);
+}
+
+size_t http_stream_unsent(const struct http_stream *st)
+{
+    struct http_exchange *ex = of_stream((struct http_stream *)st);
+    return atomic_load(&ex->posted) + atomic_load(&ex->unsent);
+}
+
+void http_stream_on_drained(struct http_stream *st, void (*fn)(struct http_stream *st, void *arg))
+{
+    struct http_exchange *ex = of_stream(st);
+    ex->on_drained = fn;
+    if (fn)
+        send(ex, msg_new(MSG_WANT_DRAINED, ex));
+}
+
+static void stream_leave(struct http_stream *st, enum http_msg_kind kind)
+{
+    struct http_exchange *ex = of_stream(st);
+    send(ex, msg_new(kind, ex));
+    ex->on_body = NULL;
+    owner_release(ex);
+}
+
+void http_stream_end(struct http_stream *st)
+{
+    stream_leave(st, MSG_STREAM_END);
+}
+
+void http_stream_abort(struct http_stream *st)
+{
+    stream_leave(st, MSG_ABORT);
+}
+
+/* ---- bodies that stream in, and switches of protocol ---- */
+
+void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg)
+{
+    ex->on_body = fn;
+    ex->body_arg = arg;
+    exchange_ref(ex);
+    while (ex->early_body && ex->on_body && !ex->finished) {
+        struct http_msg *m = ex->early_body;
+        ex->early_body = m->next;
+        if (!ex->early_body)
+            ex->early_tail = &ex->early_body;
+        give_body(ex, m);
+        msg_free(m);
+    }
+    if (ex->gone && ex->on_body && !ex->finished) {
+        ex->on_body = NULL;
+        fn(ex, NULL, SIZE_MAX, arg);
+    }
+    exchange_unref(ex);
+}
+
+void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
+                  http_taken_f *taken, void *arg)
+{
+    http_exchange_add_header(ex, "Upgrade", protocol);
+    if (!ex->asks_upgrade) {
+        http_respond(ex, 426, "text/plain", "This path only serves a switch of protocol.\n");
+        return;
+    }
+    http_exchange_add_header(ex, "Connection", "Upgrade");
+    struct http_msg *m = answer_msg(ex, MSG_UPGRADE, 101, NULL);
+    m->loop = loop;
+    m->taken = taken;
+    m->arg = arg;
+    send(ex, m);
+    owner_release(ex);
+}

@@ -1,0 +1,293 @@
+/* The two sides of the HTTP server and the messages between them. Each side gathers messages while
+ * its callback runs and hands them over in one piece, so that many requests or answers cost one
+ * wake. With io_threads = 0 there is one side: what goes to the I/O side is applied at once,
+ * requests are plain calls, and only notices that could surprise their cause (a stream gone while
+ * it is written to) wait for the current callback to return. */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "common/base/http_priv.h"
+
+#define SWEEP_US 500000
+
+struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex)
+{
+    struct http_msg *m = xnew0(struct http_msg);
+    m->kind = kind;
+    m->ex = ex;
+    m->fd = -EBADF;
+    if (ex)
+        exchange_ref(ex);
+    return m;
+}
+
+void msg_free(struct http_msg *m)
+{
+    if (!m)
+        return;
+    exchange_unref(m->ex);
+    free(m->content_type);
+    fl_buf_done(&m->headers);
+    fl_buf_done(&m->body);
+    if (m->fd >= 0)
+        close(m->fd);
+    free(m);
+}
+
+static void list_init(struct http_msg_list *l)
+{
+    l->head = NULL;
+    l->tail = &l->head;
+}
+
+static void list_add(struct http_msg_list *l, struct http_msg *m)
+{
+    m->next = NULL;
+    *l->tail = m;
+    l->tail = &m->next;
+}
+
+static void list_append(struct http_msg_list *to, struct http_msg_list *from)
+{
+    if (!from->head)
+        return;
+    *to->tail = from->head;
+    to->tail = from->tail;
+    list_init(from);
+}
+
+static void list_free(struct http_msg_list *l)
+{
+    struct http_msg *m = l->head;
+    while (m) {
+        struct http_msg *next = m->next;
+        msg_free(m);
+        m = next;
+    }
+    list_init(l);
+}
+
+/* ---- to the I/O side ---- */
+
+static void io_take(struct http_io *io, struct http_msg *m)
+{
+    switch (m->kind) {
+    case MSG_ADOPT:
+        conn_accept(io, TAKE_FD(m->fd));
+        msg_free(m);
+        break;
+    case MSG_DRAIN:
+        conn_drain(io);
+        msg_free(m);
+        break;
+    case MSG_CLOSE_ALL:
+        while (io->conns)
+            conn_close(io->conns);
+        msg_free(m);
+        break;
+    default:
+        conn_apply(m);
+        break;
+    }
+}
+
+static void io_receive(void *arg)
+{
+    struct http_io *io = arg;
+    struct http_msg_list got;
+    list_init(&got);
+    pthread_mutex_lock(&io->lock);
+    list_append(&got, &io->io_inbox);
+    pthread_mutex_unlock(&io->lock);
+    for (struct http_msg *m = got.head; m;) {
+        struct http_msg *next = m->next;
+        io_take(io, m);
+        m = next;
+    }
+}
+
+static bool hand_over(struct http_io *io, struct http_msg_list *to, struct http_msg_list *from)
+{
+    pthread_mutex_lock(&io->lock);
+    bool first = !to->head;
+    list_append(to, from);
+    pthread_mutex_unlock(&io->lock);
+    return first;
+}
+
+static void flush_to_io(void *arg)
+{
+    struct http_io *io = arg;
+    io->to_io_due = false;
+    if (hand_over(io, &io->io_inbox, &io->to_io))
+        fl_loop_post(io->loop, io_receive, io);
+}
+
+void io_send(struct http_io *io, struct http_msg *m)
+{
+    if (!io->threaded) {
+        io_take(io, m);
+        return;
+    }
+    list_add(&io->to_io, m);
+    if (!io->to_io_due) {
+        io->to_io_due = true;
+        fl_loop_defer(io->server->owner, flush_to_io, io);
+    }
+}
+
+void io_adopt(struct http_io *io, int fd)
+{
+    struct http_msg *m = msg_new(MSG_ADOPT, NULL);
+    m->fd = fd;
+    pthread_mutex_lock(&io->lock);
+    bool first = !io->io_inbox.head;
+    list_add(&io->io_inbox, m);
+    pthread_mutex_unlock(&io->lock);
+    if (first)
+        fl_loop_post(io->loop, io_receive, io);
+}
+
+/* ---- to the owner ---- */
+
+static void owner_receive(void *arg)
+{
+    struct http_io *io = arg;
+    struct http_msg_list got;
+    list_init(&got);
+    pthread_mutex_lock(&io->lock);
+    list_append(&got, &io->owner_inbox);
+    pthread_mutex_unlock(&io->lock);
+    for (struct http_msg *m = got.head; m;) {
+        struct http_msg *next = m->next;
+        exchange_take(m);
+        m = next;
+    }
+}
+
+static void flush_to_owner(void *arg)
+{
+    struct http_io *io = arg;
+    io->to_owner_due = false;
+    bool first = hand_over(io, &io->owner_inbox, &io->to_owner);
+    if (!io->threaded)
+        owner_receive(io);
+    else if (first)
+        fl_loop_post(io->server->owner, owner_receive, io);
+}
+
+static bool may_surprise(enum http_msg_kind kind)
+{
+    return kind != MSG_REQUEST && kind != MSG_BODY && kind != MSG_BODY_END;
+}
+
+void owner_send(struct http_io *io, struct http_msg *m)
+{
+    if (!io->threaded && !may_surprise(m->kind) && !io->to_owner.head) {
+        exchange_take(m);
+        return;
+    }
+    list_add(&io->to_owner, m);
+    if (!io->to_owner_due) {
+        io->to_owner_due = true;
+        fl_loop_defer(io->loop, flush_to_owner, io);
+    }
+}
+
+/* ---- life ---- */
+
+static void on_sweep(void *arg)
+{
+    struct http_io *io = arg;
+    conn_sweep(io);
+    fl_timer_set(io->sweep, SWEEP_US);
+}
+
+void io_check_idle(struct http_io *io)
+{
+    if (!io->draining || io->n_conns > 0 || io->told_idle)
+        return;
+    io->told_idle = true;
+    struct http_msg *m = msg_new(MSG_IDLE, NULL);
+    m->arg = io->server;
+    owner_send(io, m);
+}
+
+const char *io_date(struct http_io *io)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    if (ts.tv_sec != io->date_s || !io->date[0]) {
+        struct tm tm;
+        io->date_s = ts.tv_sec;
+        gmtime_r(&ts.tv_sec, &tm);
+        strftime(io->date, sizeof io->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    }
+    return io->date;
+}
+
+void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop, bool threaded)
+{
+    io->server = s;
+    io->loop = loop;
+    io->threaded = threaded;
+    pthread_mutex_init(&io->lock, NULL);
+    list_init(&io->to_owner);
+    list_init(&io->to_io);
+    list_init(&io->owner_inbox);
+    list_init(&io->io_inbox);
+    io->sweep = fl_timer_new(loop, on_sweep, io);
+    fl_timer_set(io->sweep, SWEEP_US);
+}
+
+static void *run_io(void *arg)
+{
+    struct http_io *io = arg;
+    fl_loop_run(io->loop);
+    return NULL;
+}
+
+int io_start(struct http_io *io, struct fl_err *err)
+{
+    int rc = io->threaded ? pthread_create(&io->thread, NULL, run_io, io) : 0;
+    if (rc != 0)
+        return fl_err_errno(err, rc, "start an HTTP thread");
+    return 0;
+}
+
+/* On the owner's thread, when no I/O thread runs any more (or there was none). */
+static void io_close(struct http_io *io)
+{
+    fl_listener_free(TAKE_PTR(io->listener));
+    while (io->conns)
+        conn_close(io->conns);
+    fl_timer_free(TAKE_PTR(io->sweep));
+}
+
+void io_stop(struct http_io *io)
+{
+    if (!io->loop)
+        return;
+    if (io->threaded && io->thread) {
+        fl_loop_stop(io->loop);
+        pthread_join(io->thread, NULL);
+    }
+    io->draining = true; /* what still arrives is refused */
+    io_close(io);
+    if (io->threaded)
+        fl_loop_free(io->loop);
+    io->loop = NULL;
+}
+
+void io_done(struct http_io *io)
+{
+    if (!io->server)
+        return;
+    list_free(&io->to_owner);
+    list_free(&io->to_io);
+    list_free(&io->owner_inbox);
+    list_free(&io->io_inbox);
+    gzip_free(io->gzip);
+    pthread_mutex_destroy(&io->lock);
+}

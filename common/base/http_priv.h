@@ -1,0 +1,252 @@
+/* The HTTP server's parts. Three structs carry it:
+ *
+ * http_io        one thread (or, with io_threads = 0, the owner loop) with its connections
+ * http_conn      one connection; its I/O thread only
+ * http_exchange  one request and its answer; handed from the I/O thread to the owner and back by
+ * messages. Its fields are grouped by the side that may touch them. Counted: the connection's
+ * queue, the owner and each message under way hold a reference, so either side may finish first.
+ *
+ * Between the sides only struct http_msg travels (http_io.c), in order. With io_threads = 0
+ * messages to the I/O side and requests to the owner are plain calls.
+ */
+#ifndef COMMON_BASE_HTTP_PRIV_H
+#define COMMON_BASE_HTTP_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The parser has an enum of the name of ours. */
+#define http_method http_parser_method
+#include <http_parser.h>
+#undef http_method
+
+#include "common/base/http.h"
+#include "common/base/loop_priv.h"
+
+#define EXCHANGE_MAGIC 0x477ee001
+#define CONN_MAGIC     0x477c0001
+#define SERVER_MAGIC   0x47750001
+
+/* ---- routes (http_route.c) ---- */
+struct router;
+struct router *router_new(const struct http_route *routes, size_t n, const char *process_id);
+void router_free(struct router *r);
+/* The route of a decoded path; *ret_rest points into path (behind the route's part, "" or "/x"). */
+const struct http_route *router_find(const struct router *r, const char *path,
+                                     const char **ret_rest);
+
+/* ---- text (http_query.c) ---- */
+/* Percent-decodes n bytes; `plus` turns '+' to a space. -EINVAL on a bad escape or a NUL. */
+int http_percent_decode(const char *s, size_t n, bool plus, struct fl_buf *out);
+const char *http_header_find(const struct http_header *h, size_t n, const char *name);
+bool http_list_has(const char *list, const char *token); /* "gzip;q=0" is not had */
+
+/* ---- messages between the sides ---- */
+enum http_msg_kind {
+    MSG_ANSWER, /* owner to I/O from here */
+    MSG_STREAM_HEAD,
+    MSG_STREAM_DATA,
+    MSG_STREAM_END,
+    MSG_ABORT,
+    MSG_WANT_DRAINED,
+    MSG_BODY_TAKEN,
+    MSG_UPGRADE,
+    MSG_ADOPT, /* I/O thread 0 to another: a new connection */
+    MSG_DRAIN,
+    MSG_CLOSE_ALL,
+    MSG_REQUEST, /* I/O to owner from here */
+    MSG_BODY,
+    MSG_BODY_END,
+    MSG_GONE,
+    MSG_DRAINED,
+    MSG_IDLE, /* a draining I/O thread has no connection left */
+};
+
+struct http_msg {
+    struct http_msg *next;
+    enum http_msg_kind kind;
+    struct http_exchange *ex; /* a reference */
+    int status;
+    char *content_type;    /* owned */
+    struct fl_buf headers; /* owned; "Name: value\r\n"... */
+    struct fl_buf body;    /* owned */
+    size_t n;
+    int fd; /* MSG_ADOPT; owned */
+    struct fl_loop *loop;
+    http_taken_f *taken;
+    void *arg;
+};
+
+struct http_msg_list {
+    struct http_msg *head, **tail;
+};
+
+struct http_stats {
+    _Atomic uint64_t connections, requests, responses_5xx, refused_connections, bad_requests,
+        too_large, slow_closed, overrun_closed, bytes_in, bytes_out;
+};
+/* Each counter has one writer, so no locked instruction is needed. */
+#define HTTP_COUNT(c, by)                                                                          \
+    atomic_store_explicit(&(c), atomic_load_explicit(&(c), memory_order_relaxed) + (by),           \
+                          memory_order_relaxed)
+
+struct gzip;
+
+struct http_io {
+    struct http_server *server; /* borrowed; read-only parts, and the owner's side of the queues */
+    struct fl_loop *loop;       /* owned when threaded */
+    bool threaded;
+    pthread_t thread;
+    struct http_conn *conns; /* doubly linked */
+    unsigned n_conns;
+    struct fl_timer *sweep;       /* owned; looks for connections past their time */
+    struct fl_listener *listener; /* owned; of I/O side 0 only */
+    unsigned next_io;             /* which thread gets the next connection */
+    bool draining, told_idle;
+    char date[40]; /* of the second date_s */
+    int64_t date_s;
+    struct gzip *gzip; /* owned; made when first needed */
+    struct http_stats stats;
+    /* Messages gathered on each side until its callback has returned. */
+    struct http_msg_list to_owner, to_io;
+    bool to_owner_due, to_io_due;
+    /* Messages handed over; `lock` guards both. */
+    pthread_mutex_t lock;
+    struct http_msg_list owner_inbox, io_inbox;
+};
+
+struct http_conn {
+    unsigned magic;
+    struct http_io *io; /* borrowed */
+    struct http_conn *prev, *next;
+    struct fl_stream *stream; /* owned */
+    char *peer, *local;       /* owned */
+    http_parser parser;
+    uint64_t deadline_us;                /* of the sweep; 0 = none */
+    struct http_exchange *first, **last; /* requests in order, each with one reference */
+    unsigned n_pending;
+    struct http_exchange *reading; /* the one the parser fills: the queue's last, or none */
+    bool in_value;                 /* the parser's last header callback was a value */
+    bool blocked;                  /* nothing is read until an answer leaves */
+    bool last_request;             /* what follows is thrown away */
+    bool eof, closing, dead;
+};
+
+struct http_exchange {
+    unsigned magic;
+    atomic_uint refs;
+    struct http_io *io; /* borrowed; valid while the server is */
+
+    /* Filled by the I/O side before the owner sees it, then read-only. */
+    struct http_request req;
+    struct fl_buf text;          /* owned; target, header names and values, NUL-terminated */
+    struct fl_buf path;          /* owned */
+    struct http_header *headers; /* owned */
+    size_t n_headers, cap_headers;
+    size_t target_len;
+    struct fl_buf body; /* owned */
+    char *peer, *local; /* owned */
+    const struct http_route *route;
+    bool http10, head_only, asks_upgrade;
+
+    /* I/O side. */
+    struct http_conn *conn; /* NULL when the connection is gone */
+    struct http_exchange *next;
+    struct fl_buf out; /* owned; bytes waiting for the answers before */
+    bool keep_alive, accepts_gzip, wants_upgrade, continue_due;
+    bool headers_done, body_done, dispatched;
+    bool chunked_out, raw_out, out_started, out_end;
+    bool want_drained;
+    struct http_msg *upgrade; /* owned; waits for the answers before */
+    size_t body_seen;
+
+    /* Both. */
+    atomic_size_t posted;     /* stream bytes the I/O side has not yet seen */
+    atomic_size_t unsent;     /* as the I/O side saw them last */
+    atomic_size_t body_ahead; /* body bytes the owner has not yet taken */
+
+    /* Owner. */
+    struct http_server *server; /* NULL when the server is gone */
+    struct http_exchange *owner_prev, *owner_next;
+    struct fl_buf add_headers; /* owned */
+    bool answered, streaming, finished, gone;
+    http_gone_f *on_gone;
+    void *stream_arg;
+    void (*on_drained)(struct http_stream *st, void *arg);
+    http_body_f *on_body;
+    void *body_arg;
+    struct http_msg *early_body, **early_tail; /* pieces before http_on_body() */
+};
+
+struct http_server {
+    unsigned magic;
+    struct fl_loop *owner; /* borrowed */
+    struct http_server_config config;
+    char *ip, *process_id; /* owned */
+    struct router *router; /* owned */
+    struct http_io *io;    /* owned */
+    unsigned n_io;
+    uint16_t port;
+    _Atomic unsigned open_connections;
+    struct http_exchange *live; /* the owner's exchanges */
+    /* draining */
+    unsigned io_left;
+    struct fl_timer *drain_timer; /* owned */
+    fl_callback_f *drain_done;
+    void *drain_arg;
+    bool draining;
+};
+
+/* http_exchange.c */
+struct http_exchange *exchange_new(struct http_conn *c);
+void exchange_ref(struct http_exchange *ex);
+void exchange_unref(struct http_exchange *ex);
+/* Owner side: what came from the I/O side. */
+void exchange_take(struct http_msg *m);
+void exchange_orphan_all(struct http_server *s);
+
+/* http_io.c */
+struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex);
+void msg_free(struct http_msg *m);
+FL_DEFINE_CLEANUP(struct http_msg *, msg_free, msg_freep)
+void io_send(struct http_io *io, struct http_msg *m);    /* owner to I/O; takes m */
+void owner_send(struct http_io *io, struct http_msg *m); /* I/O to owner; takes m */
+void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop, bool threaded);
+int io_start(struct http_io *io, struct fl_err *err);
+void io_stop(struct http_io *io);          /* ends the thread, drops connections */
+void io_done(struct http_io *io);          /* after io_stop(), when no job names it any more */
+void io_adopt(struct http_io *io, int fd); /* from I/O side 0: a connection for another */
+void io_check_idle(struct http_io *io);
+const char *io_date(struct http_io *io);
+
+/* http_conn.c */
+void conn_accept(struct http_io *io, int fd);
+void conn_close(struct http_conn *c);
+void conn_apply(struct http_msg *m); /* what the owner sent for an exchange; takes m */
+void conn_advance(struct http_conn *c);
+void conn_sweep(struct http_io *io);
+void conn_drain(struct http_io *io);
+void conn_dispatch(struct http_conn *c, struct http_exchange *ex);
+void conn_refuse(struct http_conn *c, int status, const char *text);
+
+/* http_parse.c */
+void conn_parser_init(struct http_conn *c);
+/* Takes what the stream has; false when the connection was closed. */
+void conn_pump(struct http_conn *c);
+
+/* http_response.c */
+struct http_head {
+    int status;
+    const char *content_type; /* NULL = none */
+    const struct fl_buf *headers;
+    bool chunked, raw; /* neither: content_length */
+    size_t content_length;
+    bool gzip;
+};
+void response_head(struct http_io *io, struct http_exchange *ex, const struct http_head *h,
+                   struct fl_buf *out);
+bool response_gzip(struct http_io *io, const struct fl_buf *body, struct fl_buf *out);
+void gzip_free(struct gzip *z);
+size_t chunk_line(char out[20], size_t n); /* "1f\r\n" */
+
+#endif

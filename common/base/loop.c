@@ -1,0 +1,440 @@
+/* The event loop: libevent for descriptors, timers and signals; an eventfd and a locked queue for
+ * work from other threads. Each loop belongs to the one thread that runs it, so libevent's own
+ * locking stays off: the letter box is the only thing two threads touch. */
+#include "common/base/loop_priv.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#define LOOP_MAGIC   0x100910a1
+#define TIMER_MAGIC  0x100910a2
+#define WATCH_MAGIC  0x100910a3
+#define SIGNAL_MAGIC 0x100910a4
+
+#define TICK_US 500000
+
+struct job {
+    fl_callback_f *fn;
+    void *arg;
+};
+
+struct job_list {
+    struct job *v; /* owned */
+    size_t n, cap;
+};
+
+struct fl_box {
+    atomic_uint refs;
+    pthread_mutex_t lock;
+    int wake_fd; /* owned */
+    bool closed;
+    struct job_list jobs;
+};
+
+struct fl_loop {
+    unsigned magic;
+    struct event_base *base;                    /* owned */
+    struct event *wake_ev, *defer_ev, *tick_ev; /* owned */
+    struct fl_box *box;                         /* one reference */
+    struct job_list deferred, running, deferred_running;
+    atomic_bool stop;
+    uint64_t tick_due_us, delay_us;
+    char *scratch; /* owned; made when first asked for */
+    unsigned lookups;
+};
+
+struct fl_timer {
+    unsigned magic;
+    struct fl_loop *loop; /* borrowed */
+    struct event *ev;     /* owned */
+    uint64_t due_us;
+    fl_callback_f *fn;
+    void *arg;
+};
+
+struct fl_watch {
+    unsigned magic;
+    struct event *ev; /* owned */
+    fl_fd_f *fn;
+    void *arg;
+};
+
+struct fl_signal {
+    unsigned magic;
+    struct event *ev; /* owned */
+    fl_callback_f *fn;
+    void *arg;
+};
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static struct timeval to_timeval(uint64_t us)
+{
+    return (struct timeval){.tv_sec = (time_t)(us / 1000000u),
+                            .tv_usec = (suseconds_t)(us % 1000000u)};
+}
+
+static void job_push(struct job_list *l, fl_callback_f *fn, void *arg)
+{
+    l->v = xgrow(l->v, &l->cap, l->n + 1, sizeof *l->v);
+    l->v[l->n++] = (struct job){fn, arg};
+}
+
+/* ---- letter box ---- */
+
+static struct fl_box *box_new(int wake_fd)
+{
+    struct fl_box *box = xnew0(struct fl_box);
+    atomic_init(&box->refs, 1);
+    pthread_mutex_init(&box->lock, NULL);
+    box->wake_fd = wake_fd;
+    return box;
+}
+
+struct fl_box *fl_loop_box(struct fl_loop *loop)
+{
+    atomic_fetch_add(&loop->box->refs, 1);
+    return loop->box;
+}
+
+void fl_box_unref(struct fl_box *box)
+{
+    if (!box || atomic_fetch_sub(&box->refs, 1) != 1)
+        return;
+    close(box->wake_fd);
+    pthread_mutex_destroy(&box->lock);
+    free(box->jobs.v);
+    free(box);
+}
+
+static void box_wake(struct fl_box *box)
+{
+    /* EAGAIN means that the counter is full, so the loop is awake anyway. */
+    uint64_t one = 1;
+    ssize_t n;
+    do
+        n = write(box->wake_fd, &one, sizeof one);
+    while (n < 0 && errno == EINTR);
+}
+
+bool fl_box_post(struct fl_box *box, fl_callback_f *fn, void *arg)
+{
+    pthread_mutex_lock(&box->lock);
+    bool open = !box->closed;
+    bool first = box->jobs.n == 0;
+    if (open)
+        job_push(&box->jobs, fn, arg);
+    pthread_mutex_unlock(&box->lock);
+    if (open && first)
+        box_wake(box);
+    return open;
+}
+
+void fl_loop_post(struct fl_loop *loop, fl_callback_f *fn, void *arg)
+{
+    fl_box_post(loop->box, fn, arg);
+}
+
+/* ---- the loop ---- */
+
+static void run_jobs(struct job_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        l->v[i].fn(l->v[i].arg);
+    l->n = 0;
+}
+
+static void run_posted(struct fl_loop *loop)
+{
+    pthread_mutex_lock(&loop->box->lock);
+    struct job_list jobs = loop->box->jobs;
+    loop->box->jobs = loop->running; /* empty, with memory of its own */
+    pthread_mutex_unlock(&loop->box->lock);
+    loop->running = (struct job_list){0};
+    run_jobs(&jobs);
+    loop->running = jobs;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct fl_loop *loop = FL_CAST(fl_loop, LOOP_MAGIC, arg);
+    uint64_t n;
+    ssize_t got = read(fd, &n, sizeof n);
+    (void)got; /* nothing to read is as good */
+    if (atomic_load(&loop->stop))
+        event_base_loopbreak(loop->base);
+    run_posted(loop);
+}
+
+static void on_deferred(evutil_socket_t fd, short what, void *arg)
+{
+    struct fl_loop *loop = FL_CAST(fl_loop, LOOP_MAGIC, arg);
+    struct job_list jobs = loop->deferred;
+    loop->deferred = loop->deferred_running;
+    loop->deferred_running = (struct job_list){0};
+    run_jobs(&jobs);
+    loop->deferred_running = jobs;
+}
+
+void fl_loop_defer(struct fl_loop *loop, fl_callback_f *fn, void *arg)
+{
+    job_push(&loop->deferred, fn, arg);
+    if (loop->deferred.n == 1)
+        event_active(loop->defer_ev, EV_TIMEOUT, 1);
+}
+
+static void arm_tick(struct fl_loop *loop)
+{
+    struct timeval tv = to_timeval(TICK_US);
+    loop->tick_due_us = monotonic_us() + TICK_US;
+    event_add(loop->tick_ev, &tv);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct fl_loop *loop = FL_CAST(fl_loop, LOOP_MAGIC, arg);
+    uint64_t now = monotonic_us();
+    loop->delay_us = now > loop->tick_due_us ? now - loop->tick_due_us : 0;
+    arm_tick(loop);
+}
+
+uint64_t fl_loop_delay_us(const struct fl_loop *loop)
+{
+    return loop->delay_us;
+}
+
+int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return fl_err_errno(err, errno, "make an eventfd for an event loop");
+    _cleanup_(fl_loop_freep) struct fl_loop *loop = xnew0(struct fl_loop);
+    loop->magic = LOOP_MAGIC;
+    loop->box = box_new(fd);
+    /* A peer that closed its end must be an error of write(), never the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
+
+    struct event_config *cfg = event_config_new();
+    if (cfg) {
+        event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+        loop->base = event_base_new_with_config(cfg);
+        event_config_free(cfg);
+    }
+    if (!loop->base)
+        return fl_err_set(err, FL_NO_MEMORY, "make an event loop: libevent gave none");
+    loop->wake_ev = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_wake, loop);
+    loop->defer_ev = event_new(loop->base, -1, 0, on_deferred, loop);
+    loop->tick_ev = event_new(loop->base, -1, 0, on_tick, loop);
+    if (!loop->wake_ev || !loop->defer_ev || !loop->tick_ev || event_add(loop->wake_ev, NULL) != 0)
+        return fl_err_set(err, FL_NO_MEMORY, "make the events of a loop: libevent gave none");
+    arm_tick(loop);
+    *ret_loop = TAKE_PTR(loop);
+    return 0;
+}
+
+static void event_freep_if(struct event *ev)
+{
+    if (ev)
+        event_free(ev);
+}
+
+void fl_loop_free(struct fl_loop *loop)
+{
+    if (!loop)
+        return;
+    /* What was posted or deferred may free things: it must still run, and may defer again. */
+    if (loop->tick_ev) {
+        run_posted(loop);
+        while (loop->deferred.n > 0)
+            on_deferred(-1, 0, loop);
+    }
+    pthread_mutex_lock(&loop->box->lock);
+    loop->box->closed = true;
+    pthread_mutex_unlock(&loop->box->lock);
+    event_freep_if(loop->wake_ev);
+    event_freep_if(loop->defer_ev);
+    event_freep_if(loop->tick_ev);
+    if (loop->base)
+        event_base_free(loop->base);
+    fl_box_unref(loop->box);
+    free(loop->deferred.v);
+    free(loop->running.v);
+    free(loop->deferred_running.v);
+    free(loop->scratch);
+    loop->magic = 0;
+    free(loop);
+}
+
+void fl_loop_run(struct fl_loop *loop)
+{
+    while (!atomic_load(&loop->stop))
+        event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    atomic_store(&loop->stop, false);
+}
+
+void fl_loop_run_once(struct fl_loop *loop)
+{
+    event_base_loop(loop->base, EVLOOP_ONCE);
+}
+
+void fl_loop_stop(struct fl_loop *loop)
+{
+    atomic_store(&loop->stop, true);
+    box_wake(loop->box);
+}
+
+uint64_t fl_loop_now_us(struct fl_loop *loop)
+{
+    return monotonic_us();
+}
+
+struct event_base *fl_loop_base(struct fl_loop *loop)
+{
+    return loop->base;
+}
+
+char *fl_loop_scratch(struct fl_loop *loop)
+{
+    if (!loop->scratch)
+        loop->scratch = xmalloc(FL_LOOP_SCRATCH);
+    return loop->scratch;
+}
+
+unsigned *fl_loop_lookups(struct fl_loop *loop)
+{
+    return &loop->lookups;
+}
+
+/* ---- timers ---- */
+
+static void add_timer(struct fl_timer *t, uint64_t in_us)
+{
+    struct timeval tv = to_timeval(in_us);
+    event_add(t->ev, &tv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct fl_timer *t = FL_CAST(fl_timer, TIMER_MAGIC, arg);
+    /* libevent counts by a coarse clock; a timer of ours never fires before its time. */
+    uint64_t now = monotonic_us();
+    if (now < t->due_us)
+        add_timer(t, t->due_us - now);
+    else
+        t->fn(t->arg);
+}
+
+struct fl_timer *fl_timer_new(struct fl_loop *loop, fl_callback_f *fn, void *arg)
+{
+    struct fl_timer *t = xnew0(struct fl_timer);
+    t->magic = TIMER_MAGIC;
+    t->loop = loop;
+    t->fn = fn;
+    t->arg = arg;
+    t->ev = event_new(loop->base, -1, 0, on_timer, t);
+    if (!t->ev)
+        abort(); /* out of memory, as in xmalloc() */
+    return t;
+}
+
+void fl_timer_set(struct fl_timer *t, uint64_t in_us)
+{
+    const uint64_t century_us = 100ull * 366 * 86400 * 1000000;
+    in_us = FL_MIN(in_us, century_us);
+    t->due_us = monotonic_us() + in_us;
+    add_timer(t, in_us);
+}
+
+void fl_timer_stop(struct fl_timer *t)
+{
+    event_del(t->ev);
+}
+
+void fl_timer_free(struct fl_timer *t)
+{
+    if (!t)
+        return;
+    event_free(t->ev);
+    t->magic = 0;
+    free(t);
+}
+
+/* ---- descriptors ---- */
+
+static void on_fd(evutil_socket_t fd, short what, void *arg)
+{
+    struct fl_watch *w = FL_CAST(fl_watch, WATCH_MAGIC, arg);
+    w->fn((int)fd, what & EV_READ, what & EV_WRITE, w->arg);
+}
+
+int fl_watch_new(struct fl_loop *loop, int fd, bool read, bool write, fl_fd_f *fn, void *arg,
+                 struct fl_watch **ret_watch, struct fl_err *err)
+{
+    struct fl_watch *w = xnew0(struct fl_watch);
+    short what = (short)(EV_PERSIST | (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+    w->magic = WATCH_MAGIC;
+    w->fn = fn;
+    w->arg = arg;
+    w->ev = event_new(loop->base, fd, what, on_fd, w);
+    if (!w->ev || event_add(w->ev, NULL) != 0) {
+        int e = errno ? errno : EINVAL;
+        fl_watch_free(w);
+        return fl_err_errno(err, e, "watch descriptor %d", fd);
+    }
+    *ret_watch = w;
+    return 0;
+}
+
+void fl_watch_free(struct fl_watch *w)
+{
+    if (!w)
+        return;
+    event_freep_if(w->ev);
+    w->magic = 0;
+    free(w);
+}
+
+/* ---- signals ---- */
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+    struct fl_signal *s = FL_CAST(fl_signal, SIGNAL_MAGIC, arg);
+    s->fn(s->arg);
+}
+
+int fl_signal_new(struct fl_loop *loop, int signo, fl_callback_f *fn, void *arg,
+                  struct fl_signal **ret_signal, struct fl_err *err)
+{
+    struct fl_signal *s = xnew0(struct fl_signal);
+    s->magic = SIGNAL_MAGIC;
+    s->fn = fn;
+    s->arg = arg;
+    s->ev = evsignal_new(loop->base, signo, on_signal, s);
+    if (!s->ev || event_add(s->ev, NULL) != 0) {
+        int e = errno ? errno : EINVAL;
+        fl_signal_free(s);
+        return fl_err_errno(err, e, "catch signal %d", signo);
+    }
+    *ret_signal = s;
+    return 0;
+}
+
+void fl_signal_free(struct fl_signal *s)
+{
+    if (!s)
+        return;
+    event_freep_if(s->ev);
+    s->magic = 0;
+    free(s);
+}

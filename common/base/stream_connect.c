@@ -1,0 +1,136 @@
+/* Outgoing streams: look the name up, then try its addresses in turn. */
+#include "common/base/stream_priv.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/un.h>
+
+#include "common/base/resolve.h"
+
+static int connect_to(struct fl_stream *s, const struct sockaddr *addr, socklen_t len,
+                      struct fl_err *err)
+{
+    _cleanup_close_ int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fl_err_errno(err, errno, "make a socket for '%s'", s->host);
+    if (s->bind_len > 0 && bind(fd, (const struct sockaddr *)&s->bind_addr, s->bind_len) < 0)
+        return fl_err_errno(err, errno, "bind the source address of a connection to '%s'", s->host);
+    stream_nodelay(fd);
+    if (connect(fd, addr, len) < 0 && errno != EINPROGRESS)
+        return fl_err_errno(err, errno, "connect to '%s'", s->host);
+    stream_drop_fd(s);
+    stream_set_fd(s, TAKE_FD(fd));
+    event_add(&s->wr, NULL);
+    return 0;
+}
+
+/* Starts with the next address; fails the stream with `err` when there is none. */
+static void try_next(struct fl_stream *s, struct fl_err *err)
+{
+    while (s->next_addr < s->n_addrs) {
+        const struct sockaddr_storage *ss = &s->addrs[s->next_addr++];
+        if (connect_to(s, (const struct sockaddr *)ss, resolve_addr_len(ss), err) == 0)
+            return;
+    }
+    s->broken = true;
+    stream_fail(s, err);
+}
+
+void stream_connect_ready(struct fl_stream *s)
+{
+    struct fl_err err;
+    int e = 0;
+    socklen_t len = sizeof e;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+        e = errno;
+    if (e == 0) {
+        stream_established(s);
+        return;
+    }
+    fl_err_errno(&err, e, "connect to '%s'", s->host);
+    try_next(s, &err);
+}
+
+static void on_resolved(struct sockaddr_storage *addrs, size_t n, const struct fl_err *err,
+                        void *arg)
+{
+    struct fl_stream *s = FL_CAST(fl_stream, STREAM_MAGIC, arg);
+    struct fl_err last = {0};
+    s->resolve = NULL;
+    if (err) {
+        s->broken = true;
+        stream_fail(s, err);
+        return;
+    }
+    s->addrs = addrs;
+    s->n_addrs = n;
+    try_next(s, &last);
+}
+
+void stream_connect_cancel(struct fl_stream *s)
+{
+    resolve_cancel(TAKE_PTR(s->resolve));
+}
+
+static void start_job(void *arg)
+{
+    struct fl_stream *s = FL_CAST(fl_stream, STREAM_MAGIC, arg);
+    struct fl_err err = {0};
+    if (!s->dead)
+        try_next(s, &err);
+}
+
+int fl_stream_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
+                      struct fl_tls *tls_or_null, const struct fl_stream_ops *ops, void *arg,
+                      struct fl_stream **ret_stream, struct fl_err *err)
+{
+    struct sockaddr_storage addr, source;
+    if (bind_ip && resolve_numeric(bind_ip, 0, &source) < 0)
+        return fl_err_set(err, FL_INVALID, "connect from '%s': not a numeric address", bind_ip);
+    struct fl_stream *s = stream_new(loop, ops, arg);
+    s->outgoing = true;
+    s->state = STREAM_CONNECTING;
+    s->tls = tls_or_null;
+    s->host = xstrdup(host);
+    s->last_read_us = fl_loop_now_us(loop);
+    if (bind_ip) {
+        s->bind_addr = source;
+        s->bind_len = resolve_addr_len(&source);
+    }
+    if (resolve_numeric(host, port, &addr) == 0) {
+        s->addrs = xmemdup(&addr, sizeof addr);
+        s->n_addrs = 1;
+        fl_loop_defer(loop, start_job, s);
+    } else {
+        int rc = resolve_start(loop, host, port, on_resolved, s, &s->resolve, err);
+        if (rc < 0) {
+            fl_stream_free(s);
+            return rc;
+        }
+    }
+    *ret_stream = s;
+    return 0;
+}
+
+int fl_stream_connect_unix(struct fl_loop *loop, const char *path, const struct fl_stream_ops *ops,
+                           void *arg, struct fl_stream **ret_stream, struct fl_err *err)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof un.sun_path)
+        return fl_err_set(err, FL_INVALID, "connect to '%s': a socket's path has at most %zu bytes",
+                          path, sizeof un.sun_path - 1);
+    memcpy(un.sun_path, path, strlen(path) + 1);
+    struct fl_stream *s = stream_new(loop, ops, arg);
+    s->outgoing = true;
+    s->state = STREAM_CONNECTING;
+    s->host = xstrdup(path);
+    s->last_read_us = fl_loop_now_us(loop);
+    int rc = connect_to(s, (const struct sockaddr *)&un, sizeof un, err);
+    if (rc < 0) {
+        fl_stream_free(s);
+        return rc;
+    }
+    *ret_stream = s;
+    return 0;
+}
