@@ -39,8 +39,11 @@ BORN_OPEN = {
 # Cores are handed time and chance (docs/architecture.md, "Cores and shells"): these folders are logic only.
 WORLD = {
     "clock_gettime", "gettimeofday", "time", "getrandom", "random", "sleep", "usleep", "nanosleep", "socket", "fopen",
+    "open", "openat", "connect", "unlink", "rename", "mkdir", "kill", "fork",
 }
-CORES = re.compile(r"^(master/(?!main|shell)[^/]*|master/allocator/[^/]*|agent/core[^/]*|common/model/[^/]*)\.c$")
+CORES = re.compile(
+    r"^(master/(?!main|shell|flags)[^/]*|master/allocator/(?!allocator_load)[^/]*|agent/(?!main|shell|disk|flags)[^/]*"
+    r"|common/model/[^/]*)\.c$")
 
 _CALL = re.compile(r"(?<![\w.>])([a-z_][a-z0-9_]*)\s*\(")
 
