@@ -18,7 +18,7 @@ struct fl_buf {
     }
 void fl_buf_done(struct fl_buf *b);
 #define _cleanup_buf_ _cleanup_(fl_buf_done)
-void fl_buf_clear(struct fl_buf *b); /* length 0, keeps the memory */
+void fl_buf_clear(struct fl_buf *b);              /* length 0, keeps the memory */
 char *fl_buf_reserve(struct fl_buf *b, size_t n); /* room for n more bytes at data + len */
 void fl_buf_add(struct fl_buf *b, const void *p, size_t n);
 void fl_buf_adds(struct fl_buf *b, const char *s);

@@ -44,16 +44,17 @@ static inline struct json_out json_out_on(struct fl_buf *buf)
 {
     return (struct json_out){.buf = buf};
 }
-void json_object(struct json_out *j);  /* { */
+void json_object(struct json_out *j); /* { */
 void json_end_object(struct json_out *j);
-void json_array(struct json_out *j);   /* [ */
+void json_array(struct json_out *j); /* [ */
 void json_end_array(struct json_out *j);
 void json_key(struct json_out *j, const char *key);
 void json_string(struct json_out *j, const char *s); /* invalid UTF-8 becomes U+FFFD; NULL -> "" */
 void json_stringn(struct json_out *j, const char *s, size_t n);
 void json_int(struct json_out *j, int64_t v);
 void json_uint(struct json_out *j, uint64_t v);
-void json_double(struct json_out *j, double v); /* shortest text that reads back the same; 1.0 -> 1.0 */
+void json_double(struct json_out *j,
+                 double v); /* shortest text that reads back the same; 1.0 -> 1.0 */
 void json_bool(struct json_out *j, bool v);
 void json_null(struct json_out *j);
 void json_base64(struct json_out *j, const void *p, size_t n);
@@ -92,7 +93,8 @@ static inline void json_karray(struct json_out *j, const char *k)
     json_key(j, k);
     json_array(j);
 }
-static inline void json_kpb(struct json_out *j, const char *k, const ProtobufCMessage *m, unsigned flags)
+static inline void json_kpb(struct json_out *j, const char *k, const ProtobufCMessage *m,
+                            unsigned flags)
 {
     json_key(j, k);
     json_pb(j, m, flags);
@@ -101,16 +103,18 @@ static inline void json_kpb(struct json_out *j, const char *k, const ProtobufCMe
 /* ---- codec ---- */
 void fl_json_from_pb(struct fl_buf *out, const ProtobufCMessage *m, unsigned flags);
 /* Decodes into memory of `alloc` (NULL: heap; free with fl_pb_free). FL_INVALID with the path of the culprit. */
-int fl_json_to_pb(const char *json, size_t n, const ProtobufCMessageDescriptor *desc, unsigned flags,
-                  ProtobufCAllocator *alloc, ProtobufCMessage **ret_m, struct fl_err *err);
+int fl_json_to_pb(const char *json, size_t n, const ProtobufCMessageDescriptor *desc,
+                  unsigned flags, ProtobufCAllocator *alloc, ProtobufCMessage **ret_m,
+                  struct fl_err *err);
 /* The same for a value that is already parsed (a jansson json_t, passed as void to keep the header lean). */
-int fl_json_value_to_pb(const void *json_t_value, const ProtobufCMessageDescriptor *desc, unsigned flags,
-                        ProtobufCAllocator *alloc, ProtobufCMessage **ret_m, struct fl_err *err);
+int fl_json_value_to_pb(const void *json_t_value, const ProtobufCMessageDescriptor *desc,
+                        unsigned flags, ProtobufCAllocator *alloc, ProtobufCMessage **ret_m,
+                        struct fl_err *err);
 
 /* Whole-message protobuf decode with our errors: unparsable, trailing rubbish, or a required field missing
  * is FL_INVALID. */
-int fl_pb_decode(const void *p, size_t n, const ProtobufCMessageDescriptor *desc, ProtobufCAllocator *alloc,
-                 ProtobufCMessage **ret_m, struct fl_err *err);
+int fl_pb_decode(const void *p, size_t n, const ProtobufCMessageDescriptor *desc,
+                 ProtobufCAllocator *alloc, ProtobufCMessage **ret_m, struct fl_err *err);
 
 /* Enum value <-> name through descriptors: NULL / negative when unknown. */
 const char *fl_enum_name(const ProtobufCEnumDescriptor *d, int value);

@@ -2,7 +2,7 @@
  * between. Any thread. */
 #include "common/base/json_text.h"
 
-#define AT(type, base, offset) (*(const type *)((const char *)(base) + (offset)))
+#define AT(type, base, offset) (*(const type *)(const void *)((const char *)(base) + (offset)))
 
 /* ---- writing ---- */
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define _cleanup_(fn)       __attribute__((cleanup(fn)))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
-#define FL_PUBLIC __attribute__((visibility("default")))
+#define FL_PUBLIC           __attribute__((visibility("default")))
 
 /* Hands a pointer over: the variable becomes NULL, so its cleanup does nothing. */
 #define TAKE_PTR(p)                                                                                \
@@ -29,9 +29,9 @@
         _taken;                                                                                    \
     })
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define FL_MIN(a, b)  ((a) < (b) ? (a) : (b))
-#define FL_MAX(a, b)  ((a) > (b) ? (a) : (b))
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
+#define FL_MIN(a, b)                    ((a) < (b) ? (a) : (b))
+#define FL_MAX(a, b)                    ((a) > (b) ? (a) : (b))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Long-lived structs begin with `unsigned magic`; a callback gets its object back through this, which
