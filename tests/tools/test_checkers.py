@@ -74,7 +74,7 @@ def test_bans_exit_and_cores(tmp_path):
 
 
 def test_bans_descriptors(tmp_path):
-    put(tmp_path, "agent/a.c", """
+    put(tmp_path, "cli/a.c", """
         int f(void) {
             open(p, O_RDONLY | O_CLOEXEC); open(p, O_RDONLY);
             socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
