@@ -1,4 +1,5 @@
-/* The only file that is compiled with the build's own facts, so that they change one object and not all. */
+/* The only file that is compiled with the build's own facts, so that they change one object and not
+ * all. */
 #include "common/base/build.h"
 
 #include "build_info.h"

@@ -1,5 +1,6 @@
-/* What was built, when: /version, GET_VERSION and --version. FL_VERSION is numeric and says which version of the
- * reference's protocol is spoken, for there are clients that parse it as numbers and ask for at least 1.5. */
+/* What was built, when: /version, GET_VERSION and --version. FL_VERSION is numeric and says which
+ * version of the reference's protocol is spoken, for there are clients that parse it as numbers and
+ * ask for at least 1.5. */
 #ifndef COMMON_BASE_BUILD_H
 #define COMMON_BASE_BUILD_H
 

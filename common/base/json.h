@@ -73,6 +73,11 @@ static inline void json_kint(struct json_out *j, const char *k, int64_t v)
     json_key(j, k);
     json_int(j, v);
 }
+static inline void json_kuint(struct json_out *j, const char *k, uint64_t v)
+{
+    json_key(j, k);
+    json_uint(j, v);
+}
 static inline void json_kdouble(struct json_out *j, const char *k, double v)
 {
     json_key(j, k);

@@ -1,4 +1,5 @@
-/* See legacy_json.h. The keys and their order are the reference's; a key is left out exactly when it is there. */
+/* See legacy_json.h. The keys and their order are the reference's; a key is left out exactly when
+ * it is there. */
 #include "common/model/legacy_json.h"
 
 #include "common/base/build.h"
@@ -98,7 +99,8 @@ void legacy_json_task(struct json_out *j, const V1__Task *t, const struct resour
     if (t->n_limits) {
         json_kobject(j, "limits");
         for (size_t i = 0; i < t->n_limits; i++)
-            json_kdouble(j, t->limits[i]->key, t->limits[i]->value ? t->limits[i]->value->value : 0);
+            json_kdouble(j, t->limits[i]->key,
+                         t->limits[i]->value ? t->limits[i]->value->value : 0);
         json_end_object(j);
     }
     const char *role = resources_allocation_role(res);

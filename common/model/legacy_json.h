@@ -1,5 +1,6 @@
-/* The shapes of the JSON endpoints from before the v1 API (features.md 2): what tools read from /state and its kin. Shared by master
- * and agent. Each writes one whole value unless it says "fields". Any thread. */
+/* The shapes of the JSON endpoints from before the v1 API (features.md 2): what tools read from
+ * /state and its kin. Shared by master and agent. Each writes one whole value unless it says
+ * "fields". Any thread. */
 #ifndef COMMON_MODEL_LEGACY_JSON_H
 #define COMMON_MODEL_LEGACY_JSON_H
 
@@ -7,10 +8,13 @@
 #include "common/model/resources.h"
 #include "proto/mesos.pb-c.h"
 
-/* The fields of a task; `res` is what it holds, with allocation_info (its `resources` field is not looked at). */
+/* The fields of a task; `res` is what it holds, with allocation_info (its `resources` field is not
+ * looked at). */
 void legacy_json_task(struct json_out *j, const V1__Task *t, const struct resources *res);
-/* Fields of an executor as the master lists them: executor_id, name, framework_id, command, resources, role, labels, type. */
-void legacy_json_executor_fields(struct json_out *j, const V1__ExecutorInfo *e, const struct resources *res);
+/* Fields of an executor as the master lists them: executor_id, name, framework_id, command,
+ * resources, role, labels, type. */
+void legacy_json_executor_fields(struct json_out *j, const V1__ExecutorInfo *e,
+                                 const struct resources *res);
 void legacy_json_command(struct json_out *j, const V1__CommandInfo *c);
 void legacy_json_labels(struct json_out *j, const V1__Labels *l);
 void legacy_json_domain(struct json_out *j, const V1__DomainInfo *d);

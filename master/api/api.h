@@ -5,6 +5,7 @@
 
 #include "common/base/flags.h"
 #include "common/base/http.h"
+#include "common/base/log_toggle.h"
 #include "common/base/metrics.h"
 #include "master/master.h"
 
@@ -15,7 +16,8 @@ struct master_api {
     const struct fl_flags *flags;       /* borrowed: the parsed table, for /flags */
     struct api_subscriber *subscribers; /* operator event streams; operator_stream.c */
     unsigned n_subscribers;
-    struct sched_api *sched; /* scheduler.c's own */
+    struct log_toggle *log_toggle; /* owned by the shell */
+    struct sched_api *sched;       /* scheduler.c's own */
 };
 
 /* Made from routes.def. */

@@ -1,0 +1,17 @@
+/* The table of the master's endpoints, made from routes.def. */
+#include "master/api/handlers.h"
+
+#define ROUTE(p, h, d, opts, text)                                                                 \
+    {                                                                                              \
+        .path = (p),                                                                               \
+        .handler = (h),                                                                            \
+        .decode = (d),                                                                             \
+        .decoded_free = api_call_free,                                                             \
+        .json_alias = ((opts)&ROUTE_JSON_ALIAS) != 0,                                              \
+        .exact = ((opts)&ROUTE_EXACT) != 0,                                                        \
+        .help = (text),                                                                            \
+    },
+const struct http_route master_routes[] = {
+#include "master/api/routes.def"
+};
+const size_t master_routes_n = ARRAY_SIZE(master_routes);

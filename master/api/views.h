@@ -1,0 +1,28 @@
+/* The master's state as messages of the operator API (mesos.v1.master), built in an arena. */
+#ifndef MASTER_API_VIEWS_H
+#define MASTER_API_VIEWS_H
+
+#include "master/master.h"
+
+Mapi__Response__GetAgents__Agent *view_agent(const struct agent *a, struct fl_arena *arena);
+Mapi__Response__GetFrameworks__Framework *view_framework(const struct framework *f,
+                                                         struct fl_arena *arena);
+V1__Offer *view_offer(const struct offer *o, struct fl_arena *arena);
+
+Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *arena);
+Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct fl_arena *arena);
+Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_arena *arena);
+Mapi__Response__GetTasks *view_tasks(const struct master *m, struct fl_arena *arena);
+Mapi__Response__GetState *view_state(const struct master *m, struct fl_arena *arena);
+
+/* A zeroed message in the arena: NEW(arena, Mapi__Response__GetTasks, mapi__response__get_tasks).
+ */
+#define VIEW_NEW(arena, Type, prefix)                                                              \
+    ({                                                                                             \
+        Type *_m = fl_arena_alloc(arena, sizeof(Type));                                            \
+        prefix##__init(_m);                                                                        \
+        _m;                                                                                        \
+    })
+V1__TimeInfo *view_time(double seconds, struct fl_arena *arena);
+
+#endif
