@@ -21,7 +21,7 @@ LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb 
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -Wmissing-prototypes \
             -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wpointer-arith
 CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread
-CPPFLAGS += -I. -I$(BUILD)/gen -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+CPPFLAGS += -I. -I$(BUILD)/gen -Ilibframework -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 LDFLAGS  += -pthread -Wl,--as-needed $(SANITIZE)
 
 # ---- messages: .proto -> C, once for the whole build ---------------------------------------------

@@ -44,8 +44,8 @@ ProtobufCAllocator *fl_arena_allocator(struct fl_arena *a);
 
 /* Deep copy of a message on the heap (free with protobuf_c_message_free_unpacked(m, NULL)), or in an arena. */
 ProtobufCMessage *fl_pb_dup(const ProtobufCMessage *m, ProtobufCAllocator *alloc);
-/* Typed: Dup a message keeping its type. */
-#define FL_PB_DUP(m) ((__typeof__(m))fl_pb_dup(&(m)->base, NULL))
+/* On the heap, of any message struct; assign it to a pointer of the same type. */
+#define FL_PB_DUP(m) ((void *)fl_pb_dup(&(m)->base, NULL))
 /* Two messages of one type are equal when their encodings are. */
 bool fl_pb_equal(const ProtobufCMessage *a, const ProtobufCMessage *b);
 size_t fl_pb_element_size(ProtobufCType type); /* of one element in a repeated field's array */
