@@ -17,30 +17,32 @@
 
 /* What to run. Borrowed for the call. */
 struct container_spec {
-    const char *container_id;       /* a uuid */
-    const V1__CommandInfo *command; /* what to exec: shell or argv, uris to fetch first, environment */
+    const char *container_id; /* a uuid */
+    const V1__CommandInfo
+        *command; /* what to exec: shell or argv, uris to fetch first, environment */
     const V1__ContainerInfo *container; /* or NULL: volumes, rlimits, linux_info, ... */
-    const char *user;               /* NULL: the agent's */
-    const char *sandbox;            /* existing folder, owned by user; the working directory */
-    const char *const *env;         /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
+    const char *user;                   /* NULL: the agent's */
+    const char *sandbox;                /* existing folder, owned by user; the working directory */
+    const char *const *env; /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
     const struct resources *resources; /* what it may use: requests */
-    double cpu_limit, mem_limit;    /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */
-    bool checkpoint;                /* survives the agent; otherwise killed when the agent dies */
+    double cpu_limit,
+        mem_limit;   /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */
+    bool checkpoint; /* survives the agent; otherwise killed when the agent dies */
 };
 
 enum container_end_reason {
-    CONTAINER_EXITED,         /* by itself or by a signal; status is valid */
-    CONTAINER_LAUNCH_FAILED,  /* fetch, prepare, exec ... failed; message says what */
-    CONTAINER_LIMIT_MEMORY,   /* killed for its memory (OOM); message with usage */
+    CONTAINER_EXITED,        /* by itself or by a signal; status is valid */
+    CONTAINER_LAUNCH_FAILED, /* fetch, prepare, exec ... failed; message says what */
+    CONTAINER_LIMIT_MEMORY,  /* killed for its memory (OOM); message with usage */
     CONTAINER_LIMIT_DISK,
-    CONTAINER_DESTROYED,      /* by containerizer_destroy() */
-    CONTAINER_LOST,           /* agent was away and nothing can be learnt (reboot) */
+    CONTAINER_DESTROYED, /* by containerizer_destroy() */
+    CONTAINER_LOST,      /* agent was away and nothing can be learnt (reboot) */
 };
 struct container_end {
     enum container_end_reason reason;
     bool has_status;
-    int status;          /* wait(2) status */
-    const char *message; /* or NULL */
+    int status;                                   /* wait(2) status */
+    const char *message;                          /* or NULL */
     const V1__TaskResourceLimitation *limitation; /* or NULL */
 };
 
@@ -73,11 +75,12 @@ struct containerizer_ops {
     /* Kills everything in it; `ended` follows with CONTAINER_DESTROYED (or what it was doing). Idempotent. */
     void (*destroy)(struct containerizer *c, const char *container_id);
     /* New amounts for a running container (executor with more tasks). */
-    void (*update)(struct containerizer *c, const char *container_id, const struct resources *res, double cpu_limit,
-                   double mem_limit);
+    void (*update)(struct containerizer *c, const char *container_id, const struct resources *res,
+                   double cpu_limit, double mem_limit);
     int (*usage)(struct containerizer *c, const char *container_id, struct container_usage *out);
     /* Fills pid, cgroup and network parts of the status in the arena. */
-    int (*status)(struct containerizer *c, const char *container_id, struct fl_arena *arena, V1__ContainerStatus **ret);
+    int (*status)(struct containerizer *c, const char *container_id, struct fl_arena *arena,
+                  V1__ContainerStatus **ret);
     /* After a restart: `ids` are those the agent still wants; every other container found is destroyed. */
     void (*recover)(struct containerizer *c, const char *const *ids, size_t n);
     /* Forgets the kept exit status of an ended container (its terminal update is acknowledged). */
@@ -91,7 +94,8 @@ struct containerizer {
 struct agent_flags;
 /* The real one. launcher_fd comes from launcher_fork(), called in main() before any thread. */
 int containerizer_new(struct fl_loop *loop, const struct agent_flags *flags, int launcher_fd,
-                      const struct containerizer_callbacks *cb, struct containerizer **ret, struct fl_err *err);
+                      const struct containerizer_callbacks *cb, struct containerizer **ret,
+                      struct fl_err *err);
 /* Forks the launcher process; returns our end of its socket. */
 int launcher_fork(const struct agent_flags *flags, int *ret_fd, struct fl_err *err);
 

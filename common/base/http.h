@@ -40,10 +40,10 @@ struct http_header {
 struct http_request {
     enum http_method method;
     const char *method_name;
-    const char *target;     /* as sent */
-    const char *path;       /* percent-decoded, without query; always begins with '/' */
-    const char *path_rest;  /* what follows the route's path after prefix routing: "" or "/x/y" */
-    const char *query;      /* raw, "" when none */
+    const char *target;    /* as sent */
+    const char *path;      /* percent-decoded, without query; always begins with '/' */
+    const char *path_rest; /* what follows the route's path after prefix routing: "" or "/x/y" */
+    const char *query;     /* raw, "" when none */
     const struct http_header *headers;
     size_t n_headers;
     const char *body; /* terminated by an extra NUL, may hold others */
@@ -54,7 +54,8 @@ struct http_request {
     struct fl_err decode_err;
     bool tls;
 };
-const char *http_request_header(const struct http_request *r, const char *name); /* case-insensitive; NULL */
+const char *http_request_header(const struct http_request *r,
+                                const char *name); /* case-insensitive; NULL */
 /* A query (or form) parameter, decoded into heap memory; NULL when absent. */
 char *http_query_get(const char *query, const char *name);
 
@@ -78,41 +79,41 @@ struct http_route {
 };
 
 struct http_limits {
-    size_t max_header;      /* bytes; 64 KiB */
-    size_t max_body;        /* bytes; 64 MiB */
-    unsigned max_connections; /* 20000 */
+    size_t max_header;         /* bytes; 64 KiB */
+    size_t max_body;           /* bytes; 64 MiB */
+    unsigned max_connections;  /* 20000 */
     unsigned header_timeout_s; /* first byte of a request to its last header; 30 */
     unsigned body_timeout_s;   /* without progress of the body; 60 */
     unsigned idle_timeout_s;   /* between requests; 600 */
-    size_t max_unsent;      /* bytes queued to a slow reader before it is cut off; 64 MiB */
-    size_t gzip_min;        /* answers this long are compressed if asked; 1024. 0 = never */
-    unsigned max_pipelined; /* requests of a connection waiting for their answers; 64 */
+    size_t max_unsent;         /* bytes queued to a slow reader before it is cut off; 64 MiB */
+    size_t gzip_min;           /* answers this long are compressed if asked; 1024. 0 = never */
+    unsigned max_pipelined;    /* requests of a connection waiting for their answers; 64 */
 };
 extern const struct http_limits http_limits_default;
 
 struct http_server_config {
-    const char *ip; /* "0.0.0.0" */
-    uint16_t port;  /* 0 picks one */
+    const char *ip;         /* "0.0.0.0" */
+    uint16_t port;          /* 0 picks one */
     const char *process_id; /* "master", "slave(1)" */
     unsigned io_threads;
     struct http_limits limits;
-    struct fl_tls *tls; /* borrowed; NULL = plain */
+    struct fl_tls *tls;              /* borrowed; NULL = plain */
     const struct http_route *routes; /* borrowed for the server's life */
     size_t n_routes;
-    void *arg;                    /* for handlers */
-    http_handler_f *fallback;     /* no route fits; NULL = 404 */
+    void *arg;                /* for handlers */
+    http_handler_f *fallback; /* no route fits; NULL = 404 */
     /* Looks at a request before its handler, on the owner loop (authentication, firewall, ...); returns true when it
      * has answered. Optional. */
     bool (*before)(struct http_exchange *ex, void *arg);
 };
 
 struct http_counters {
-    uint64_t connections, requests, responses_5xx, refused_connections, bad_requests, too_large, slow_closed,
-        overrun_closed, open_connections, bytes_in, bytes_out;
+    uint64_t connections, requests, responses_5xx, refused_connections, bad_requests, too_large,
+        slow_closed, overrun_closed, open_connections, bytes_in, bytes_out;
 };
 
-int http_server_new(struct fl_loop *owner, const struct http_server_config *c, struct http_server **ret_server,
-                    struct fl_err *err);
+int http_server_new(struct fl_loop *owner, const struct http_server_config *c,
+                    struct http_server **ret_server, struct fl_err *err);
 uint16_t http_server_port(const struct http_server *s);
 void http_server_counters(const struct http_server *s, struct http_counters *out);
 /* Stops listening, lets answers under way finish for at most grace_ms, then closes all and calls done. */
@@ -126,10 +127,11 @@ struct fl_loop *http_exchange_loop(const struct http_exchange *ex);
 void http_exchange_add_header(struct http_exchange *ex, const char *name, const char *value);
 /* Whole answer. content_type NULL with an empty body sends no Content-Type at all (clients depend on it).
  * The body's memory is taken. The exchange is gone afterwards. */
-void http_respond_buf(struct http_exchange *ex, int status, const char *content_type, struct fl_buf *body);
+void http_respond_buf(struct http_exchange *ex, int status, const char *content_type,
+                      struct fl_buf *body);
 void http_respond(struct http_exchange *ex, int status, const char *content_type, const char *body);
-void http_respondf(struct http_exchange *ex, int status, const char *content_type, const char *fmt, ...)
-    _printf_(4, 5);
+void http_respondf(struct http_exchange *ex, int status, const char *content_type, const char *fmt,
+                   ...) _printf_(4, 5);
 /* The status of err->reason with the message as text/plain. */
 void http_respond_err(struct http_exchange *ex, const struct fl_err *err);
 /* JSON answer, wrapped by ?jsonp= when the query asks for it (then text/javascript). Takes the memory. */
@@ -139,8 +141,8 @@ void http_respond_json(struct http_exchange *ex, int status, struct fl_buf *body
  * http_stream_end() or on_gone. */
 struct http_stream;
 typedef void http_gone_f(struct http_stream *st, void *arg);
-struct http_stream *http_respond_stream(struct http_exchange *ex, int status, const char *content_type,
-                                        http_gone_f *on_gone, void *arg);
+struct http_stream *http_respond_stream(struct http_exchange *ex, int status,
+                                        const char *content_type, http_gone_f *on_gone, void *arg);
 /* Sends bytes as exactly one HTTP chunk. False when the client is too slow: the stream is over max_unsent and
  * is being closed; on_gone follows. */
 bool http_stream_write(struct http_stream *st, const void *p, size_t n);
@@ -148,7 +150,7 @@ bool http_stream_write_buf(struct http_stream *st, struct fl_buf *b); /* takes t
 size_t http_stream_unsent(const struct http_stream *st);
 /* Called once when unsent falls to zero after having been over `low`. Optional back-pressure. */
 void http_stream_on_drained(struct http_stream *st, void (*fn)(struct http_stream *st, void *arg));
-void http_stream_end(struct http_stream *st); /* last chunk; no on_gone afterwards */
+void http_stream_end(struct http_stream *st);   /* last chunk; no on_gone afterwards */
 void http_stream_abort(struct http_stream *st); /* closes the connection; no on_gone afterwards */
 
 /* Streaming request body, for routes with stream_body: fn gets each piece; (NULL, 0) at the end, and
@@ -159,11 +161,12 @@ void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg);
 /* Protocol switch: answers 101 with `protocol` and hands the connection over as a stream ON `loop` (which may be
  * another thread's: `taken` runs there). The exchange is gone. */
 typedef void http_taken_f(struct fl_stream *s, void *arg);
-void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop, http_taken_f *taken, void *arg);
+void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
+                  http_taken_f *taken, void *arg);
 
 /* ---- client ---- */
-struct http_client;  /* connections of one loop, keep-alive per host:port */
-struct http_call;    /* one request under way */
+struct http_client; /* connections of one loop, keep-alive per host:port */
+struct http_call;   /* one request under way */
 
 struct http_client_response {
     int status;
@@ -181,31 +184,33 @@ struct http_call_ops {
     void (*on_data)(struct http_call *c, const char *p, size_t n, void *arg);
     /* The end, once: r NULL and err set on failure; err->reason FL_CLOSED when a stream was cut. The call is
      * freed afterwards. */
-    void (*on_done)(struct http_call *c, const struct http_client_response *r, const struct fl_err *err, void *arg);
+    void (*on_done)(struct http_call *c, const struct http_client_response *r,
+                    const struct fl_err *err, void *arg);
 };
 struct http_call_config {
     const char *method; /* "GET" */
     const char *host;
     uint16_t port;
     const char *unix_path; /* instead of host and port */
-    const char *path;   /* with query */
+    const char *path;      /* with query */
     const struct http_header *headers;
     size_t n_headers;
     const void *body;
     size_t body_len;
-    bool chunked_body;  /* more by http_call_write(), until http_call_end_body() */
-    bool streaming;     /* on_headers/on_data instead of one body at the end */
-    bool own_connection; /* do not share a kept-alive connection */
-    unsigned timeout_s; /* whole-body calls: for all; streaming: for the headers. 0 = 60 */
+    bool chunked_body;       /* more by http_call_write(), until http_call_end_body() */
+    bool streaming;          /* on_headers/on_data instead of one body at the end */
+    bool own_connection;     /* do not share a kept-alive connection */
+    unsigned timeout_s;      /* whole-body calls: for all; streaming: for the headers. 0 = 60 */
     unsigned idle_timeout_s; /* streaming: without a byte; 0 = never */
-    size_t max_body;    /* 64 MiB */
+    size_t max_body;         /* 64 MiB */
     struct fl_tls *tls;
     const char *bind_ip; /* source address or NULL */
 };
 struct http_client *http_client_new(struct fl_loop *loop);
 void http_client_free(struct http_client *c); /* cancels calls, without callbacks */
-int http_client_call(struct http_client *c, const struct http_call_config *cfg, const struct http_call_ops *ops,
-                     void *arg, struct http_call **ret_call, struct fl_err *err);
+int http_client_call(struct http_client *c, const struct http_call_config *cfg,
+                     const struct http_call_ops *ops, void *arg, struct http_call **ret_call,
+                     struct fl_err *err);
 void http_call_write(struct http_call *c, const void *p, size_t n); /* one chunk */
 void http_call_end_body(struct http_call *c);
 void http_call_cancel(struct http_call *c); /* no callback follows */

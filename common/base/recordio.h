@@ -19,7 +19,7 @@ void recordio_reader_done(struct recordio_reader *r);
 typedef int recordio_record_f(void *arg, const char *record, size_t n, struct fl_err *err);
 /* Feeds bytes; calls fn for every record completed. Stops at fn's first error and returns it; a bad or
  * over-long length is FL_INVALID / FL_TOO_LARGE, after which the reader only fails. */
-int recordio_feed(struct recordio_reader *r, const void *p, size_t n, recordio_record_f *fn, void *arg,
-                  struct fl_err *err);
+int recordio_feed(struct recordio_reader *r, const void *p, size_t n, recordio_record_f *fn,
+                  void *arg, struct fl_err *err);
 
 #endif

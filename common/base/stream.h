@@ -26,15 +26,16 @@ struct fl_stream_ops {
 };
 
 /* Adopts an accepted, non-blocking socket. */
-int fl_stream_adopt(struct fl_loop *loop, int fd, struct fl_tls *tls_or_null, const struct fl_stream_ops *ops,
-                    void *arg, struct fl_stream **ret_stream, struct fl_err *err);
+int fl_stream_adopt(struct fl_loop *loop, int fd, struct fl_tls *tls_or_null,
+                    const struct fl_stream_ops *ops, void *arg, struct fl_stream **ret_stream,
+                    struct fl_err *err);
 /* Starts connecting to a host (numeric addresses at once; names are resolved without blocking the loop). `bind_ip`
  * may be NULL; it is the source address (emulator). */
 int fl_stream_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
                       struct fl_tls *tls_or_null, const struct fl_stream_ops *ops, void *arg,
                       struct fl_stream **ret_stream, struct fl_err *err);
-int fl_stream_connect_unix(struct fl_loop *loop, const char *path, const struct fl_stream_ops *ops, void *arg,
-                           struct fl_stream **ret_stream, struct fl_err *err);
+int fl_stream_connect_unix(struct fl_loop *loop, const char *path, const struct fl_stream_ops *ops,
+                           void *arg, struct fl_stream **ret_stream, struct fl_err *err);
 /* Closes at once, dropping what is unsent. Safe inside the stream's own callbacks; none follows. */
 void fl_stream_free(struct fl_stream *s);
 /* No callback after this but on_closed (or none if freed): closes when all is sent. on_closed comes once more if the
@@ -43,12 +44,13 @@ void fl_stream_close_after_write(struct fl_stream *s);
 
 /* Hands the stream, with what it has read and not yet sent, to another loop (or the same): `taken` runs there and
  * sets new ops. The caller must not touch it afterwards. TLS moves along. */
-void fl_stream_move(struct fl_stream *s, struct fl_loop *to, void (*taken)(struct fl_stream *s, void *arg),
-                    void *arg);
+void fl_stream_move(struct fl_stream *s, struct fl_loop *to,
+                    void (*taken)(struct fl_stream *s, void *arg), void *arg);
 
 void fl_stream_set_ops(struct fl_stream *s, const struct fl_stream_ops *ops, void *arg);
 void fl_stream_write(struct fl_stream *s, const void *p, size_t n); /* copies */
-void fl_stream_write_buf(struct fl_stream *s, struct fl_buf *b);    /* takes the memory; b is empty afterwards */
+void fl_stream_write_buf(struct fl_stream *s,
+                         struct fl_buf *b); /* takes the memory; b is empty afterwards */
 size_t fl_stream_unsent(const struct fl_stream *s);
 /* All received bytes in one piece; valid until the next call on the stream. */
 const char *fl_stream_peek(struct fl_stream *s, size_t *ret_len);

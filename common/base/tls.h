@@ -10,9 +10,9 @@
 struct fl_tls_config {
     const char *cert_file, *key_file, *ca_file, *ca_dir;
     const char *ciphers;
-    bool verify_peer;         /* client: check the server's chain and name */
-    bool require_client_cert; /* server */
-    unsigned verify_depth;    /* 4 */
+    bool verify_peer;                  /* client: check the server's chain and name */
+    bool require_client_cert;          /* server */
+    unsigned verify_depth;             /* 4 */
     unsigned min_version, max_version; /* 0x0303 = TLS 1.2; 0 = library default */
 };
 struct fl_tls;

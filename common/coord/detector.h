@@ -13,8 +13,8 @@ struct detected_master {
     uint16_t port;
 };
 typedef void detector_f(const struct detected_master *leader_or_null, void *arg);
-int detector_new(struct fl_loop *loop, const char *spec, detector_f *fn, void *arg, struct detector **ret,
-                 struct fl_err *err);
+int detector_new(struct fl_loop *loop, const char *spec, detector_f *fn, void *arg,
+                 struct detector **ret, struct fl_err *err);
 /* The leader it named does not answer: look again (with the list's next), soon and with a growing delay. */
 void detector_failed(struct detector *d);
 void detector_free(struct detector *d);

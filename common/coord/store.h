@@ -28,9 +28,11 @@ void store_free(struct store *s); /* waits for what is being committed; no compl
 FL_DEFINE_CLEANUP(struct store *, store_free, store_freep)
 
 /* All records with the prefix, in order of keys; before the first apply (blocking: start-up only). */
-int store_load(struct store *s, const char *prefix, store_record_f *fn, void *arg, struct fl_err *err);
+int store_load(struct store *s, const char *prefix, store_record_f *fn, void *arg,
+               struct fl_err *err);
 /* Copies the ops. `done` may be NULL. */
-void store_apply(struct store *s, const struct store_op *ops, size_t n, store_done_f *done, void *arg);
+void store_apply(struct store *s, const struct store_op *ops, size_t n, store_done_f *done,
+                 void *arg);
 
 struct store_counters {
     uint64_t ops, batches, commits, queued, bytes;

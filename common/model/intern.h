@@ -5,7 +5,7 @@
 
 #include "common/base/util.h"
 
-const char *intern(const char *s);        /* NULL stays NULL */
+const char *intern(const char *s); /* NULL stays NULL */
 const char *intern_n(const char *s, size_t n);
 
 #endif

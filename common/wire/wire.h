@@ -32,8 +32,9 @@ struct wire_channel;
 
 struct wire_message {
     unsigned type;
-    ProtobufCMessage *msg; /* decoded into `arena`; valid during the callback unless the arena is taken */
-    size_t size;           /* encoded bytes */
+    ProtobufCMessage
+        *msg;    /* decoded into `arena`; valid during the callback unless the arena is taken */
+    size_t size; /* encoded bytes */
 };
 
 struct wire_ops {
@@ -45,8 +46,8 @@ struct wire_ops {
     void (*on_open)(struct wire_channel *c, void *arg);
 };
 struct wire_limits {
-    size_t max_frame;      /* 64 MiB */
-    size_t max_unsent;     /* 256 MiB */
+    size_t max_frame;        /* 64 MiB */
+    size_t max_unsent;       /* 256 MiB */
     unsigned idle_timeout_s; /* 0 = none: pings of the protocol above find dead peers */
 };
 extern const struct wire_limits wire_limits_default;
@@ -54,17 +55,20 @@ extern const struct wire_limits wire_limits_default;
 /* Server side: call from the handler of GET /wire. Answers 400/426 itself when the request is no proper upgrade.
  * `accepted` gets the channel on the exchange's owner loop; it must set ops. */
 typedef void wire_accepted_f(struct wire_channel *c, void *arg);
-void wire_accept(struct http_exchange *ex, const struct wire_limits *limits, wire_accepted_f *accepted, void *arg);
+void wire_accept(struct http_exchange *ex, const struct wire_limits *limits,
+                 wire_accepted_f *accepted, void *arg);
 /* Client side. `self` describes this end to the peer ("fairlead-agent/1.11.0"). on_open or on_closed follows. */
-int wire_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip, struct fl_tls *tls,
-                 const char *self, const struct wire_limits *limits, const struct wire_ops *ops, void *arg,
-                 struct wire_channel **ret_channel, struct fl_err *err);
+int wire_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
+                 struct fl_tls *tls, const char *self, const struct wire_limits *limits,
+                 const struct wire_ops *ops, void *arg, struct wire_channel **ret_channel,
+                 struct fl_err *err);
 void wire_set_ops(struct wire_channel *c, const struct wire_ops *ops, void *arg);
 /* Owner's loop. The message's type must be in wire_types.def. False when the channel is closed or just became too slow. */
 bool wire_send(struct wire_channel *c, const ProtobufCMessage *m);
 size_t wire_unsent(const struct wire_channel *c);
 const char *wire_peer(const struct wire_channel *c); /* "ip:port" */
-void wire_channel_close(struct wire_channel *c);     /* after what is queued has been sent; on_closed follows */
-void wire_channel_free(struct wire_channel *c);      /* at once; no callback */
+void wire_channel_close(
+    struct wire_channel *c); /* after what is queued has been sent; on_closed follows */
+void wire_channel_free(struct wire_channel *c); /* at once; no callback */
 
 #endif

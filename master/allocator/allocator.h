@@ -18,7 +18,7 @@ struct allocator; /* an instance: the module's private data follows */
 
 struct allocator_options {
     uint64_t allocation_interval_us;
-    const char *min_allocatable_resources; /* "cpus:0.01|mem:32" */
+    const char *min_allocatable_resources;  /* "cpus:0.01|mem:32" */
     const char *const *fair_share_excluded; /* resource names that do not count */
     size_t n_fair_share_excluded;
     const char *role_sorter, *framework_sorter; /* "drf", "random" */
@@ -42,7 +42,8 @@ struct allocator_framework {
     const V1__FrameworkInfo *info;
     char *const *suppressed_roles;
     size_t n_suppressed;
-    const struct offer_constraints *constraints; /* borrowed while the framework is there; NULL: none */
+    const struct offer_constraints
+        *constraints; /* borrowed while the framework is there; NULL: none */
     bool active;
 };
 
@@ -58,7 +59,7 @@ struct allocator_agent {
     const struct allocator_used {
         const char *framework_id;
         const struct resources *res; /* with allocation_info */
-    } *used;
+    } * used;
     size_t n_used;
 };
 
@@ -66,8 +67,8 @@ struct allocator_agent {
 struct allocator_ops {
     unsigned abi; /* ALLOCATOR_ABI */
     const char *name;
-    int (*create)(const struct allocator_options *o, const struct allocator_callbacks *cb, struct allocator **ret,
-                  struct fl_err *err);
+    int (*create)(const struct allocator_options *o, const struct allocator_callbacks *cb,
+                  struct allocator **ret, struct fl_err *err);
     void (*destroy)(struct allocator *a);
 
     /* Does due work: whatever changed since the last run, in at most about `budget_us` of processing; returns the time at which it wants to be
@@ -75,10 +76,13 @@ struct allocator_ops {
      * then. `all` asks for a pass over every agent (the allocation interval). */
     uint64_t (*run)(struct allocator *a, uint64_t now_us, uint64_t budget_us, bool all);
 
-    void (*add_framework)(struct allocator *a, const struct allocator_framework *f, uint64_t now_us);
+    void (*add_framework)(struct allocator *a, const struct allocator_framework *f,
+                          uint64_t now_us);
     void (*remove_framework)(struct allocator *a, const char *framework_id);
-    void (*update_framework)(struct allocator *a, const struct allocator_framework *f, uint64_t now_us);
-    void (*set_framework_active)(struct allocator *a, const char *framework_id, bool active); /* inactive: no offers,
+    void (*update_framework)(struct allocator *a, const struct allocator_framework *f,
+                             uint64_t now_us);
+    void (*set_framework_active)(struct allocator *a, const char *framework_id,
+                                 bool active); /* inactive: no offers,
                                                                                                  filters dropped */
     void (*add_agent)(struct allocator *a, const struct allocator_agent *ag, uint64_t now_us);
     void (*remove_agent)(struct allocator *a, const char *agent_id);
@@ -93,29 +97,36 @@ struct allocator_ops {
                                const struct resources *res);
     /* Resources come back: declined, rescinded, unused or freed. With filters (NULL: none), the framework does not get a subset of
      * `res` on this agent for that role again for refuse_seconds. */
-    void (*recover)(struct allocator *a, const char *framework_id, const char *agent_id, const struct resources *res,
-                    const V1__Filters *filters, uint64_t now_us);
+    void (*recover)(struct allocator *a, const char *framework_id, const char *agent_id,
+                    const struct resources *res, const V1__Filters *filters, uint64_t now_us);
     /* An operation converted `from` (held by the framework, or free when framework_id is NULL) into `to`; the
      * agent's total changes alike. FL_CONFLICT when `from` is not there. */
     int (*update_allocation)(struct allocator *a, const char *framework_id, const char *agent_id,
-                             const struct resources *from, const struct resources *to, struct fl_err *err);
-    void (*add_used)(struct allocator *a, const char *framework_id, const char *agent_id,
-                     const struct resources *res); /* more in use than was offered (re-registration) */
+                             const struct resources *from, const struct resources *to,
+                             struct fl_err *err);
+    void (*add_used)(
+        struct allocator *a, const char *framework_id, const char *agent_id,
+        const struct resources *res); /* more in use than was offered (re-registration) */
 
-    void (*suppress)(struct allocator *a, const char *framework_id, const char *const *roles, size_t n);
-    void (*revive)(struct allocator *a, const char *framework_id, const char *const *roles, size_t n, uint64_t now_us);
-    void (*request)(struct allocator *a, const char *framework_id, V1__Request *const *requests, size_t n); /* optional */
+    void (*suppress)(struct allocator *a, const char *framework_id, const char *const *roles,
+                     size_t n);
+    void (*revive)(struct allocator *a, const char *framework_id, const char *const *roles,
+                   size_t n, uint64_t now_us);
+    void (*request)(struct allocator *a, const char *framework_id, V1__Request *const *requests,
+                    size_t n); /* optional */
 
     void (*set_quota)(struct allocator *a, const char *role, const struct resources *guarantee,
                       const struct resources *limit); /* optional; both NULL removes */
     void (*set_weight)(struct allocator *a, const char *role, double weight);
-    void (*set_unavailability)(struct allocator *a, const char *agent_id, const V1__Unavailability *u_or_null); /* optional */
-    void (*set_paused)(struct allocator *a, bool paused); /* recovery hold */
+    void (*set_unavailability)(struct allocator *a, const char *agent_id,
+                               const V1__Unavailability *u_or_null); /* optional */
+    void (*set_paused)(struct allocator *a, bool paused);            /* recovery hold */
 
     /* Numbers for /metrics and /roles: optional. */
     double (*dominant_share)(const struct allocator *a, const char *role_or_framework);
     /* Why does the framework have no offer of the agent (NULL: of any)? Appends JSON. Optional. */
-    void (*explain)(const struct allocator *a, const char *framework_id, const char *agent_id, struct fl_buf *json);
+    void (*explain)(const struct allocator *a, const char *framework_id, const char *agent_id,
+                    struct fl_buf *json);
 };
 
 struct allocator_module {
@@ -127,6 +138,7 @@ struct allocator_module {
 /* Built-in modules, and the loader. */
 const struct allocator_ops *allocator_builtin(const char *name); /* NULL: unknown */
 /* `so_path` through dlopen: FL_INVALID names both versions when they differ. Stays loaded for good. */
-int allocator_load(const char *so_path, const char *name, const struct allocator_ops **ret_ops, struct fl_err *err);
+int allocator_load(const char *so_path, const char *name, const struct allocator_ops **ret_ops,
+                   struct fl_err *err);
 
 #endif
