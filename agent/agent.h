@@ -59,7 +59,7 @@ struct agent_io {
 
     /* What /files serves: `virtual_path` shows `real`. */
     void (*attach)(void *ctx, const char *virtual_path, const char *real);
-    void (*detach)(void *ctx, const char *virtual_path);
+    void (*detach)(void *ctx, const char *real); /* every virtual path that shows it */
 
     /* The process must end: status 0 after an orderly shutdown. */
     void (*exit)(void *ctx, int status, const char *why);
@@ -154,6 +154,7 @@ struct agent_core {
     struct containerizer *containerizer; /* borrowed; set by agent_set_containerizer() */
     enum agent_state state;
     bool containers_recovered; /* the executor API may be served */
+    bool cleanup;              /* --recover=cleanup: ends when everything recovered has ended */
     V1__AgentInfo *info;       /* owned; id when registered once */
     char *pid;                 /* "slave(1)@127.0.0.1:5051" */
     char *endpoint;            /* "127.0.0.1:5051" */
@@ -170,7 +171,6 @@ struct agent_core {
     struct agent_executor *containers; /* hash by container id: those the containerizer has */
     struct agent_updates *updates;
     struct agent_gc *gc;
-    unsigned recovery_errors;
     V1__DrainConfig *drain; /* owned or NULL */
     double drain_start_time;
     struct {
@@ -194,8 +194,9 @@ void agent_containerizer_callbacks(struct agent_core *a, struct containerizer_ca
 void agent_set_containerizer(struct agent_core *a, struct containerizer *c);
 /* Reads the checkpoints; ends in env->io->master_find(), at once or after the containerizer and executors have reported. */
 int agent_recover(struct agent_core *a, struct fl_err *err);
-/* SIGUSR1: unregister, end every framework, exit. SIGTERM needs no call: what is checkpointed goes on. */
-void agent_shutdown(struct agent_core *a, const char *why);
+/* Ends every framework, forgets the agent's identity, exits; `unregister` tells the master first (SIGUSR1). SIGTERM needs no call:
+ * what is checkpointed goes on. */
+void agent_shutdown(struct agent_core *a, const char *why, bool unregister);
 
 /* ---- the master's side ---- */
 void agent_master_up(struct agent_core *a, const char *address);

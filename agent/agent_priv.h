@@ -10,6 +10,8 @@ static inline const struct env *agent_time(const struct agent_core *a)
     return &a->env->env;
 }
 bool agent_send(struct agent_core *a, const ProtobufCMessage *m);
+/* The last framework has gone: forgets the identity and asks the shell to end. */
+void agent_finish(struct agent_core *a, const char *why);
 
 /* ---- frameworks.c ---- */
 struct agent_framework *agent_framework_add(struct agent_core *a, const char *id, const V1__FrameworkInfo *info);
@@ -143,8 +145,8 @@ int agent_resources_rebuild(struct agent_core *a, struct fl_err *err);
 /* ---- gc.c ---- */
 struct agent_gc *agent_gc_new(struct agent_core *a);
 void agent_gc_free(struct agent_gc *g);
-/* Removes `path` (and detaches `virtual_path`, if any) after gc_delay. */
-void agent_gc_schedule(struct agent_gc *g, const char *path, const char *virtual_path);
+/* Removes `path` after gc_delay, and detaches what /files shows of it. */
+void agent_gc_schedule(struct agent_gc *g, const char *path, bool attached);
 size_t agent_gc_pending(const struct agent_gc *g);
 
 /* ---- metrics.c ---- */
