@@ -220,5 +220,7 @@ struct agent_executor *agent_find_container(const struct agent_core *a, const ch
 void agent_executor_allocated(const struct agent_executor *e, struct resources *out);
 void agent_allocated(const struct agent_core *a, struct resources *out);
 const char *agent_state_name(enum agent_state s);
+/* What the agent says it can do, in the arena. */
+size_t agent_capabilities(struct fl_arena *arena, V1__AgentInfo__Capability ***ret);
 
 #endif

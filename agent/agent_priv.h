@@ -38,6 +38,7 @@ void agent_executor_ended(struct agent_executor *e, const struct container_end *
 /* Moves a terminated executor without unacknowledged tasks to the completed ones (and its framework, if idle). */
 void agent_executor_settle(struct agent_executor *e);
 bool agent_executor_has_tasks(const struct agent_executor *e); /* queued, launched or terminated */
+/* environment.c */
 char **agent_executor_env(struct agent_executor *e, const char *role_or_null); /* free with agent_env_free() */
 void agent_env_free(char **env);
 void agent_executor_send_event(struct agent_executor *e, const Exec__Event *ev);
@@ -126,7 +127,6 @@ int agent_checkpoint_resources(struct agent_core *a, struct fl_err *err);
 bool agent_checkpoints(const struct agent_framework *f);
 
 /* ---- registration.c ---- */
-void agent_registration_start(struct agent_core *a); /* the connection is open */
 void agent_registered(struct agent_core *a, const Msg__SlaveRegisteredMessage *m);
 void agent_reregistered(struct agent_core *a, const Msg__SlaveReregisteredMessage *m);
 void agent_ping(struct agent_core *a, const Msg__PingSlaveMessage *m);
