@@ -97,8 +97,8 @@ int agent_record_read(struct agent_core *a, const char *path, const ProtobufCMes
     return r < 0 ? fl_err_wrap(err, "'%s'", path) : 0;
 }
 
-int agent_record_write(struct agent_core *a, const char *path, const ProtobufCMessage *m, bool durable,
-                       struct fl_err *err)
+int agent_record_write(struct agent_core *a, const char *path, const ProtobufCMessage *m,
+                       bool durable, struct fl_err *err)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
 
@@ -133,7 +133,8 @@ bool agent_checkpoints(const struct agent_framework *f)
 static void complain(struct agent_core *a, int r, const struct fl_err *err)
 {
     if (r < 0)
-        log_error("Cannot write a checkpoint: %s; this will not survive a restart of the agent", err->msg);
+        log_error("Cannot write a checkpoint: %s; this will not survive a restart of the agent",
+                  err->msg);
 }
 
 void agent_checkpoint_framework(struct agent_framework *f)
@@ -199,13 +200,15 @@ void agent_checkpoint_task(struct agent_task *t)
     if (!agent_checkpoints(t->executor->framework))
         return;
     path = agent_path_task(t->executor, t->id, "task.info");
-    complain(t->executor->core, agent_record_write(t->executor->core, path, &t->pb->base, false, &err), &err);
+    complain(t->executor->core,
+             agent_record_write(t->executor->core, path, &t->pb->base, false, &err), &err);
     if (!t->executor->command || !t->info)
         return;
     /* Ours alone: what the built-in command executor must still know after a restart (kill policy, longest time). */
     free(path);
     path = agent_path_task(t->executor, t->id, "command.info");
-    complain(t->executor->core, agent_record_write(t->executor->core, path, &t->info->base, false, &err), &err);
+    complain(t->executor->core,
+             agent_record_write(t->executor->core, path, &t->info->base, false, &err), &err);
 }
 
 int agent_checkpoint_resources(struct agent_core *a, struct fl_err *err)

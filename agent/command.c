@@ -13,8 +13,8 @@
 
 #define DEFAULT_GRACE_US (3ull * 1000000)
 /* Resources of the process that the reference has beside every command: they are added here, not by the master. */
-#define OVERHEAD_CPUS    0.1
-#define OVERHEAD_MEM     32.0
+#define OVERHEAD_CPUS 0.1
+#define OVERHEAD_MEM  32.0
 
 static V1__Resource *overhead(struct fl_arena *arena, const char *name, double value,
                               V1__Resource__AllocationInfo *allocation)
@@ -51,11 +51,12 @@ static char *describe(const V1__CommandInfo *c, struct fl_arena *arena)
     return fl_arena_strdup(arena, fl_buf_cstr(&b));
 }
 
-V1__ExecutorInfo *agent_command_executor_info(const V1__FrameworkInfo *framework, const V1__TaskInfo *task,
-                                              struct fl_arena *arena)
+V1__ExecutorInfo *agent_command_executor_info(const V1__FrameworkInfo *framework,
+                                              const V1__TaskInfo *task, struct fl_arena *arena)
 {
     V1__ExecutorInfo *e = fl_arena_alloc(arena, sizeof *e);
-    V1__Resource__AllocationInfo *allocation = task->n_resources > 0 ? task->resources[0]->allocation_info : NULL;
+    V1__Resource__AllocationInfo *allocation =
+        task->n_resources > 0 ? task->resources[0]->allocation_info : NULL;
     _cleanup_free_ char *name = NULL;
 
     v1__executor_info__init(e);
@@ -83,15 +84,18 @@ static struct agent_task *the_task(const struct agent_executor *e)
     return e->tasks; /* one, or none when its terminal update is acknowledged */
 }
 
-static void report(struct agent_executor *e, V1__TaskState state, V1__TaskStatus__Source source, int reason,
-                   const char *message)
+static void report(struct agent_executor *e, V1__TaskState state, V1__TaskStatus__Source source,
+                   int reason, const char *message)
 {
     struct agent_core *a = e->core;
 
-    agent_status_update(a, agent_update_new(a, e->framework->id, e->id, state, source, reason, message, e->id), false);
+    agent_status_update(
+        a, agent_update_new(a, e->framework->id, e->id, state, source, reason, message, e->id),
+        false);
 }
 
-static void report_as_executor(struct agent_executor *e, V1__TaskState state, int reason, const char *message)
+static void report_as_executor(struct agent_executor *e, V1__TaskState state, int reason,
+                               const char *message)
 {
     report(e, state, V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, reason, message);
 }
@@ -111,12 +115,14 @@ static void arm_max_time(struct agent_executor *e, uint64_t already_us)
     const struct agent_task *t = the_task(e);
     uint64_t max_us;
 
-    if (!t || !t->info || !t->info->max_completion_time || t->info->max_completion_time->nanoseconds <= 0)
+    if (!t || !t->info || !t->info->max_completion_time ||
+        t->info->max_completion_time->nanoseconds <= 0)
         return;
     max_us = (uint64_t)t->info->max_completion_time->nanoseconds / 1000;
     if (!e->cmd.max_timer)
         e->cmd.max_timer = env_timer_new(agent_time(e->core), on_max_time, e);
-    env_timer_set(agent_time(e->core), e->cmd.max_timer, max_us > already_us ? max_us - already_us : 0);
+    env_timer_set(agent_time(e->core), e->cmd.max_timer,
+                  max_us > already_us ? max_us - already_us : 0);
 }
 
 void agent_command_stop_timers(struct agent_executor *e)
@@ -222,7 +228,8 @@ void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max
     e->cmd.killed = true;
     e->cmd.killed_by_max_time = by_max_time;
     e->cmd.kill_start_us = now;
-    if (!by_max_time && t && t->phase == AGENT_TASK_LAUNCHED && t->pb->state != V1__TASK_STATE__TASK_KILLING &&
+    if (!by_max_time && t && t->phase == AGENT_TASK_LAUNCHED &&
+        t->pb->state != V1__TASK_STATE__TASK_KILLING &&
         agent_framework_has(e->framework, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE))
         report_as_executor(e, V1__TASK_STATE__TASK_KILLING, -1, NULL);
     set_kill_timer(e, now + grace_us);
@@ -266,8 +273,9 @@ static void report_exit(struct agent_executor *e, const struct container_end *en
 
 static void report_limit(struct agent_executor *e, const struct container_end *end)
 {
-    int reason = end->reason == CONTAINER_LIMIT_MEMORY ? V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
-                                                       : V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
+    int reason = end->reason == CONTAINER_LIMIT_MEMORY
+                     ? V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
+                     : V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
     struct agent_core *a = e->core;
     Msg__StatusUpdate *u =
         agent_update_new(a, e->framework->id, e->id, V1__TASK_STATE__TASK_FAILED,
@@ -310,11 +318,13 @@ void agent_command_ended(struct agent_executor *e, const struct container_end *e
     case CONTAINER_LAUNCH_FAILED:
         agent_count(e->core, COUNT_LAUNCH_ERRORS);
         report(e, V1__TASK_STATE__TASK_FAILED, V1__TASK_STATUS__SOURCE__SOURCE_AGENT,
-               V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED, end->message ? end->message : "Failed to launch container");
+               V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED,
+               end->message ? end->message : "Failed to launch container");
         return;
     case CONTAINER_LOST:
         break;
     }
     report(e, V1__TASK_STATE__TASK_FAILED, V1__TASK_STATUS__SOURCE__SOURCE_AGENT,
-           V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED, end->message ? end->message : "Container lost");
+           V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+           end->message ? end->message : "Container lost");
 }

@@ -16,8 +16,9 @@ static void parse_address(struct agent_core *a, const char *address)
     a->ip = colon ? xstrndup(address, (size_t)(colon - address)) : xstrdup(address);
 }
 
-int agent_new(struct agent_env *env, const struct agent_flags *flags, struct metrics *metrics, const V1__AgentInfo *info,
-              const char *address, struct agent_core **ret, struct fl_err *err)
+int agent_new(struct agent_env *env, const struct agent_flags *flags, struct metrics *metrics,
+              const V1__AgentInfo *info, const char *address, struct agent_core **ret,
+              struct fl_err *err)
 {
     struct agent_core *a = xnew0(struct agent_core);
     int r = resources_from_pb(info->resources, info->n_resources, &a->total, err);
@@ -49,13 +50,11 @@ void agent_free(struct agent_core *a)
 
     if (!a)
         return;
-    HASH_ITER(hh, a->frameworks, f, tmp)
-    {
+    HASH_ITER (hh, a->frameworks, f, tmp) {
         HASH_DEL(a->frameworks, f);
         agent_framework_free(f);
     }
-    DL_FOREACH_SAFE(a->completed_frameworks, f, tmp)
-    {
+    DL_FOREACH_SAFE (a->completed_frameworks, f, tmp) {
         DL_DELETE(a->completed_frameworks, f);
         agent_framework_free(f);
     }
@@ -146,8 +145,10 @@ void agent_allocated(const struct agent_core *a, struct resources *out)
 
 static void on_shutdown_executor(struct agent_core *a, const Msg__ShutdownExecutorMessage *m)
 {
-    struct agent_framework *f = m->framework_id ? agent_find_framework(a, m->framework_id->value) : NULL;
-    struct agent_executor *e = f && m->executor_id ? agent_find_executor(f, m->executor_id->value) : NULL;
+    struct agent_framework *f =
+        m->framework_id ? agent_find_framework(a, m->framework_id->value) : NULL;
+    struct agent_executor *e =
+        f && m->executor_id ? agent_find_executor(f, m->executor_id->value) : NULL;
 
     if (!e || f->terminating || e->state == EXECUTOR_TERMINATING || e->state == EXECUTOR_TERMINATED)
         return;
@@ -175,7 +176,8 @@ static void on_framework_message(struct agent_core *a, const Msg__FrameworkToExe
 
 static void on_shutdown(struct agent_core *a, const Msg__ShutdownMessage *m)
 {
-    log_warning("The master asks this agent to shut down: %s", m->message ? m->message : "no reason given");
+    log_warning("The master asks this agent to shut down: %s",
+                m->message ? m->message : "no reason given");
     agent_shutdown(a, m->message ? m->message : "asked to by the master", false);
 }
 
@@ -320,8 +322,7 @@ void agent_shutdown(struct agent_core *a, const char *why, bool unregister)
     }
     a->state = AGENT_TERMINATING;
     agent_updates_pause(a->updates);
-    HASH_ITER(hh, a->frameworks, f, tmp)
-    {
+    HASH_ITER (hh, a->frameworks, f, tmp) {
         agent_framework_shutdown(a, f->id);
     }
     if (idle)

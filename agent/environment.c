@@ -68,7 +68,8 @@ char **agent_executor_env(struct agent_executor *e, const char *role_or_null)
     add_duration(&l, "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace);
     if (checkpoint) {
         add_duration(&l, "MESOS_RECOVERY_TIMEOUT", a->flags->recovery_timeout);
-        add_duration(&l, "MESOS_SUBSCRIPTION_BACKOFF_MAX", a->flags->executor_reregistration_timeout);
+        add_duration(&l, "MESOS_SUBSCRIPTION_BACKOFF_MAX",
+                     a->flags->executor_reregistration_timeout);
     }
     if (role_or_null)
         add(&l, "MESOS_ALLOCATION_ROLE", role_or_null);

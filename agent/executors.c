@@ -83,13 +83,11 @@ void agent_executor_free(struct agent_executor *e)
     stop_timers(e);
     leave_container(e);
     close_stream(e);
-    HASH_ITER(hh, e->tasks, t, tmp)
-    {
+    HASH_ITER (hh, e->tasks, t, tmp) {
         HASH_DEL(e->tasks, t);
         agent_task_free(t);
     }
-    DL_FOREACH_SAFE(e->completed, t, tmp)
-    {
+    DL_FOREACH_SAFE (e->completed, t, tmp) {
         DL_DELETE(e->completed, t);
         agent_task_free(t);
     }
@@ -189,8 +187,8 @@ static void on_registration_timeout(void *arg)
         return;
     fl_duration_format(e->core->flags->executor_registration_timeout, within, sizeof within);
     snprintf(message, sizeof message, "Executor did not register within %s", within);
-    agent_executor_destroy(e, V1__TASK_STATE__TASK_FAILED, V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT,
-                           message);
+    agent_executor_destroy(e, V1__TASK_STATE__TASK_FAILED,
+                           V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT, message);
 }
 
 static int start_container(struct agent_executor *e, const V1__TaskInfo *task, struct fl_err *err)
@@ -203,7 +201,8 @@ static int start_container(struct agent_executor *e, const V1__TaskInfo *task, s
     int r;
 
     if (!task && e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT)
-        return fl_err_set(err, FL_UNSUPPORTED, "this agent has no default executor; use a custom one");
+        return fl_err_set(err, FL_UNSUPPORTED,
+                          "this agent has no default executor; use a custom one");
     if (!e->info->command && !task)
         return fl_err_set(err, FL_INVALID, "executor '%s' has no command", e->id);
     agent_executor_allocated(e, &sum);
@@ -240,7 +239,8 @@ void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task)
     if (r < 0) {
         struct container_end end = {.reason = CONTAINER_LAUNCH_FAILED, .message = err.msg};
 
-        log_warning("Cannot launch executor '%s' of framework '%s': %s", e->id, e->framework->id, err.msg);
+        log_warning("Cannot launch executor '%s' of framework '%s': %s", e->id, e->framework->id,
+                    err.msg);
         agent_executor_ended(e, &end);
         return;
     }
@@ -305,8 +305,7 @@ void agent_executor_deliver(struct agent_executor *e)
     if (e->state != EXECUTOR_RUNNING || !e->stream)
         return;
     agent_executor_resize(e);
-    HASH_ITER(hh, e->tasks, t, tmp)
-    {
+    HASH_ITER (hh, e->tasks, t, tmp) {
         if (t->phase != AGENT_TASK_QUEUED)
             continue;
         if (t->group)
@@ -318,8 +317,8 @@ void agent_executor_deliver(struct agent_executor *e)
 
 /* ---- the executor API ---- */
 
-int agent_executor_check(struct agent_core *a, const Exec__Call *call, struct agent_executor **ret_executor,
-                         struct fl_err *err)
+int agent_executor_check(struct agent_core *a, const Exec__Call *call,
+                         struct agent_executor **ret_executor, struct fl_err *err)
 {
     struct agent_framework *f;
     struct agent_executor *e;
@@ -348,7 +347,8 @@ static void on_heartbeat(void *arg)
     ev.has_type = true;
     ev.type = EXEC__EVENT__TYPE__HEARTBEAT;
     agent_executor_send_event(e, &ev);
-    env_timer_set(agent_time(e->core), e->heartbeat_timer, e->core->flags->executor_heartbeat_interval);
+    env_timer_set(agent_time(e->core), e->heartbeat_timer,
+                  e->core->flags->executor_heartbeat_interval);
 }
 
 static void send_shutdown(struct agent_executor *e)
@@ -391,11 +391,12 @@ static void drop_undelivered(struct agent_executor *e, const Exec__Call__Subscri
 {
     struct agent_task *t, *tmp;
 
-    HASH_ITER(hh, e->tasks, t, tmp)
-    {
-        if (t->phase == AGENT_TASK_LAUNCHED && t->pb->state == V1__TASK_STATE__TASK_STAGING && !among(sub, t->id))
+    HASH_ITER (hh, e->tasks, t, tmp) {
+        if (t->phase == AGENT_TASK_LAUNCHED && t->pb->state == V1__TASK_STATE__TASK_STAGING &&
+            !among(sub, t->id))
             agent_drop_task(e->core, e->framework->id, e->framework->info, t->id, e->id,
-                            V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED, "Task launched during agent restart");
+                            V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                            "Task launched during agent restart");
     }
 }
 
@@ -428,14 +429,15 @@ static void take_stream(struct agent_executor *e, void *stream)
     env_timer_set(agent_time(a), e->heartbeat_timer, e->core->flags->executor_heartbeat_interval);
 }
 
-void agent_executor_subscribe(struct agent_executor *e, void *stream, const Exec__Call__Subscribe *sub)
+void agent_executor_subscribe(struct agent_executor *e, void *stream,
+                              const Exec__Call__Subscribe *sub)
 {
     struct agent_core *a = e->core;
     struct agent_env *env = a->env;
     Exec__Event ev = EXEC__EVENT__INIT;
 
-    if (a->state == AGENT_TERMINATING || e->framework->terminating || e->state == EXECUTOR_TERMINATING ||
-        e->state == EXECUTOR_TERMINATED) {
+    if (a->state == AGENT_TERMINATING || e->framework->terminating ||
+        e->state == EXECUTOR_TERMINATING || e->state == EXECUTOR_TERMINATED) {
         ev.has_type = true;
         ev.type = EXEC__EVENT__TYPE__SHUTDOWN;
         env->io->executor_send(env->ctx, stream, &ev);
@@ -532,8 +534,8 @@ void agent_executor_shutdown(struct agent_executor *e)
     env_timer_set(agent_time(a), e->shutdown_timer, grace);
 }
 
-void agent_executor_destroy(struct agent_executor *e, V1__TaskState state, V1__TaskStatus__Reason reason,
-                            const char *message)
+void agent_executor_destroy(struct agent_executor *e, V1__TaskState state,
+                            V1__TaskStatus__Reason reason, const char *message)
 {
     e->pending_end.set = true;
     e->pending_end.state = state;
@@ -543,7 +545,8 @@ void agent_executor_destroy(struct agent_executor *e, V1__TaskState state, V1__T
     destroy(e);
 }
 
-static void explain_end(const struct agent_executor *e, const struct container_end *end, struct agent_pending_end *out)
+static void explain_end(const struct agent_executor *e, const struct container_end *end,
+                        struct agent_pending_end *out)
 {
     *out = e->pending_end;
     if (out->set)
@@ -557,7 +560,7 @@ static void explain_end(const struct agent_executor *e, const struct container_e
     else if (end->reason == CONTAINER_LIMIT_DISK)
         out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
     snprintf(out->message, sizeof out->message, "%s",
-             end->message                     ? end->message
+             end->message                    ? end->message
              : end->reason == CONTAINER_LOST ? "Abnormal executor termination: unknown container"
                                              : "Executor terminated");
 }
@@ -569,14 +572,14 @@ static void end_tasks(struct agent_executor *e, const struct container_end *end)
     struct agent_task *t, *tmp;
 
     explain_end(e, end, &why);
-    HASH_ITER(hh, e->tasks, t, tmp)
-    {
+    HASH_ITER (hh, e->tasks, t, tmp) {
         Msg__StatusUpdate *u;
 
         if (t->phase == AGENT_TASK_TERMINATED)
             continue;
-        u = agent_update_new(a, e->framework->id, t->id, why.state, V1__TASK_STATUS__SOURCE__SOURCE_AGENT,
-                             (int)why.reason, why.message, e->id);
+        u = agent_update_new(a, e->framework->id, t->id, why.state,
+                             V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)why.reason, why.message,
+                             e->id);
         if (end->limitation)
             u->status->limitation = FL_PB_DUP(end->limitation);
         agent_status_update(a, u, false);
@@ -600,8 +603,8 @@ static void tell_master(struct agent_executor *e, const struct container_end *en
 
 void agent_executor_ended(struct agent_executor *e, const struct container_end *end)
 {
-    log_info("The container of executor '%s' of framework '%s' has ended%s%s", e->id, e->framework->id,
-             end->message ? ": " : "", end->message ? end->message : "");
+    log_info("The container of executor '%s' of framework '%s' has ended%s%s", e->id,
+             e->framework->id, end->message ? ": " : "", end->message ? end->message : "");
     leave_container(e);
     agent_count(e->core, COUNT_EXECUTORS_TERMINATED);
     if (e->command) {
@@ -642,8 +645,7 @@ static void complete_tasks(struct agent_executor *e)
 {
     struct agent_task *t, *tmp;
 
-    HASH_ITER(hh, e->tasks, t, tmp)
-    {
+    HASH_ITER (hh, e->tasks, t, tmp) {
         HASH_DEL(e->tasks, t);
         t->phase = AGENT_TASK_COMPLETED;
         DL_APPEND(e->completed, t);
@@ -657,7 +659,8 @@ void agent_executor_settle(struct agent_executor *e)
     uint64_t limit = e->core->flags->max_completed_executors_per_framework;
     bool give_up = f->terminating || e->core->state == AGENT_TERMINATING;
 
-    if (e->state != EXECUTOR_TERMINATED || e->contained || (agent_executor_has_tasks(e) && !give_up))
+    if (e->state != EXECUTOR_TERMINATED || e->contained ||
+        (agent_executor_has_tasks(e) && !give_up))
         return;
     complete_tasks(e);
     HASH_DEL(f->executors, e);

@@ -22,7 +22,8 @@ static void set_info(struct agent_framework *f, const V1__FrameworkInfo *info)
     }
 }
 
-struct agent_framework *agent_framework_add(struct agent_core *a, const char *id, const V1__FrameworkInfo *info)
+struct agent_framework *agent_framework_add(struct agent_core *a, const char *id,
+                                            const V1__FrameworkInfo *info)
 {
     struct agent_framework *f = xnew0(struct agent_framework);
 
@@ -40,13 +41,11 @@ void agent_framework_free(struct agent_framework *f)
 
     if (!f)
         return;
-    HASH_ITER(hh, f->executors, e, tmp)
-    {
+    HASH_ITER (hh, f->executors, e, tmp) {
         HASH_DEL(f->executors, e);
         agent_executor_free(e);
     }
-    DL_FOREACH_SAFE(f->completed, e, tmp)
-    {
+    DL_FOREACH_SAFE (f->completed, e, tmp) {
         DL_DELETE(f->completed, e);
         agent_executor_free(e);
     }
@@ -113,14 +112,12 @@ void agent_framework_shutdown(struct agent_core *a, const char *id)
     log_info("Shutting down framework '%s'", id);
     f->terminating = true;
     agent_updates_drop_framework(a->updates, id);
-    HASH_ITER(hh, f->executors, e, tmp)
-    {
+    HASH_ITER (hh, f->executors, e, tmp) {
         if (e->state == EXECUTOR_REGISTERING || e->state == EXECUTOR_RUNNING)
             agent_executor_shutdown(e);
     }
     /* Terminated executors only waited for acknowledgements that will not come. Settling the last one may free f. */
-    HASH_ITER(hh, f->executors, e, tmp)
-    {
+    HASH_ITER (hh, f->executors, e, tmp) {
         bool last = HASH_COUNT(f->executors) == 1;
 
         if (e->state == EXECUTOR_TERMINATED)

@@ -32,7 +32,8 @@ static void arm(struct agent_gc *g)
     uint64_t now = env_now_us(agent_time(g->core));
 
     if (g->entries)
-        env_timer_set(agent_time(g->core), g->timer, g->entries->due_us > now ? g->entries->due_us - now : 0);
+        env_timer_set(agent_time(g->core), g->timer,
+                      g->entries->due_us > now ? g->entries->due_us - now : 0);
 }
 
 static void remove_entry(struct agent_gc *g, struct entry *x)

@@ -142,8 +142,8 @@ static void add_resources(struct agent_core *a, struct agent_counters *c)
 
         *g = (struct resource_gauge){a, resource_names[i / 2], i % 2 == 1};
         for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-            _cleanup_free_ char *name =
-                xasprintf("slave/%s%s_%s", g->name, g->revocable ? "_revocable" : "", kinds[k].suffix);
+            _cleanup_free_ char *name = xasprintf(
+                "slave/%s%s_%s", g->name, g->revocable ? "_revocable" : "", kinds[k].suffix);
 
             metrics_pull(a->metrics, name, kinds[k].fn, g);
         }
@@ -152,8 +152,9 @@ static void add_resources(struct agent_core *a, struct agent_counters *c)
 
 static void add_states(struct agent_core *a, struct agent_counters *c)
 {
-    static const V1__TaskState states[] = {V1__TASK_STATE__TASK_STAGING, V1__TASK_STATE__TASK_STARTING,
-                                           V1__TASK_STATE__TASK_RUNNING, V1__TASK_STATE__TASK_KILLING};
+    static const V1__TaskState states[] = {
+        V1__TASK_STATE__TASK_STAGING, V1__TASK_STATE__TASK_STARTING, V1__TASK_STATE__TASK_RUNNING,
+        V1__TASK_STATE__TASK_KILLING};
     static const struct {
         const char *name;
         enum agent_executor_state state;

@@ -11,7 +11,8 @@
 static bool is_dynamic(const V1__Resource *r)
 {
     for (size_t i = 0; i < r->n_reservations; i++) {
-        if (r->reservations[i]->has_type && r->reservations[i]->type == V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC)
+        if (r->reservations[i]->has_type &&
+            r->reservations[i]->type == V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC)
             return true;
     }
     return r->disk && r->disk->persistence;
@@ -21,7 +22,8 @@ static bool is_dynamic(const V1__Resource *r)
 static void strip(V1__Resource *r)
 {
     while (r->n_reservations > 0 && r->reservations[r->n_reservations - 1]->has_type &&
-           r->reservations[r->n_reservations - 1]->type == V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC)
+           r->reservations[r->n_reservations - 1]->type ==
+               V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC)
         r->n_reservations--;
     r->shared = NULL;
     if (!r->disk)
@@ -53,7 +55,8 @@ int agent_resources_rebuild(struct agent_core *a, struct fl_err *err)
         return r;
     if (!resources_contains(&total, &base))
         return fl_err_set(err, FL_CONFLICT,
-                          "the checkpointed reservations and volumes do not fit in the agent's resources; give it at "
+                          "the checkpointed reservations and volumes do not fit in the agent's "
+                          "resources; give it at "
                           "least what it had");
     resources_subtract(&total, &base);
     resources_add(&total, &a->checkpointed);
@@ -61,7 +64,8 @@ int agent_resources_rebuild(struct agent_core *a, struct fl_err *err)
     return 0;
 }
 
-static int take_checkpointed(struct agent_core *a, V1__Resource *const *pb, size_t n, struct fl_err *err)
+static int take_checkpointed(struct agent_core *a, V1__Resource *const *pb, size_t n,
+                             struct fl_err *err)
 {
     _cleanup_resources_ struct resources wanted = RESOURCES_INIT, old = RESOURCES_INIT;
     int r = resources_from_pb(pb, n, &wanted, err);
@@ -82,12 +86,14 @@ static int take_checkpointed(struct agent_core *a, V1__Resource *const *pb, size
     return r;
 }
 
-void agent_checkpoint_resources_message(struct agent_core *a, const Msg__CheckpointResourcesMessage *m)
+void agent_checkpoint_resources_message(struct agent_core *a,
+                                        const Msg__CheckpointResourcesMessage *m)
 {
     struct fl_err err;
 
     if (take_checkpointed(a, m->resources, m->n_resources, &err) < 0)
-        a->env->io->exit(a->env->ctx, 1, err.msg); /* the master counts on it: better gone than wrong */
+        a->env->io->exit(a->env->ctx, 1,
+                         err.msg); /* the master counts on it: better gone than wrong */
 }
 
 /* ---- ApplyOperation ---- */
@@ -112,7 +118,8 @@ static int apply(struct agent_core *a, const V1__Offer__Operation *op, struct fl
     return take_checkpointed(a, pb, kept, err);
 }
 
-static void answer(struct agent_core *a, const Msg__ApplyOperationMessage *m, V1__OperationState state, const char *message)
+static void answer(struct agent_core *a, const Msg__ApplyOperationMessage *m,
+                   V1__OperationState state, const char *message)
 {
     Msg__UpdateOperationStatusMessage out = MSG__UPDATE_OPERATION_STATUS_MESSAGE__INIT;
     V1__OperationStatus status = V1__OPERATION_STATUS__INIT;
@@ -134,7 +141,8 @@ void agent_apply_operation(struct agent_core *a, const Msg__ApplyOperationMessag
     struct fl_err err;
 
     if (m->resource_version_uuid->resource_provider_id) {
-        answer(a, m, V1__OPERATION_STATE__OPERATION_DROPPED, "This agent has no resource providers");
+        answer(a, m, V1__OPERATION_STATE__OPERATION_DROPPED,
+               "This agent has no resource providers");
         return;
     }
     if (apply(a, m->operation_info, &err) < 0) {

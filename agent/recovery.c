@@ -56,7 +56,8 @@ static int list_dir(struct agent_core *a, const char *path, struct names *out, s
     return r < 0 && err->reason == FL_NOT_FOUND ? 0 : r;
 }
 
-static int read_link_name(struct agent_core *a, const char *path, char **ret_name, struct fl_err *err)
+static int read_link_name(struct agent_core *a, const char *path, char **ret_name,
+                          struct fl_err *err)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
     const char *slash;
@@ -99,7 +100,8 @@ static bool rebooted(struct agent_core *a)
     return differs;
 }
 
-static int same_resources(const V1__AgentInfo *old, const V1__AgentInfo *now, bool additive, bool *ret, struct fl_err *err)
+static int same_resources(const V1__AgentInfo *old, const V1__AgentInfo *now, bool additive,
+                          bool *ret, struct fl_err *err)
 {
     _cleanup_resources_ struct resources o = RESOURCES_INIT, n = RESOURCES_INIT;
     int r = resources_from_pb(old->resources, old->n_resources, &o, err);
@@ -116,7 +118,8 @@ static int same_resources(const V1__AgentInfo *old, const V1__AgentInfo *now, bo
 static bool same_attributes(const V1__AgentInfo *old, const V1__AgentInfo *now, bool additive)
 {
     if (!additive)
-        return attributes_equal(old->attributes, old->n_attributes, now->attributes, now->n_attributes);
+        return attributes_equal(old->attributes, old->n_attributes, now->attributes,
+                                now->n_attributes);
     for (size_t i = 0; i < old->n_attributes; i++) {
         bool found = false;
 
@@ -145,14 +148,18 @@ static int check_compatible(struct agent_core *a, const V1__AgentInfo *old, stru
         what = "hostname";
     else if (old->port != a->info->port)
         what = "port";
-    else if (old->domain && !fl_pb_equal(&old->domain->base, a->info->domain ? &a->info->domain->base : NULL))
+    else if (old->domain &&
+             !fl_pb_equal(&old->domain->base, a->info->domain ? &a->info->domain->base : NULL))
         what = "domain";
     if (!what)
         return 0;
     return fl_err_set(err, FL_CONFLICT,
-                      "the %s of agent '%s' differ from its checkpoint; start it as before%s, or remove '%s/slaves/latest' "
+                      "the %s of agent '%s' differ from its checkpoint; start it as before%s, or "
+                      "remove '%s/slaves/latest' "
                       "to begin as a new agent (its running tasks are then killed)",
-                      what, old->id ? old->id->value : "", additive ? "" : ", or with --reconfiguration_policy=additive if they only grew",
+                      what, old->id ? old->id->value : "",
+                      additive ? ""
+                               : ", or with --reconfiguration_policy=additive if they only grew",
                       a->meta_dir);
 }
 
@@ -170,12 +177,16 @@ static int recover_identity(struct agent_core *a, struct fl_err *err)
     path = xasprintf("%s/slaves/%s/slave.info", a->meta_dir, id);
     r = agent_record_read(a, path, &v1__agent_info__descriptor, (ProtobufCMessage **)&old, err);
     if (r < 0)
-        return fl_err_wrap(err, "cannot read who this agent is (remove '%s' to begin as a new one)", latest);
+        return fl_err_wrap(err, "cannot read who this agent is (remove '%s' to begin as a new one)",
+                           latest);
     if (!old->id)
-        return fl_err_set(err, FL_INVALID, "'%s' has no agent id; remove '%s' to begin as a new agent", path, latest);
+        return fl_err_set(err, FL_INVALID,
+                          "'%s' has no agent id; remove '%s' to begin as a new agent", path,
+                          latest);
     r = check_compatible(a, old, err);
     if (r < 0 && boot) {
-        log_info("After a reboot with another configuration, beginning as a new agent: %s", err->msg);
+        log_info("After a reboot with another configuration, beginning as a new agent: %s",
+                 err->msg);
         return 0;
     }
     if (r < 0)
@@ -198,7 +209,8 @@ static int recover_resources(struct agent_core *a, struct fl_err *err)
         _cleanup_pb_ V1__Resource *pb = NULL;
         _cleanup_resources_ struct resources one = RESOURCES_INIT;
 
-        r = agent_record_next(b.data, b.len, &off, &v1__resource__descriptor, (ProtobufCMessage **)&pb, err);
+        r = agent_record_next(b.data, b.len, &off, &v1__resource__descriptor,
+                              (ProtobufCMessage **)&pb, err);
         if (r < 0)
             return fl_err_wrap(err, "'%s'", path);
         if (r == 0)
@@ -220,7 +232,8 @@ static void replay_status(const Msg__StatusUpdate *u, void *arg)
         agent_task_apply_status(t, u->status);
 }
 
-static int recover_updates(struct agent_core *a, struct agent_task *t, bool *ret_finished, struct fl_err *err)
+static int recover_updates(struct agent_core *a, struct agent_task *t, bool *ret_finished,
+                           struct fl_err *err)
 {
     _cleanup_free_ char *path = agent_path_task(t->executor, t->id, "task.updates");
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
@@ -229,8 +242,8 @@ static int recover_updates(struct agent_core *a, struct agent_task *t, bool *ret
 
     if (r < 0)
         return err->reason == FL_NOT_FOUND ? 0 : r;
-    r = agent_updates_recover(a->updates, t->executor->framework->id, t->id, path, b.data, b.len, replay_status, t, &valid,
-                              ret_finished, err);
+    r = agent_updates_recover(a->updates, t->executor->framework->id, t->id, path, b.data, b.len,
+                              replay_status, t, &valid, ret_finished, err);
     if (r < 0)
         return fl_err_wrap(err, "'%s'", path);
     if (valid == b.len)
@@ -250,12 +263,15 @@ static int recover_task(struct agent_executor *e, const char *id, struct fl_err 
     int r = agent_record_read(a, path, &v1__task__descriptor, (ProtobufCMessage **)&pb, err);
 
     if (r < 0)
-        return err->reason == FL_NOT_FOUND ? 0 : r; /* died before it was written: the task was never started */
+        return err->reason == FL_NOT_FOUND
+                   ? 0
+                   : r; /* died before it was written: the task was never started */
     if (!streq(pb->task_id->value, id))
-        return fl_err_set(err, FL_INVALID, "'%s' is about another task, '%s'", path, pb->task_id->value);
+        return fl_err_set(err, FL_INVALID, "'%s' is about another task, '%s'", path,
+                          pb->task_id->value);
     t = agent_task_recover(e, pb);
-    if (e->command &&
-        agent_record_read(a, command, &v1__task_info__descriptor, (ProtobufCMessage **)&t->info, err) < 0)
+    if (e->command && agent_record_read(a, command, &v1__task_info__descriptor,
+                                        (ProtobufCMessage **)&t->info, err) < 0)
         log_warning("Task '%s': %s; its longest time is not enforced any more", id, err->msg);
     r = recover_updates(a, t, &finished, err);
     if (r < 0)
@@ -307,7 +323,8 @@ static int recover_executor(struct agent_framework *f, const char *dir, struct f
         agent_gc_schedule(a->gc, dir, false);
         return 0;
     }
-    r = agent_record_read(a, info_path, &v1__executor_info__descriptor, (ProtobufCMessage **)&info, err);
+    r = agent_record_read(a, info_path, &v1__executor_info__descriptor, (ProtobufCMessage **)&info,
+                          err);
     if (r < 0)
         return r;
     e = agent_executor_new(f, info, container);
@@ -318,14 +335,16 @@ static int recover_executor(struct agent_framework *f, const char *dir, struct f
     return recover_tasks(e, err);
 }
 
-static int recover_framework(struct agent_core *a, const char *dir, const char *id, struct fl_err *err)
+static int recover_framework(struct agent_core *a, const char *dir, const char *id,
+                             struct fl_err *err)
 {
     _cleanup_free_ char *path = xasprintf("%s/framework.info", dir);
     _cleanup_free_ char *executors = xasprintf("%s/executors", dir);
     _cleanup_(names_done) struct names l = {0};
     _cleanup_pb_ V1__FrameworkInfo *info = NULL;
     struct agent_framework *f;
-    int r = agent_record_read(a, path, &v1__framework_info__descriptor, (ProtobufCMessage **)&info, err);
+    int r = agent_record_read(a, path, &v1__framework_info__descriptor, (ProtobufCMessage **)&info,
+                              err);
 
     if (r < 0)
         return err->reason == FL_NOT_FOUND ? 0 : r;
@@ -424,13 +443,14 @@ static void on_reregister_timeout(void *arg)
 
     fl_duration_format(a->flags->executor_reregistration_timeout, within, sizeof within);
     snprintf(message, sizeof message, "Executor did not reregister within %s", within);
-    HASH_ITER(hh_container, a->containers, e, tmp)
-    {
-        bool aware = agent_framework_has(e->framework, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
+    HASH_ITER (hh_container, a->containers, e, tmp) {
+        bool aware = agent_framework_has(e->framework,
+                                         V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
 
         if (awaited(e))
             agent_executor_destroy(e, task_state_for_framework(V1__TASK_STATE__TASK_GONE, aware),
-                                   V1__TASK_STATUS__REASON__REASON_EXECUTOR_REREGISTRATION_TIMEOUT, message);
+                                   V1__TASK_STATUS__REASON__REASON_EXECUTOR_REREGISTRATION_TIMEOUT,
+                                   message);
     }
     finish(a);
 }
@@ -441,8 +461,7 @@ static void end_unreported(struct agent_core *a)
     const struct container_end lost = {.reason = CONTAINER_LOST};
     struct agent_executor *e, *tmp;
 
-    HASH_ITER(hh_container, a->containers, e, tmp)
-    {
+    HASH_ITER (hh_container, a->containers, e, tmp) {
         if (e->recovered && e->pid == 0)
             agent_executor_ended(e, &lost);
     }
@@ -458,7 +477,8 @@ void agent_recovery_containers_done(struct agent_core *a, const struct fl_err *e
             a->env->io->exit(a->env->ctx, 1, err_or_null->msg);
             return;
         }
-        log_warning("While recovering containers: %s, ignoring because of --no-strict", err_or_null->msg);
+        log_warning("While recovering containers: %s, ignoring because of --no-strict",
+                    err_or_null->msg);
     }
     end_unreported(a);
     a->containers_recovered = true;

@@ -9,8 +9,8 @@
 #include "agent/agent_priv.h"
 #include "common/base/log.h"
 
-#define BACKOFF_MAX_US      (60ull * 1000000)
-#define PING_TIMEOUT_US     (75ull * 1000000) /* until the master has said its own */
+#define BACKOFF_MAX_US  (60ull * 1000000)
+#define PING_TIMEOUT_US (75ull * 1000000) /* until the master has said its own */
 
 static uint64_t random_below(struct agent_core *a, uint64_t bound)
 {
@@ -35,7 +35,8 @@ static const V1__AgentInfo__Capability__Type capabilities[] = {
 
 size_t agent_capabilities(struct fl_arena *arena, V1__AgentInfo__Capability ***ret)
 {
-    V1__AgentInfo__Capability **list = fl_arena_alloc(arena, ARRAY_SIZE(capabilities) * sizeof(void *));
+    V1__AgentInfo__Capability **list =
+        fl_arena_alloc(arena, ARRAY_SIZE(capabilities) * sizeof(void *));
 
     for (size_t i = 0; i < ARRAY_SIZE(capabilities); i++) {
         list[i] = fl_arena_alloc(arena, sizeof **list);
@@ -62,8 +63,8 @@ static void send_register(struct agent_core *a, struct fl_arena *arena)
 
     m.slave = a->info;
     m.version = (char *)FL_VERSION;
-    m.n_checkpointed_resources =
-        resources_to_pb(&a->checkpointed, RESOURCES_POST_REFINEMENT, false, arena, &m.checkpointed_resources);
+    m.n_checkpointed_resources = resources_to_pb(&a->checkpointed, RESOURCES_POST_REFINEMENT, false,
+                                                 arena, &m.checkpointed_resources);
     m.n_agent_capabilities = agent_capabilities(arena, &m.agent_capabilities);
     m.resource_version_uuid = version_uuid(a, arena);
     agent_send(a, &m.base);
@@ -104,8 +105,7 @@ static void add_completed(struct inventory *v, struct agent_framework *f)
     struct agent_task *t;
     size_t n = 0;
 
-    DL_FOREACH(f->completed, e)
-    {
+    DL_FOREACH (f->completed, e) {
         n += e->n_completed;
     }
     if (n == 0 && f->executors)
@@ -113,10 +113,8 @@ static void add_completed(struct inventory *v, struct agent_framework *f)
     msg__archive__framework__init(c);
     c->framework_info = f->info;
     c->tasks = fl_arena_alloc(v->arena, (n ? n : 1) * sizeof(void *));
-    DL_FOREACH(f->completed, e)
-    {
-        DL_FOREACH(e->completed, t)
-        {
+    DL_FOREACH (f->completed, e) {
+        DL_FOREACH (e->completed, t) {
             c->tasks[c->n_tasks++] = t->pb;
         }
     }
@@ -133,8 +131,7 @@ static void take_inventory(struct agent_core *a, struct inventory *v)
             add_executor(v, e);
         add_completed(v, f);
     }
-    DL_FOREACH(a->completed_frameworks, f)
-    {
+    DL_FOREACH (a->completed_frameworks, f) {
         add_completed(v, f);
     }
 }
@@ -155,8 +152,8 @@ static void send_reregister(struct agent_core *a, struct fl_arena *arena)
     m.n_completed_frameworks = v.completed.n;
     m.completed_frameworks = (Msg__Archive__Framework **)v.completed.p;
     m.version = (char *)FL_VERSION;
-    m.n_checkpointed_resources =
-        resources_to_pb(&a->checkpointed, RESOURCES_POST_REFINEMENT, false, arena, &m.checkpointed_resources);
+    m.n_checkpointed_resources = resources_to_pb(&a->checkpointed, RESOURCES_POST_REFINEMENT, false,
+                                                 arena, &m.checkpointed_resources);
     m.n_agent_capabilities = agent_capabilities(arena, &m.agent_capabilities);
     m.resource_version_uuid = version_uuid(a, arena);
     agent_send(a, &m.base);
@@ -181,14 +178,16 @@ static void try_to_register(void *arg)
     else
         send_register(a, arena);
     a->link.backoff_us = FL_MIN(a->link.backoff_us * 2, BACKOFF_MAX_US);
-    env_timer_set(agent_time(a), a->link.register_timer, 1000 + random_below(a, a->link.backoff_us));
+    env_timer_set(agent_time(a), a->link.register_timer,
+                  1000 + random_below(a, a->link.backoff_us));
 }
 
 static void on_silence(void *arg)
 {
     struct agent_core *a = FL_CAST(agent_core, AGENT_CORE_MAGIC, arg);
 
-    log_warning("No ping from the master for %.0f s, looking for it again", (double)a->link.ping_timeout_us / 1e6);
+    log_warning("No ping from the master for %.0f s, looking for it again",
+                (double)a->link.ping_timeout_us / 1e6);
     agent_master_down(a);
     a->env->io->master_reset(a->env->ctx, AGENT_LINK_RETRY);
 }
@@ -269,10 +268,10 @@ static void running(struct agent_core *a)
 /* The master has admitted an id that this agent cannot have: one of the two is mistaken, and to go on would mix two agents up. */
 static void wrong_id(struct agent_core *a, const char *id)
 {
-    _cleanup_free_ char *why =
-        xasprintf("the master calls this agent '%s', but its checkpoint says '%s'; remove '%s/slaves/latest' to "
-                  "register as a new agent",
-                  id, a->info->id->value, a->meta_dir);
+    _cleanup_free_ char *why = xasprintf("the master calls this agent '%s', but its checkpoint "
+                                         "says '%s'; remove '%s/slaves/latest' to "
+                                         "register as a new agent",
+                                         id, a->info->id->value, a->meta_dir);
 
     a->env->io->exit(a->env->ctx, 1, why);
 }

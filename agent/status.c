@@ -6,9 +6,10 @@
 
 #define ARENA_FIRST 2048
 
-Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id, const char *task_id,
-                                    V1__TaskState state, V1__TaskStatus__Source source, int reason,
-                                    const char *message, const char *executor_id)
+Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id,
+                                    const char *task_id, V1__TaskState state,
+                                    V1__TaskStatus__Source source, int reason, const char *message,
+                                    const char *executor_id)
 {
     Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
     V1__TaskStatus s = V1__TASK_STATUS__INIT;
@@ -47,17 +48,20 @@ Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_
     return FL_PB_DUP(&u);
 }
 
-void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info, const char *task_id,
-                     const char *executor_id, V1__TaskStatus__Reason reason, const char *message)
+void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info,
+                     const char *task_id, const char *executor_id, V1__TaskStatus__Reason reason,
+                     const char *message)
 {
-    bool aware = info && framework_has_capability(info, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
+    bool aware = info && framework_has_capability(
+                             info, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
 
     log_warning("Dropping task '%s' of framework '%s': %s", task_id, framework_id, message);
-    agent_status_update(a,
-                        agent_update_new(a, framework_id, task_id,
-                                         task_state_for_framework(V1__TASK_STATE__TASK_DROPPED, aware),
-                                         V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)reason, message, executor_id),
-                        false);
+    agent_status_update(
+        a,
+        agent_update_new(a, framework_id, task_id,
+                         task_state_for_framework(V1__TASK_STATE__TASK_DROPPED, aware),
+                         V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)reason, message, executor_id),
+        false);
 }
 
 /* ---- the task's own record ---- */
@@ -164,7 +168,8 @@ static void ack_executor(struct agent_executor *e, const Msg__StatusUpdate *u)
 /* While the agent drains, whatever is killed is killed by the drain (features.md 3.2). */
 static void mark_drained(struct agent_core *a, const struct agent_framework *f, V1__TaskStatus *s)
 {
-    if (!a->drain || (s->state != V1__TASK_STATE__TASK_KILLING && s->state != V1__TASK_STATE__TASK_KILLED))
+    if (!a->drain ||
+        (s->state != V1__TASK_STATE__TASK_KILLING && s->state != V1__TASK_STATE__TASK_KILLED))
         return;
     s->has_reason = true;
     s->reason = V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING;
@@ -282,13 +287,15 @@ void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *statu
     Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
     V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
 
-    if (!s->has_uuid || s->uuid.len != FL_UUID_LEN || (s->agent_id && !streq(s->agent_id->value, a->info->id->value))) {
+    if (!s->has_uuid || s->uuid.len != FL_UUID_LEN ||
+        (s->agent_id && !streq(s->agent_id->value, a->info->id->value))) {
         log_warning("Ignoring an update of executor '%s': no uuid, or of another agent", e->id);
         agent_count(a, COUNT_INVALID_UPDATES);
         return;
     }
     if (s->state == V1__TASK_STATE__TASK_STAGING) {
-        log_warning("Executor '%s' sent TASK_STAGING, which only masters may say: shutting it down", e->id);
+        log_warning("Executor '%s' sent TASK_STAGING, which only masters may say: shutting it down",
+                    e->id);
         agent_count(a, COUNT_INVALID_UPDATES);
         agent_executor_shutdown(e);
         return;

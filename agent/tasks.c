@@ -44,7 +44,8 @@ static struct agent_task *task_new(struct agent_executor *e, const char *id)
     return t;
 }
 
-struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *info, const void *group)
+struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *info,
+                                  const void *group)
 {
     struct agent_task *t = task_new(e, info->task_id->value);
     struct fl_err err;
@@ -122,7 +123,8 @@ static bool same_version(const struct agent_core *a, Msg__ResourceVersionUUID *c
     for (size_t i = 0; i < n; i++) {
         if (v[i]->resource_provider_id)
             continue;
-        if (v[i]->uuid->value.len != FL_UUID_LEN || memcmp(v[i]->uuid->value.data, a->resource_version, FL_UUID_LEN) != 0)
+        if (v[i]->uuid->value.len != FL_UUID_LEN ||
+            memcmp(v[i]->uuid->value.data, a->resource_version, FL_UUID_LEN) != 0)
             return false;
     }
     return true;
@@ -141,8 +143,9 @@ static bool resources_known(const struct agent_core *a, V1__Resource *const *pb,
     return resources_contains(&a->total, &want);
 }
 
-static bool refuse(const struct agent_core *a, const V1__TaskInfo *task, const V1__ExecutorInfo *executor,
-                   Msg__ResourceVersionUUID *const *versions, size_t n_versions, struct refusal *out)
+static bool refuse(const struct agent_core *a, const V1__TaskInfo *task,
+                   const V1__ExecutorInfo *executor, Msg__ResourceVersionUUID *const *versions,
+                   size_t n_versions, struct refusal *out)
 {
     if (!same_version(a, versions, n_versions)) {
         *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS,
@@ -156,8 +159,9 @@ static bool refuse(const struct agent_core *a, const V1__TaskInfo *task, const V
     }
     if (!resources_known(a, task->resources, task->n_resources) ||
         (executor && !resources_known(a, executor->resources, executor->n_resources))) {
-        *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_RESOURCES_UNKNOWN,
-                                "The resources of the task or its executor are unknown to the agent"};
+        *out =
+            (struct refusal){V1__TASK_STATUS__REASON__REASON_RESOURCES_UNKNOWN,
+                             "The resources of the task or its executor are unknown to the agent"};
         return true;
     }
     return false;
@@ -175,7 +179,8 @@ static bool valid_ids(const char *framework_id, const char *task_id, const char 
     return ok;
 }
 
-static struct agent_framework *framework_for(struct agent_core *a, const char *id, const V1__FrameworkInfo *info)
+static struct agent_framework *framework_for(struct agent_core *a, const char *id,
+                                             const V1__FrameworkInfo *info)
 {
     struct agent_framework *f = agent_find_framework(a, id);
 
@@ -205,7 +210,9 @@ static void run_command(struct agent_framework *f, const V1__TaskInfo *task)
 void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
 {
     const V1__TaskInfo *task = m->task;
-    const char *fid = m->framework->id ? m->framework->id->value : m->framework_id ? m->framework_id->value : "";
+    const char *fid = m->framework->id  ? m->framework->id->value
+                      : m->framework_id ? m->framework_id->value
+                                        : "";
     const char *tid = task->task_id->value;
     const char *eid = task->executor ? task->executor->executor_id->value : tid;
     struct agent_framework *f;
@@ -219,7 +226,8 @@ void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
         log_warning("Ignoring task '%s': framework '%s' is shutting down", tid, fid);
         return;
     }
-    if (refuse(a, task, task->executor, m->resource_version_uuids, m->n_resource_version_uuids, &why)) {
+    if (refuse(a, task, task->executor, m->resource_version_uuids, m->n_resource_version_uuids,
+               &why)) {
         agent_drop_task(a, fid, m->framework, tid, eid, why.reason, why.message);
         return;
     }
@@ -230,7 +238,8 @@ void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
     e = f ? agent_find_executor(f, eid) : NULL;
     if (executor_is_over(e) || (e && !task->executor) ||
         (!e && task->executor && m->has_launch_executor && !m->launch_executor)) {
-        agent_drop_task(a, fid, m->framework, tid, eid, V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+        agent_drop_task(a, fid, m->framework, tid, eid,
+                        V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
                         "The executor of the task has terminated");
         return;
     }
@@ -249,20 +258,22 @@ void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
     agent_executor_launch(e, NULL);
 }
 
-static void drop_group(struct agent_core *a, const Msg__RunTaskGroupMessage *m, const char *fid, const char *eid,
-                       V1__TaskStatus__Reason reason, const char *message)
+static void drop_group(struct agent_core *a, const Msg__RunTaskGroupMessage *m, const char *fid,
+                       const char *eid, V1__TaskStatus__Reason reason, const char *message)
 {
     for (size_t i = 0; i < m->task_group->n_tasks; i++)
-        agent_drop_task(a, fid, m->framework, m->task_group->tasks[i]->task_id->value, eid, reason, message);
+        agent_drop_task(a, fid, m->framework, m->task_group->tasks[i]->task_id->value, eid, reason,
+                        message);
 }
 
-static bool group_refused(struct agent_core *a, const Msg__RunTaskGroupMessage *m, const char *fid, const char *eid)
+static bool group_refused(struct agent_core *a, const Msg__RunTaskGroupMessage *m, const char *fid,
+                          const char *eid)
 {
     struct refusal why;
 
     for (size_t i = 0; i < m->task_group->n_tasks; i++) {
-        if (refuse(a, m->task_group->tasks[i], m->executor, m->resource_version_uuids, m->n_resource_version_uuids,
-                   &why)) {
+        if (refuse(a, m->task_group->tasks[i], m->executor, m->resource_version_uuids,
+                   m->n_resource_version_uuids, &why)) {
             drop_group(a, m, fid, eid, why.reason, why.message);
             return true;
         }
@@ -315,19 +326,19 @@ static void kill_queued(struct agent_executor *e, struct agent_task *t)
     const void *group = t->group;
     struct agent_task *x, *tmp;
 
-    HASH_ITER(hh, e->tasks, x, tmp)
-    {
+    HASH_ITER (hh, e->tasks, x, tmp) {
         if (x->phase != AGENT_TASK_QUEUED || (x != t && (!group || x->group != group)))
             continue;
-        agent_status_update(e->core,
-                            agent_update_new(e->core, e->framework->id, x->id, V1__TASK_STATE__TASK_KILLED,
-                                             V1__TASK_STATUS__SOURCE__SOURCE_AGENT,
-                                             V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
-                                             group ? "A task within the task group was killed before delivery to "
-                                                     "the executor"
-                                                   : "Killed before delivery to the executor",
-                                             e->id),
-                            false);
+        agent_status_update(
+            e->core,
+            agent_update_new(e->core, e->framework->id, x->id, V1__TASK_STATE__TASK_KILLED,
+                             V1__TASK_STATUS__SOURCE__SOURCE_AGENT,
+                             V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
+                             group ? "A task within the task group was killed before delivery to "
+                                     "the executor"
+                                   : "Killed before delivery to the executor",
+                             e->id),
+            false);
     }
 }
 
@@ -340,7 +351,8 @@ static bool has_queued(const struct agent_executor *e)
     return false;
 }
 
-static void send_kill(struct agent_executor *e, const struct agent_task *t, const V1__KillPolicy *policy)
+static void send_kill(struct agent_executor *e, const struct agent_task *t,
+                      const V1__KillPolicy *policy)
 {
     Exec__Event ev = EXEC__EVENT__INIT;
     Exec__Event__Kill k = EXEC__EVENT__KILL__INIT;
@@ -382,7 +394,8 @@ void agent_kill_task(struct agent_core *a, const Msg__KillTaskMessage *m)
     if (!f || f->terminating)
         return;
     if (!t) {
-        agent_drop_task(a, fid, f->info, tid, NULL, V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+        agent_drop_task(a, fid, f->info, tid, NULL,
+                        V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
                         "Cannot find executor");
         return;
     }
@@ -415,12 +428,9 @@ void agent_drain(struct agent_core *a, const V1__DrainConfig *config)
     fl_pb_free(a->drain);
     a->drain = FL_PB_DUP(config);
     a->drain_start_time = env_wall_s(agent_time(a));
-    HASH_ITER(hh, a->frameworks, f, ftmp)
-    {
-        HASH_ITER(hh, f->executors, e, etmp)
-        {
-            HASH_ITER(hh, e->tasks, t, ttmp)
-            {
+    HASH_ITER (hh, a->frameworks, f, ftmp) {
+        HASH_ITER (hh, f->executors, e, etmp) {
+            HASH_ITER (hh, e->tasks, t, ttmp) {
                 drain_task(t, config->max_grace_period);
             }
         }

@@ -14,7 +14,7 @@
 #include "common/base/log.h"
 
 /* A task that reports faster than its framework acknowledges: beyond this only terminal updates are taken. */
-#define MAX_PENDING    1000
+#define MAX_PENDING 1000
 
 struct seen {
     uint8_t uuid[FL_UUID_LEN];
@@ -27,8 +27,8 @@ struct pending {
 };
 
 struct stream {
-    char *key; /* owned: "framework id/task id" */
-    char *path; /* owned; NULL: not checkpointed */
+    char *key;            /* owned: "framework id/task id" */
+    char *path;           /* owned; NULL: not checkpointed */
     size_t framework_len; /* of key */
     struct agent_updates *manager;
     struct seen *seen; /* every uuid ever taken */
@@ -71,8 +71,7 @@ static void stream_free(struct stream *s)
     HASH_DEL(s->manager->streams, s);
     while (s->pending)
         pop(s);
-    HASH_ITER(hh, s->seen, x, tmp)
-    {
+    HASH_ITER (hh, s->seen, x, tmp) {
         HASH_DEL(s->seen, x);
         free(x);
     }
@@ -88,8 +87,7 @@ void agent_updates_free(struct agent_updates *u)
 
     if (!u)
         return;
-    HASH_ITER(hh, u->streams, s, tmp)
-    {
+    HASH_ITER (hh, u->streams, s, tmp) {
         stream_free(s);
     }
     free(u);
@@ -100,7 +98,8 @@ size_t agent_updates_streams(const struct agent_updates *u)
     return HASH_COUNT(u->streams);
 }
 
-static struct stream *find_stream(const struct agent_updates *u, const char *framework_id, const char *task_id)
+static struct stream *find_stream(const struct agent_updates *u, const char *framework_id,
+                                  const char *task_id)
 {
     _cleanup_free_ char *key = xasprintf("%s/%s", framework_id, task_id);
     struct stream *s;
@@ -115,12 +114,13 @@ static void retry(void *arg)
 {
     struct stream *s = arg;
 
-    s->interval_us = FL_MIN(s->interval_us * 2, s->manager->core->flags->status_update_retry_interval_max);
+    s->interval_us =
+        FL_MIN(s->interval_us * 2, s->manager->core->flags->status_update_retry_interval_max);
     send_head(s);
 }
 
-static struct stream *add_stream(struct agent_updates *u, const char *framework_id, const char *task_id,
-                                 const char *path)
+static struct stream *add_stream(struct agent_updates *u, const char *framework_id,
+                                 const char *task_id, const char *path)
 {
     struct stream *s = xnew0(struct stream);
 
@@ -142,7 +142,8 @@ static void send_head(struct stream *s)
     agent_forward(s->manager->core, s->pending->update);
 }
 
-static int keep(struct stream *s, Msg__StatusUpdateRecord__Type type, const Msg__StatusUpdate *up, const void *uuid)
+static int keep(struct stream *s, Msg__StatusUpdateRecord__Type type, const Msg__StatusUpdate *up,
+                const void *uuid)
 {
     Msg__StatusUpdateRecord r = MSG__STATUS_UPDATE_RECORD__INIT;
     struct agent_env *env = s->manager->core->env;
@@ -187,15 +188,16 @@ static void enqueue(struct stream *s, const Msg__StatusUpdate *up)
     s->n_pending++;
 }
 
-enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up, const char *path)
+enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up,
+                                              const char *path)
 {
     const char *fid = up->framework_id->value, *tid = up->status->task_id->value;
     struct stream *s = find_stream(u, fid, tid);
 
     assert(up->has_uuid && up->uuid.len == FL_UUID_LEN);
     if (s && s->n_pending >= MAX_PENDING && !task_state_is_terminal(up->status->state)) {
-        log_warning("Task '%s' of framework '%s' has %u unacknowledged updates, refusing another", tid, fid,
-                    s->n_pending);
+        log_warning("Task '%s' of framework '%s' has %u unacknowledged updates, refusing another",
+                    tid, fid, s->n_pending);
         return UPDATE_REFUSED;
     }
     if (!s)
@@ -223,19 +225,22 @@ static bool advance(struct stream *s)
     return terminal;
 }
 
-int agent_updates_ack(struct agent_updates *u, const char *framework_id, const char *task_id, const void *uuid,
-                      size_t uuid_len, bool *ret_finished, struct fl_err *err)
+int agent_updates_ack(struct agent_updates *u, const char *framework_id, const char *task_id,
+                      const void *uuid, size_t uuid_len, bool *ret_finished, struct fl_err *err)
 {
     struct stream *s = find_stream(u, framework_id, task_id);
     const Msg__StatusUpdate *head;
 
     if (!s)
-        return fl_err_set(err, FL_NOT_FOUND, "task '%s' of framework '%s' has no update to acknowledge", task_id,
+        return fl_err_set(err, FL_NOT_FOUND,
+                          "task '%s' of framework '%s' has no update to acknowledge", task_id,
                           framework_id);
     head = s->pending ? s->pending->update : NULL;
     if (!head || uuid_len != FL_UUID_LEN || memcmp(head->uuid.data, uuid, FL_UUID_LEN) != 0)
-        return fl_err_set(err, FL_INVALID,
-                          "the acknowledgement is not for the update of task '%s' that is waiting for one", task_id);
+        return fl_err_set(
+            err, FL_INVALID,
+            "the acknowledgement is not for the update of task '%s' that is waiting for one",
+            task_id);
     keep(s, MSG__STATUS_UPDATE_RECORD__TYPE__ACK, NULL, uuid);
     *ret_finished = advance(s);
     if (!*ret_finished)
@@ -248,8 +253,7 @@ void agent_updates_pause(struct agent_updates *u)
     struct stream *s, *tmp;
 
     u->paused = true;
-    HASH_ITER(hh, u->streams, s, tmp)
-    {
+    HASH_ITER (hh, u->streams, s, tmp) {
         env_timer_stop(agent_time(u->core), s->timer);
     }
 }
@@ -259,8 +263,7 @@ void agent_updates_resume(struct agent_updates *u)
     struct stream *s, *tmp;
 
     u->paused = false;
-    HASH_ITER(hh, u->streams, s, tmp)
-    {
+    HASH_ITER (hh, u->streams, s, tmp) {
         s->interval_us = s->manager->core->flags->status_update_retry_interval_min;
         send_head(s);
     }
@@ -271,19 +274,19 @@ void agent_updates_drop_framework(struct agent_updates *u, const char *framework
     size_t n = strlen(framework_id);
     struct stream *s, *tmp;
 
-    HASH_ITER(hh, u->streams, s, tmp)
-    {
+    HASH_ITER (hh, u->streams, s, tmp) {
         if (s->framework_len == n && memcmp(s->key, framework_id, n) == 0)
             stream_free(s);
     }
 }
 
-static int replay(struct stream *s, const Msg__StatusUpdateRecord *r, agent_update_seen_f *fn, void *arg,
-                  bool *ret_finished, struct fl_err *err)
+static int replay(struct stream *s, const Msg__StatusUpdateRecord *r, agent_update_seen_f *fn,
+                  void *arg, bool *ret_finished, struct fl_err *err)
 {
     if (r->type == MSG__STATUS_UPDATE_RECORD__TYPE__UPDATE) {
         if (!r->update || !r->update->has_uuid || r->update->uuid.len != FL_UUID_LEN)
-            return fl_err_set(err, FL_INVALID, "an UPDATE record of '%s' has no update or no uuid", s->path);
+            return fl_err_set(err, FL_INVALID, "an UPDATE record of '%s' has no update or no uuid",
+                              s->path);
         if (seen_before(s, r->update->uuid.data))
             return 0;
         enqueue(s, r->update);
@@ -292,14 +295,15 @@ static int replay(struct stream *s, const Msg__StatusUpdateRecord *r, agent_upda
     }
     if (!s->pending || !r->has_uuid || r->uuid.len != FL_UUID_LEN ||
         memcmp(s->pending->update->uuid.data, r->uuid.data, FL_UUID_LEN) != 0)
-        return fl_err_set(err, FL_INVALID, "an ACK record of '%s' does not belong to the update before it", s->path);
+        return fl_err_set(err, FL_INVALID,
+                          "an ACK record of '%s' does not belong to the update before it", s->path);
     *ret_finished = advance(s);
     return 0;
 }
 
-int agent_updates_recover(struct agent_updates *u, const char *framework_id, const char *task_id, const char *path,
-                          const void *data, size_t n, agent_update_seen_f *fn, void *arg, size_t *ret_valid,
-                          bool *ret_finished, struct fl_err *err)
+int agent_updates_recover(struct agent_updates *u, const char *framework_id, const char *task_id,
+                          const char *path, const void *data, size_t n, agent_update_seen_f *fn,
+                          void *arg, size_t *ret_valid, bool *ret_finished, struct fl_err *err)
 {
     struct stream *s = add_stream(u, framework_id, task_id, path);
     bool finished = false;
