@@ -37,7 +37,7 @@ static void fixture_start(struct fixture *f, const struct http_server_config *c)
     ck_assert_int_eq(pthread_create(&f->thread, NULL, fixture_run, f), 0);
 }
 
-static void fixture_stop(struct fixture *f)
+static inline void fixture_stop(struct fixture *f)
 {
     fl_loop_stop(f->loop);
     pthread_join(f->thread, NULL);
