@@ -6,6 +6,7 @@
 BUILD    ?= build
 PREFIX   ?= /usr/local
 DESTDIR  ?=
+CXX      := $(if $(filter default,$(origin CXX)),$(shell command -v ccache >/dev/null && echo ccache) g++,$(CXX))
 CC       := $(if $(filter default,$(origin CC)),$(shell command -v ccache >/dev/null && echo ccache) gcc,$(CC))
 OPT      ?= -O2 -g
 SANITIZE ?=
@@ -16,11 +17,11 @@ SRC_DIRS := common/base common/model common/wire common/coord isolators libframe
 PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
-            -lcap -lpthread -ldl -lm
+            -lcap -lre2 -lstdc++ -lpthread -ldl -lm
 
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -Wmissing-prototypes \
             -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wpointer-arith
-CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-semantic-interposition -fno-strict-aliasing -pthread
+CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread
 CPPFLAGS += -I. -I$(BUILD)/gen -Ilibframework -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 LDFLAGS  += -pthread -Wl,--as-needed $(SANITIZE)
 
@@ -32,7 +33,8 @@ PROTO_OBJ  := $(PROTO_C:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o)
 
 # ---- sources -------------------------------------------------------------------------------------
 SRC        := $(filter-out %main.c,$(foreach d,$(SRC_DIRS),$(wildcard $(d)/*.c)))
-OBJ        := $(SRC:%.c=$(BUILD)/obj/%.o)
+SRC_CC     := $(foreach d,$(SRC_DIRS),$(wildcard $(d)/*.cc)) # bridges to C++ libraries without a C interface
+OBJ        := $(SRC:%.c=$(BUILD)/obj/%.o) $(SRC_CC:%.cc=$(BUILD)/obj/%.o)
 LIBFL      := $(BUILD)/lib/libfairlead.a
 
 BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead:cli/main.c
@@ -79,6 +81,11 @@ $(BUILD)/obj/%.o: %.c | $(PROTO_H)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
 
+$(BUILD)/obj/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CPPFLAGS) -std=c++17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -Wall -Wextra \
+	    -Werror -MMD -MP -c -o $@ $<
+
 $(LIBFL): $(PROTO_OBJ) $(OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -87,7 +94,7 @@ $(LIBFL): $(PROTO_OBJ) $(OBJ)
 define BINARY_RULE
 $(BUILD)/bin/$(call BIN_OF,$(1)): $(BUILD)/obj/$(patsubst %.c,%.o,$(call MAIN_OF,$(1))) $(LIBFL)
 	@mkdir -p $$(@D)
-	$$(CC) -rdynamic -o $$@ $$< $(LIBFL) $$(LDFLAGS) $$(LIBS)
+	$$(CC) -o $$@ $$< $(LIBFL) $$(LDFLAGS) $$(LIBS)
 endef
 $(foreach r,$(BIN_ROWS),$(eval $(call BINARY_RULE,$(r))))
 
@@ -109,18 +116,16 @@ $(BUILD)/examples/%: libframework/examples/%.c $(LIBFW)
 	$(CC) -std=gnu17 $(OPT) $(SANITIZE) $(WARN) -D_GNU_SOURCE -I. -Ilibframework -I$(BUILD)/gen $(PKG_CFLAGS) -o $@ $< \
 	    -L$(BUILD)/lib -lframework -Wl,-rpath,'$$ORIGIN/../lib' $(LDFLAGS)
 
-# A module brings no copy of the archive: it uses the functions of the program that loads it, which exports what is
-# public (-rdynamic in the rules of programs and tests). Tables such as interned names exist once a process.
-$(BUILD)/tests/modules/%.so: tests/modules/%.c | $(PROTO_H)
+$(BUILD)/tests/modules/%.so: tests/modules/%.c $(LIBFL)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -MF $(@:.so=.d) -shared -o $@ $< $(LDFLAGS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -o $@ $< $(LIBFL) $(LDFLAGS) $(LIBS)
 
 $(BUILD)/tests/unit/% $(BUILD)/tests/property/% $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/%.o ;
 
 define TEST_RULE
 $(BUILD)/$(1): $(BUILD)/obj/$(1).o $(LIBFL)
 	@mkdir -p $$(@D)
-	$$(CC) -rdynamic -o $$@ $$< $(LIBFL) $$(LDFLAGS) -lcheck -lsubunit $$(LIBS) -lrt
+	$$(CC) -o $$@ $$< $(LIBFL) $$(LDFLAGS) -lcheck -lsubunit $$(LIBS) -lrt
 endef
 $(foreach t,$(UNIT) $(PROPERTY) $(BENCH),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 
@@ -148,7 +153,7 @@ $(foreach t,$(TESTTOOLS),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 deps:
 	tools/deps.sh
 
-unit: $(UNIT) $(PROPERTY) $(MODULES)
+unit: $(UNIT) $(PROPERTY)
 	tools/run_tests.sh unit $(UNIT) $(PROPERTY)
 
 check:
@@ -195,6 +200,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
--include $(MODULES:.so=.d)
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
 -include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c */main.c))

@@ -15,8 +15,6 @@
 #include "common/base/json.h"
 #include "proto/mesos.pb-c.h"
 
-#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
-
 typedef int64_t milli_t; /* thousandths */
 #define MILLI_ONE 1000
 milli_t milli_from_double(double v); /* llround(v * 1000), clamped */
@@ -94,6 +92,7 @@ void resources_persistent_volumes(const struct resources *r, struct resources *o
 void resources_without_refined(const struct resources *r, struct resources *out);
 /* Roles that something is reserved to, each once; borrowed interned strings, array owned by the caller. */
 size_t resources_reservation_roles(const struct resources *r, const char ***ret_roles);
+/* Calls fn once per allocation role with what is allocated to it (NULL: to none). */
 void resources_by_role(const struct resources *r,
                        void (*fn)(const char *role, const struct resources *part, void *arg), void *arg);
 
@@ -108,7 +107,5 @@ bool resources_has_refined(const struct resources *r);
 /* ---- operations that change the shape (RESERVE, UNRESERVE, CREATE, DESTROY, GROW, SHRINK) ----
  * Applies a validated operation to `total` in place: FL_INVALID when the needed resources are not in it. */
 int resources_apply_operation(struct resources *total, const V1__Offer__Operation *op, struct fl_err *err);
-
-#pragma GCC visibility pop
 
 #endif
