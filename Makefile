@@ -201,4 +201,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c */main.c))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c))

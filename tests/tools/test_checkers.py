@@ -73,6 +73,18 @@ def test_bans_exit_and_cores(tmp_path):
         "master/offers.c:1: calls time() in a core"]
 
 
+def test_bans_leave_the_file_its_own_names(tmp_path):
+    put(tmp_path, "cli/a.c", """
+        static int accept(struct offer *o)
+        {
+            return kill(o);
+        }
+        int f(void) { return accept(o); }
+        """)
+    put(tmp_path, "cli/b.c", "int f(void) { return accept(o); }\n")
+    assert [f.split(":")[0] for f in run("check_bans.py", tmp_path)] == ["cli/b.c"]
+
+
 def test_bans_descriptors(tmp_path):
     put(tmp_path, "cli/a.c", """
         int f(void) {
