@@ -21,7 +21,7 @@ LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb 
 
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -Wmissing-prototypes \
             -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wpointer-arith
-CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-strict-aliasing -pthread
+CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-semantic-interposition -fno-strict-aliasing -pthread
 CPPFLAGS += -I. -I$(BUILD)/gen -Ilibframework -D_GNU_SOURCE -DFL_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
 LDFLAGS  += -pthread -Wl,--as-needed $(SANITIZE)
 
@@ -94,7 +94,7 @@ $(LIBFL): $(PROTO_OBJ) $(OBJ)
 define BINARY_RULE
 $(BUILD)/bin/$(call BIN_OF,$(1)): $(BUILD)/obj/$(patsubst %.c,%.o,$(call MAIN_OF,$(1))) $(LIBFL)
 	@mkdir -p $$(@D)
-	$$(CC) -o $$@ $$< $(LIBFL) $$(LDFLAGS) $$(LIBS)
+	$$(CC) -rdynamic -o $$@ $$< $(LIBFL) $$(LDFLAGS) $$(LIBS)
 endef
 $(foreach r,$(BIN_ROWS),$(eval $(call BINARY_RULE,$(r))))
 
@@ -116,16 +116,18 @@ $(BUILD)/examples/%: libframework/examples/%.c $(LIBFW)
 	$(CC) -std=gnu17 $(OPT) $(SANITIZE) $(WARN) -D_GNU_SOURCE -I. -Ilibframework -I$(BUILD)/gen $(PKG_CFLAGS) -o $@ $< \
 	    -L$(BUILD)/lib -lframework -Wl,-rpath,'$$ORIGIN/../lib' $(LDFLAGS)
 
-$(BUILD)/tests/modules/%.so: tests/modules/%.c $(LIBFL)
+# A module brings no copy of the archive: it uses the functions of the program that loads it, which exports what is
+# public (-rdynamic in the rules of programs and tests). Tables such as interned names exist once a process.
+$(BUILD)/tests/modules/%.so: tests/modules/%.c | $(PROTO_H)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -o $@ $< $(LIBFL) $(LDFLAGS) $(LIBS)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -MF $(@:.so=.d) -shared -o $@ $< $(LDFLAGS)
 
 $(BUILD)/tests/unit/% $(BUILD)/tests/property/% $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/%.o ;
 
 define TEST_RULE
 $(BUILD)/$(1): $(BUILD)/obj/$(1).o $(LIBFL)
 	@mkdir -p $$(@D)
-	$$(CC) -o $$@ $$< $(LIBFL) $$(LDFLAGS) -lcheck -lsubunit $$(LIBS) -lrt
+	$$(CC) -rdynamic -o $$@ $$< $(LIBFL) $$(LDFLAGS) -lcheck -lsubunit $$(LIBS) -lrt
 endef
 $(foreach t,$(UNIT) $(PROPERTY) $(BENCH),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 
@@ -153,7 +155,7 @@ $(foreach t,$(TESTTOOLS),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 deps:
 	tools/deps.sh
 
-unit: $(UNIT) $(PROPERTY)
+unit: $(UNIT) $(PROPERTY) $(MODULES)
 	tools/run_tests.sh unit $(UNIT) $(PROPERTY)
 
 check:
@@ -200,5 +202,6 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
+-include $(MODULES:.so=.d)
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
 -include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c))

@@ -32,34 +32,42 @@ struct agent_env {
     void *ctx;
 };
 enum agent_link_reset {
-    AGENT_LINK_RETRY,    /* close the connection and find the leading master again */
-    AGENT_LINK_STOP,     /* close it for good: the agent is ending */
+    AGENT_LINK_RETRY, /* close the connection and find the leading master again */
+    AGENT_LINK_STOP,  /* close it for good: the agent is ending */
 };
 struct agent_io {
     /* The master. Never blocks; false when there is no open connection. */
     bool (*master_send)(void *ctx, const ProtobufCMessage *m);
     /* Recovery is over: begin looking for the master (agent_master_up() follows). */
     void (*master_find)(void *ctx);
-    void (*master_reset)(void *ctx, enum agent_link_reset how); /* agent_master_down() does not follow */
+    void (*master_reset)(void *ctx,
+                         enum agent_link_reset how); /* agent_master_down() does not follow */
 
     /* Executors. `stream` is what agent_executor_subscribe() was called with. */
     void (*executor_send)(void *ctx, void *stream, const Exec__Event *ev);
-    void (*executor_close)(void *ctx, void *stream); /* after what was sent; agent_executor_closed() does not follow */
+    void (*executor_close)(
+        void *ctx, void *stream); /* after what was sent; agent_executor_closed() does not follow */
 
     /* Files. Paths are absolute; missing parent folders are made by write, append, mkdir and link. */
-    int (*write)(void *ctx, const char *path, const void *p, size_t n, bool durable, struct fl_err *err); /* whole or not */
+    int (*write)(void *ctx, const char *path, const void *p, size_t n, bool durable,
+                 struct fl_err *err); /* whole or not */
     int (*append)(void *ctx, const char *path, const void *p, size_t n, struct fl_err *err);
     int (*truncate)(void *ctx, const char *path, size_t n, struct fl_err *err);
-    int (*read)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err); /* FL_NOT_FOUND */
-    int (*list)(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg, struct fl_err *err);
-    int (*mkdir)(void *ctx, const char *path, const char *user_or_null, struct fl_err *err); /* owned by user, 0755 */
-    int (*link)(void *ctx, const char *target, const char *path, struct fl_err *err); /* symlink; replaces */
+    int (*read)(void *ctx, const char *path, struct fl_buf *out,
+                struct fl_err *err); /* FL_NOT_FOUND */
+    int (*list)(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg,
+                struct fl_err *err);
+    int (*mkdir)(void *ctx, const char *path, const char *user_or_null,
+                 struct fl_err *err); /* owned by user, 0755 */
+    int (*link)(void *ctx, const char *target, const char *path,
+                struct fl_err *err); /* symlink; replaces */
     int (*readlink)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);
-    int (*remove)(void *ctx, const char *path, struct fl_err *err); /* a whole tree; no error when there is none */
+    int (*remove)(void *ctx, const char *path,
+                  struct fl_err *err); /* a whole tree; no error when there is none */
 
     /* What /files serves: `virtual_path` shows `real`. */
     void (*attach)(void *ctx, const char *virtual_path, const char *real);
-    void (*detach)(void *ctx, const char *virtual_path);
+    void (*detach)(void *ctx, const char *real); /* every virtual path that shows it */
 
     /* The process must end: status 0 after an orderly shutdown. */
     void (*exit)(void *ctx, int status, const char *why);
@@ -79,15 +87,20 @@ struct agent_task {
     char *id; /* owned; key in executor->tasks */
     struct agent_executor *executor;
     enum agent_task_phase phase;
-    V1__Task *pb;         /* owned: as operators see it, state and statuses included */
-    V1__TaskInfo *info;   /* owned; NULL once delivered to a custom executor */
-    const void *group;    /* tasks of one LAUNCH_GROUP share it; NULL = alone */
+    V1__Task *pb;       /* owned: as operators see it, state and statuses included */
+    V1__TaskInfo *info; /* owned; NULL once delivered to a custom executor */
+    const void *group;  /* tasks of one LAUNCH_GROUP share it; NULL = alone */
     struct resources resources;
     UT_hash_handle hh;
     struct agent_task *prev, *next; /* executor->completed */
 };
 
-enum agent_executor_state { EXECUTOR_REGISTERING, EXECUTOR_RUNNING, EXECUTOR_TERMINATING, EXECUTOR_TERMINATED };
+enum agent_executor_state {
+    EXECUTOR_REGISTERING,
+    EXECUTOR_RUNNING,
+    EXECUTOR_TERMINATING,
+    EXECUTOR_TERMINATED
+};
 
 /* What tasks get to hear when the executor's end was our decision. */
 struct agent_pending_end {
@@ -107,14 +120,14 @@ struct agent_executor {
     char *directory; /* owned: the sandbox */
     char *user;      /* owned or NULL: the agent's own */
     enum agent_executor_state state;
-    bool command;      /* no process of its own: the agent runs the one task (command.c) */
-    bool sent_task;    /* a task has been handed to it */
-    bool contained;    /* the containerizer has it and has not yet said `ended` */
-    bool recovered;    /* from a checkpoint, not yet back */
+    bool command;   /* no process of its own: the agent runs the one task (command.c) */
+    bool sent_task; /* a task has been handed to it */
+    bool contained; /* the containerizer has it and has not yet said `ended` */
+    bool recovered; /* from a checkpoint, not yet back */
     pid_t pid;
-    void *stream;      /* the executor's subscription or NULL */
+    void *stream; /* the executor's subscription or NULL */
     uint64_t last_heartbeat_us;
-    struct agent_task *tasks; /* hash: every phase but COMPLETED */
+    struct agent_task *tasks;     /* hash: every phase but COMPLETED */
     struct agent_task *completed; /* oldest first */
     unsigned n_completed;
     struct resources resources; /* its own, without tasks; with allocation_info */
@@ -154,6 +167,7 @@ struct agent_core {
     struct containerizer *containerizer; /* borrowed; set by agent_set_containerizer() */
     enum agent_state state;
     bool containers_recovered; /* the executor API may be served */
+    bool cleanup;              /* --recover=cleanup: ends when everything recovered has ended */
     V1__AgentInfo *info;       /* owned; id when registered once */
     char *pid;                 /* "slave(1)@127.0.0.1:5051" */
     char *endpoint;            /* "127.0.0.1:5051" */
@@ -170,7 +184,6 @@ struct agent_core {
     struct agent_executor *containers; /* hash by container id: those the containerizer has */
     struct agent_updates *updates;
     struct agent_gc *gc;
-    unsigned recovery_errors;
     V1__DrainConfig *drain; /* owned or NULL */
     double drain_start_time;
     struct {
@@ -186,16 +199,18 @@ struct agent_core {
 
 /* ---- life ---- */
 /* `env`, `flags`, `metrics` outlive it. `info` (hostname, port, resources, attributes) is copied; `address` is "ip:port". */
-int agent_new(struct agent_env *env, const struct agent_flags *flags, struct metrics *metrics, const V1__AgentInfo *info,
-              const char *address, struct agent_core **ret, struct fl_err *err);
+int agent_new(struct agent_env *env, const struct agent_flags *flags, struct metrics *metrics,
+              const V1__AgentInfo *info, const char *address, struct agent_core **ret,
+              struct fl_err *err);
 void agent_free(struct agent_core *a);
 /* Callbacks to give to the containerizer, then the containerizer itself (not owned). */
 void agent_containerizer_callbacks(struct agent_core *a, struct containerizer_callbacks *ret);
 void agent_set_containerizer(struct agent_core *a, struct containerizer *c);
 /* Reads the checkpoints; ends in env->io->master_find(), at once or after the containerizer and executors have reported. */
 int agent_recover(struct agent_core *a, struct fl_err *err);
-/* SIGUSR1: unregister, end every framework, exit. SIGTERM needs no call: what is checkpointed goes on. */
-void agent_shutdown(struct agent_core *a, const char *why);
+/* Ends every framework, forgets the agent's identity, exits; `unregister` tells the master first (SIGUSR1). SIGTERM needs no call:
+ * what is checkpointed goes on. */
+void agent_shutdown(struct agent_core *a, const char *why, bool unregister);
 
 /* ---- the master's side ---- */
 void agent_master_up(struct agent_core *a, const char *address);
@@ -204,9 +219,10 @@ void agent_master_message(struct agent_core *a, const ProtobufCMessage *msg);
 
 /* ---- the executors' side ---- */
 /* The checks that need state, in the protocol's order; *ret_executor for the calls below. Negative errno, err->reason has the status. */
-int agent_executor_check(struct agent_core *a, const Exec__Call *call, struct agent_executor **ret_executor,
-                         struct fl_err *err);
-void agent_executor_subscribe(struct agent_executor *e, void *stream, const Exec__Call__Subscribe *sub);
+int agent_executor_check(struct agent_core *a, const Exec__Call *call,
+                         struct agent_executor **ret_executor, struct fl_err *err);
+void agent_executor_subscribe(struct agent_executor *e, void *stream,
+                              const Exec__Call__Subscribe *sub);
 void agent_executor_closed(struct agent_executor *e, void *stream);
 void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *status);
 void agent_executor_message(struct agent_executor *e, const ProtobufCBinaryData *data);
@@ -219,5 +235,7 @@ struct agent_executor *agent_find_container(const struct agent_core *a, const ch
 void agent_executor_allocated(const struct agent_executor *e, struct resources *out);
 void agent_allocated(const struct agent_core *a, struct resources *out);
 const char *agent_state_name(enum agent_state s);
+/* What the agent says it can do, in the arena. */
+size_t agent_capabilities(struct fl_arena *arena, V1__AgentInfo__Capability ***ret);
 
 #endif

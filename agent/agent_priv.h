@@ -10,9 +10,12 @@ static inline const struct env *agent_time(const struct agent_core *a)
     return &a->env->env;
 }
 bool agent_send(struct agent_core *a, const ProtobufCMessage *m);
+/* The last framework has gone: forgets the identity and asks the shell to end. */
+void agent_finish(struct agent_core *a, const char *why);
 
 /* ---- frameworks.c ---- */
-struct agent_framework *agent_framework_add(struct agent_core *a, const char *id, const V1__FrameworkInfo *info);
+struct agent_framework *agent_framework_add(struct agent_core *a, const char *id,
+                                            const V1__FrameworkInfo *info);
 void agent_framework_update(struct agent_core *a, const Msg__UpdateFrameworkMessage *m);
 void agent_framework_shutdown(struct agent_core *a, const char *id);
 /* Moves an idle framework (no executors) to the completed ones. The pointer may be dead afterwards. */
@@ -27,16 +30,20 @@ void agent_executor_free(struct agent_executor *e);
 /* Makes the sandbox, checkpoints, starts the container. On failure its tasks are ended and it is gone. */
 void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task_of_command_or_null);
 void agent_executor_attach(struct agent_executor *e);
-void agent_executor_deliver(struct agent_executor *e); /* queued tasks to a running custom executor */
-void agent_executor_resize(struct agent_executor *e);  /* tells the containerizer the sum of its tasks */
+void agent_executor_deliver(
+    struct agent_executor *e); /* queued tasks to a running custom executor */
+void agent_executor_resize(
+    struct agent_executor *e); /* tells the containerizer the sum of its tasks */
 void agent_executor_shutdown(struct agent_executor *e); /* SHUTDOWN, grace, destroy */
-void agent_executor_destroy(struct agent_executor *e, V1__TaskState state, V1__TaskStatus__Reason reason,
-                            const char *message);
+void agent_executor_destroy(struct agent_executor *e, V1__TaskState state,
+                            V1__TaskStatus__Reason reason, const char *message);
 void agent_executor_ended(struct agent_executor *e, const struct container_end *end);
 /* Moves a terminated executor without unacknowledged tasks to the completed ones (and its framework, if idle). */
 void agent_executor_settle(struct agent_executor *e);
 bool agent_executor_has_tasks(const struct agent_executor *e); /* queued, launched or terminated */
-char **agent_executor_env(struct agent_executor *e, const char *role_or_null); /* free with agent_env_free() */
+/* environment.c */
+char **agent_executor_env(struct agent_executor *e,
+                          const char *role_or_null); /* free with agent_env_free() */
 void agent_env_free(char **env);
 void agent_executor_send_event(struct agent_executor *e, const Exec__Event *ev);
 
@@ -45,7 +52,8 @@ void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m);
 void agent_run_task_group(struct agent_core *a, const Msg__RunTaskGroupMessage *m);
 void agent_kill_task(struct agent_core *a, const Msg__KillTaskMessage *m);
 void agent_drain(struct agent_core *a, const V1__DrainConfig *config);
-struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *info, const void *group);
+struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *info,
+                                  const void *group);
 struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *pb);
 struct agent_task *agent_find_task(const struct agent_framework *f, const char *task_id);
 void agent_task_free(struct agent_task *t);
@@ -53,14 +61,16 @@ void agent_task_launched(struct agent_task *t); /* QUEUED -> LAUNCHED, checkpoin
 
 /* ---- status.c ---- */
 /* reason < 0: none. `message`, `executor_id` may be NULL. */
-Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id, const char *task_id,
-                                    V1__TaskState state, V1__TaskStatus__Source source, int reason,
-                                    const char *message, const char *executor_id);
+Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id,
+                                    const char *task_id, V1__TaskState state,
+                                    V1__TaskStatus__Source source, int reason, const char *message,
+                                    const char *executor_id);
 /* Takes `u`: changes the task, keeps and forwards the update. */
 void agent_status_update(struct agent_core *a, Msg__StatusUpdate *u, bool from_executor);
 /* An update for a task the agent has no record of. DROPPED (LOST for frameworks that are not partition-aware). */
-void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info, const char *task_id,
-                     const char *executor_id, V1__TaskStatus__Reason reason, const char *message);
+void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info,
+                     const char *task_id, const char *executor_id, V1__TaskStatus__Reason reason,
+                     const char *message);
 /* What task `t` becomes by an update: state, statuses (the newest of a run of equal states is kept). */
 void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status);
 void agent_task_phase_from_state(struct agent_task *t);
@@ -69,8 +79,8 @@ void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u);
 void agent_task_complete(struct agent_task *t); /* its terminal update is acknowledged */
 
 /* ---- command.c: the built-in executor of command tasks ---- */
-V1__ExecutorInfo *agent_command_executor_info(const V1__FrameworkInfo *framework, const V1__TaskInfo *task,
-                                              struct fl_arena *arena);
+V1__ExecutorInfo *agent_command_executor_info(const V1__FrameworkInfo *framework,
+                                              const V1__TaskInfo *task, struct fl_arena *arena);
 void agent_command_started(struct agent_executor *e);
 void agent_command_recovered(struct agent_executor *e); /* its container was found alive */
 void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max_time);
@@ -84,19 +94,20 @@ struct agent_updates *agent_updates_new(struct agent_core *a);
 void agent_updates_free(struct agent_updates *u);
 enum agent_update_result { UPDATE_NEW, UPDATE_DUPLICATE, UPDATE_REFUSED };
 /* Keeps (in `path`, unless NULL) and, when it is the first of its stream, forwards. The update is copied. */
-enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up, const char *path);
+enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up,
+                                              const char *path);
 /* 0, or why it was refused (unknown stream, not the head's uuid). *ret_finished: the stream's terminal update is
  * acknowledged and the stream gone. */
-int agent_updates_ack(struct agent_updates *u, const char *framework_id, const char *task_id, const void *uuid,
-                      size_t uuid_len, bool *ret_finished, struct fl_err *err);
+int agent_updates_ack(struct agent_updates *u, const char *framework_id, const char *task_id,
+                      const void *uuid, size_t uuid_len, bool *ret_finished, struct fl_err *err);
 void agent_updates_pause(struct agent_updates *u);
 void agent_updates_resume(struct agent_updates *u); /* sends every head again */
 void agent_updates_drop_framework(struct agent_updates *u, const char *framework_id);
 /* From a log's bytes: *ret_valid is the length of its whole records. Calls fn for each UPDATE in order. */
 typedef void agent_update_seen_f(const Msg__StatusUpdate *up, void *arg);
-int agent_updates_recover(struct agent_updates *u, const char *framework_id, const char *task_id, const char *path,
-                          const void *data, size_t n, agent_update_seen_f *fn, void *arg, size_t *ret_valid,
-                          bool *ret_finished, struct fl_err *err);
+int agent_updates_recover(struct agent_updates *u, const char *framework_id, const char *task_id,
+                          const char *path, const void *data, size_t n, agent_update_seen_f *fn,
+                          void *arg, size_t *ret_valid, bool *ret_finished, struct fl_err *err);
 size_t agent_updates_streams(const struct agent_updates *u);
 
 /* ---- checkpoint.c ---- */
@@ -113,8 +124,8 @@ int agent_record_next(const void *data, size_t n, size_t *off, const ProtobufCMe
                       ProtobufCMessage **ret_m, struct fl_err *err);
 int agent_record_read(struct agent_core *a, const char *path, const ProtobufCMessageDescriptor *d,
                       ProtobufCMessage **ret_m, struct fl_err *err);
-int agent_record_write(struct agent_core *a, const char *path, const ProtobufCMessage *m, bool durable,
-                       struct fl_err *err);
+int agent_record_write(struct agent_core *a, const char *path, const ProtobufCMessage *m,
+                       bool durable, struct fl_err *err);
 int agent_checkpoint_info(struct agent_core *a, struct fl_err *err);
 void agent_checkpoint_framework(struct agent_framework *f);
 void agent_checkpoint_executor(struct agent_executor *e);
@@ -124,7 +135,6 @@ int agent_checkpoint_resources(struct agent_core *a, struct fl_err *err);
 bool agent_checkpoints(const struct agent_framework *f);
 
 /* ---- registration.c ---- */
-void agent_registration_start(struct agent_core *a); /* the connection is open */
 void agent_registered(struct agent_core *a, const Msg__SlaveRegisteredMessage *m);
 void agent_reregistered(struct agent_core *a, const Msg__SlaveReregisteredMessage *m);
 void agent_ping(struct agent_core *a, const Msg__PingSlaveMessage *m);
@@ -135,7 +145,8 @@ void agent_recovery_executor_back(struct agent_core *a);
 
 /* ---- operations.c ---- */
 void agent_apply_operation(struct agent_core *a, const Msg__ApplyOperationMessage *m);
-void agent_checkpoint_resources_message(struct agent_core *a, const Msg__CheckpointResourcesMessage *m);
+void agent_checkpoint_resources_message(struct agent_core *a,
+                                        const Msg__CheckpointResourcesMessage *m);
 void agent_reconcile_operations(struct agent_core *a, const Msg__ReconcileOperationsMessage *m);
 /* Total = what was given + what is checkpointed on top of it. */
 int agent_resources_rebuild(struct agent_core *a, struct fl_err *err);
@@ -143,8 +154,8 @@ int agent_resources_rebuild(struct agent_core *a, struct fl_err *err);
 /* ---- gc.c ---- */
 struct agent_gc *agent_gc_new(struct agent_core *a);
 void agent_gc_free(struct agent_gc *g);
-/* Removes `path` (and detaches `virtual_path`, if any) after gc_delay. */
-void agent_gc_schedule(struct agent_gc *g, const char *path, const char *virtual_path);
+/* Removes `path` after gc_delay, and detaches what /files shows of it. */
+void agent_gc_schedule(struct agent_gc *g, const char *path, bool attached);
 size_t agent_gc_pending(const struct agent_gc *g);
 
 /* ---- metrics.c ---- */
@@ -157,6 +168,7 @@ enum agent_counter {
 struct agent_counters *agent_counters_new(struct agent_core *a);
 void agent_counters_free(struct agent_counters *c);
 void agent_count(struct agent_core *a, enum agent_counter c);
-void agent_count_state(struct agent_core *a, V1__TaskState state); /* slave/tasks_<terminal state> */
+void agent_count_state(struct agent_core *a,
+                       V1__TaskState state); /* slave/tasks_<terminal state> */
 
 #endif

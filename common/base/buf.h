@@ -6,6 +6,8 @@
 
 #include "common/base/util.h"
 
+#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
+
 struct fl_buf {
     char *data; /* owned; not terminated unless fl_buf_cstr() was called */
     size_t len;
@@ -59,5 +61,7 @@ static inline void fl_pb_freep(void *p)
     fl_pb_free(*(void **)p);
 }
 #define _cleanup_pb_ _cleanup_(fl_pb_freep)
+
+#pragma GCC visibility pop
 
 #endif

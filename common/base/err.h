@@ -10,6 +10,8 @@
 
 #include "common/base/util.h"
 
+#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
+
 /* Why something failed, coarse enough that each reason has one HTTP status (reasons of task states are
  * another matter: common/model/task_state.h). The rows are in reasons.def. */
 enum fl_reason {
@@ -34,5 +36,7 @@ int fl_err_wrap(struct fl_err *err, const char *fmt, ...) _printf_(2, 3);
 
 const char *fl_reason_name(enum fl_reason r);
 int fl_reason_http_status(enum fl_reason r);
+
+#pragma GCC visibility pop
 
 #endif

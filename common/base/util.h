@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
+
 #define _cleanup_(fn)       __attribute__((cleanup(fn)))
 #define _printf_(fmt, args) __attribute__((format(printf, fmt, args)))
 #define FL_PUBLIC           __attribute__((visibility("default")))
@@ -96,5 +98,7 @@ int fl_snprintf(char *buf, size_t size, const char *fmt, ...) _printf_(3, 4);
 int fl_parse_i64(const char *s, int64_t *ret);
 int fl_parse_u64(const char *s, uint64_t *ret);
 int fl_parse_f64(const char *s, double *ret);
+
+#pragma GCC visibility pop
 
 #endif

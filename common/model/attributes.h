@@ -7,6 +7,8 @@
 #include "common/base/json.h"
 #include "proto/scheduler.pb-c.h"
 
+#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
+
 /* Messages in the arena. */
 int attributes_parse(const char *text, struct fl_arena *arena, V1__Attribute ***ret_attributes, size_t *ret_n,
                      struct fl_err *err);
@@ -22,5 +24,7 @@ void offer_constraints_free(struct offer_constraints *c);
 FL_DEFINE_CLEANUP(struct offer_constraints *, offer_constraints_free, offer_constraints_freep)
 /* Whether resources of this agent may be offered to `role`. Roles without constraints pass. */
 bool offer_constraints_pass(const struct offer_constraints *c, const char *role, const V1__AgentInfo *agent);
+
+#pragma GCC visibility pop
 
 #endif

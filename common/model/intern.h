@@ -5,7 +5,11 @@
 
 #include "common/base/util.h"
 
+#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
+
 const char *intern(const char *s); /* NULL stays NULL */
 const char *intern_n(const char *s, size_t n);
+
+#pragma GCC visibility pop
 
 #endif

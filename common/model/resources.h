@@ -15,6 +15,8 @@
 #include "common/base/json.h"
 #include "proto/mesos.pb-c.h"
 
+#pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
+
 typedef int64_t milli_t; /* thousandths */
 #define MILLI_ONE 1000
 milli_t milli_from_double(double v); /* llround(v * 1000), clamped */
@@ -107,5 +109,7 @@ bool resources_has_refined(const struct resources *r);
 /* ---- operations that change the shape (RESERVE, UNRESERVE, CREATE, DESTROY, GROW, SHRINK) ----
  * Applies a validated operation to `total` in place: FL_INVALID when the needed resources are not in it. */
 int resources_apply_operation(struct resources *total, const V1__Offer__Operation *op, struct fl_err *err);
+
+#pragma GCC visibility pop
 
 #endif

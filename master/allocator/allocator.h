@@ -135,7 +135,11 @@ struct allocator_module {
     const struct allocator_ops *ops;
 };
 
-/* Built-in modules, and the loader. */
+/* Built-in modules, and the loader.
+ *
+ * A module is built with these headers alone and brings no copy of their functions: it calls those of the program that loads it, which
+ * exports what common/base/{util,buf,err}.h and common/model/{resources,attributes,roles,intern}.h declare. So interned names exist once
+ * and compare by pointer on both sides. tests/modules/allocator_first_fit.c is an example. */
 const struct allocator_ops *allocator_builtin(const char *name); /* NULL: unknown */
 /* `so_path` through dlopen: FL_INVALID names both versions when they differ. Stays loaded for good. */
 int allocator_load(const char *so_path, const char *name, const struct allocator_ops **ret_ops,

@@ -4,6 +4,32 @@
 
 #include "master/allocator/allocator_priv.h"
 
+#include "common/model/intern.h"
+#include "common/model/roles.h"
+
+/* A program takes from the archive only the files that it uses. These belong to what modules were promised, so
+ * one function of each such file is used here. */
+typedef void any_f(void);
+__attribute__((used)) static any_f *const promised[] = {
+#define PROMISE(fn) (any_f *)fn
+    PROMISE(resources_add),
+    PROMISE(resources_from_pb),
+    PROMISE(resources_parse),
+    PROMISE(resources_json_full),
+    PROMISE(resources_unreserved),
+    PROMISE(resources_apply_operation),
+    PROMISE(attributes_parse),
+    PROMISE(offer_constraints_new),
+    PROMISE(role_validate),
+    PROMISE(intern),
+    PROMISE(fl_buf_add),
+    PROMISE(fl_arena_new),
+    PROMISE(fl_pb_dup),
+    PROMISE(xmalloc),
+    PROMISE(fl_err_set),
+#undef PROMISE
+};
+
 #define MODULE_SYMBOL "fairlead_allocator_module"
 
 static const struct allocator_ops *const builtins[] = {

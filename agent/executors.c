@@ -1,0 +1,678 @@
+/* Executors: one container each, started for the first task that needs it, fed with tasks while it runs, put away when its
+ * last update is acknowledged. Custom executors talk over the executor API (features.md 1.3); command tasks have none (command.c).
+ *
+ * REGISTERING -> RUNNING -> TERMINATING -> TERMINATED; the container's end may come in any state.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <utlist.h>
+
+#include "agent/agent_priv.h"
+#include "common/base/log.h"
+
+/* ---- life ---- */
+
+static char *user_of(const struct agent_framework *f, const V1__CommandInfo *c)
+{
+    if (!f->core->flags->switch_user)
+        return NULL;
+    if (c && c->user)
+        return xstrdup(c->user);
+    return f->info->user ? xstrdup(f->info->user) : NULL;
+}
+
+struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__ExecutorInfo *info,
+                                          const char *container_id_or_null)
+{
+    struct agent_executor *e = xnew0(struct agent_executor);
+    uint8_t uuid[FL_UUID_LEN];
+    struct fl_err err;
+
+    e->magic = AGENT_EXECUTOR_MAGIC;
+    e->core = f->core;
+    e->framework = f;
+    e->id = xstrdup(info->executor_id->value);
+    e->info = FL_PB_DUP(info);
+    if (!e->info->framework_id)
+        e->info->framework_id = FL_PB_DUP(f->info->id);
+    if (container_id_or_null) {
+        snprintf(e->container_id, sizeof e->container_id, "%s", container_id_or_null);
+    } else {
+        fl_uuid_make(agent_time(f->core), uuid);
+        fl_uuid_format(uuid, e->container_id);
+    }
+    e->directory = agent_path_run(e, false);
+    e->user = user_of(f, info->command);
+    if (resources_from_pb(info->resources, info->n_resources, &e->resources, &err) < 0)
+        log_warning("Resources of executor '%s': %s, counting none", e->id, err.msg);
+    HASH_ADD_KEYPTR(hh, f->executors, e->id, strlen(e->id), e);
+    return e;
+}
+
+static void stop_timers(struct agent_executor *e)
+{
+    const struct env *env = agent_time(e->core);
+
+    env_timer_free(env, e->registration_timer);
+    env_timer_free(env, e->shutdown_timer);
+    env_timer_free(env, e->heartbeat_timer);
+    e->registration_timer = e->shutdown_timer = e->heartbeat_timer = NULL;
+    agent_command_stop_timers(e);
+}
+
+static void leave_container(struct agent_executor *e)
+{
+    if (!e->contained)
+        return;
+    HASH_DELETE(hh_container, e->core->containers, e);
+    e->contained = false;
+}
+
+static void close_stream(struct agent_executor *e)
+{
+    struct agent_env *env = e->core->env;
+
+    if (e->stream)
+        env->io->executor_close(env->ctx, TAKE_PTR(e->stream));
+}
+
+void agent_executor_free(struct agent_executor *e)
+{
+    struct agent_task *t, *tmp;
+
+    stop_timers(e);
+    leave_container(e);
+    close_stream(e);
+    HASH_ITER (hh, e->tasks, t, tmp) {
+        HASH_DEL(e->tasks, t);
+        agent_task_free(t);
+    }
+    DL_FOREACH_SAFE (e->completed, t, tmp) {
+        DL_DELETE(e->completed, t);
+        agent_task_free(t);
+    }
+    resources_done(&e->resources);
+    fl_pb_free(e->info);
+    free(e->id);
+    free(e->directory);
+    free(e->user);
+    e->magic = 0;
+    free(e);
+}
+
+bool agent_executor_has_tasks(const struct agent_executor *e)
+{
+    return e->tasks != NULL;
+}
+
+void agent_executor_allocated(const struct agent_executor *e, struct resources *out)
+{
+    resources_copy(out, &e->resources);
+    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+        if (t->phase != AGENT_TASK_TERMINATED)
+            resources_add(out, &t->resources);
+    }
+    if (e->state == EXECUTOR_TERMINATED) {
+        resources_done(out);
+        *out = (struct resources)RESOURCES_INIT;
+    }
+}
+
+/* ---- what the container gets ---- */
+
+/* Sum of limits where a task has one, of its request where not; < 0: no task has any. */
+static double limit_of(const struct agent_executor *e, const char *name)
+{
+    double sum = milli_to_double(resources_scalar(&e->resources, name));
+    bool any = false;
+
+    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+        double one = milli_to_double(resources_scalar(&t->resources, name));
+
+        for (size_t i = 0; i < t->pb->n_limits; i++) {
+            if (!streq(t->pb->limits[i]->key, name) || !t->pb->limits[i]->value)
+                continue;
+            one = t->pb->limits[i]->value->value;
+            any = true;
+        }
+        if (t->phase != AGENT_TASK_TERMINATED)
+            sum += one;
+    }
+    return any ? sum : -1;
+}
+
+void agent_executor_resize(struct agent_executor *e)
+{
+    struct containerizer *c = e->core->containerizer;
+    _cleanup_resources_ struct resources sum = RESOURCES_INIT;
+
+    if (!e->contained)
+        return;
+    agent_executor_allocated(e, &sum);
+    c->ops->update(c, e->container_id, &sum, limit_of(e, "cpus"), limit_of(e, "mem"));
+}
+
+void agent_executor_attach(struct agent_executor *e)
+{
+    struct agent_env *env = e->core->env;
+    _cleanup_free_ char *latest =
+        xasprintf("/frameworks/%s/executors/%s/runs/latest", e->framework->id, e->id);
+
+    env->io->attach(env->ctx, e->directory, e->directory);
+    env->io->attach(env->ctx, latest, e->directory);
+}
+
+static int make_sandbox(struct agent_executor *e, struct fl_err *err)
+{
+    struct agent_env *env = e->core->env;
+    _cleanup_free_ char *base = agent_path_executor(e, false);
+    _cleanup_free_ char *latest = xasprintf("%s/runs/latest", base);
+    int r = env->io->mkdir(env->ctx, e->directory, e->user, err);
+
+    if (r < 0)
+        return fl_err_wrap(err, "sandbox of executor '%s'", e->id);
+    r = env->io->link(env->ctx, e->directory, latest, err);
+    if (r < 0)
+        return fl_err_wrap(err, "sandbox of executor '%s'", e->id);
+    agent_executor_attach(e);
+    return 0;
+}
+
+static void on_registration_timeout(void *arg)
+{
+    struct agent_executor *e = FL_CAST(agent_executor, AGENT_EXECUTOR_MAGIC, arg);
+    char within[48], message[120];
+
+    if (e->state != EXECUTOR_REGISTERING || e->framework->terminating)
+        return;
+    fl_duration_format(e->core->flags->executor_registration_timeout, within, sizeof within);
+    snprintf(message, sizeof message, "Executor did not register within %s", within);
+    agent_executor_destroy(e, V1__TASK_STATE__TASK_FAILED,
+                           V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT, message);
+}
+
+static int start_container(struct agent_executor *e, const V1__TaskInfo *task, struct fl_err *err)
+{
+    struct containerizer *c = e->core->containerizer;
+    const char *role = resources_allocation_role(task ? &e->tasks->resources : &e->resources);
+    _cleanup_resources_ struct resources sum = RESOURCES_INIT;
+    struct container_spec spec = {0};
+    char **env;
+    int r;
+
+    if (!task && e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT)
+        return fl_err_set(err, FL_UNSUPPORTED,
+                          "this agent has no default executor; use a custom one");
+    if (!e->info->command && !task)
+        return fl_err_set(err, FL_INVALID, "executor '%s' has no command", e->id);
+    agent_executor_allocated(e, &sum);
+    env = agent_executor_env(e, task ? role : NULL);
+    spec.container_id = e->container_id;
+    spec.command = task ? task->command : e->info->command;
+    spec.container = task ? task->container : e->info->container;
+    spec.user = e->user;
+    spec.sandbox = e->directory;
+    spec.env = (const char *const *)env;
+    spec.resources = &sum;
+    spec.cpu_limit = limit_of(e, "cpus");
+    spec.mem_limit = limit_of(e, "mem");
+    spec.checkpoint = agent_checkpoints(e->framework);
+    r = c->ops->launch(c, &spec, err);
+    agent_env_free(env);
+    return r;
+}
+
+void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task)
+{
+    struct agent_core *a = e->core;
+    struct fl_err err;
+    int r = make_sandbox(e, &err);
+
+    HASH_ADD_KEYPTR(hh_container, a->containers, e->container_id, strlen(e->container_id), e);
+    e->contained = true;
+    if (r == 0) {
+        agent_checkpoint_executor(e);
+        if (task)
+            agent_checkpoint_task(e->tasks);
+        r = start_container(e, task, &err);
+    }
+    if (r < 0) {
+        struct container_end end = {.reason = CONTAINER_LAUNCH_FAILED, .message = err.msg};
+
+        log_warning("Cannot launch executor '%s' of framework '%s': %s", e->id, e->framework->id,
+                    err.msg);
+        agent_executor_ended(e, &end);
+        return;
+    }
+    if (task || e->registration_timer)
+        return;
+    e->registration_timer = env_timer_new(agent_time(a), on_registration_timeout, e);
+    env_timer_set(agent_time(a), e->registration_timer, a->flags->executor_registration_timeout);
+}
+
+/* ---- feeding ---- */
+
+void agent_executor_send_event(struct agent_executor *e, const Exec__Event *ev)
+{
+    struct agent_env *env = e->core->env;
+
+    if (e->stream)
+        env->io->executor_send(env->ctx, e->stream, ev);
+    else
+        log_warning("Executor '%s' is not connected, dropping an event for it", e->id);
+}
+
+static void send_launch(struct agent_executor *e, struct agent_task *t)
+{
+    Exec__Event ev = EXEC__EVENT__INIT;
+    Exec__Event__Launch l = EXEC__EVENT__LAUNCH__INIT;
+
+    l.task = t->info;
+    ev.has_type = true;
+    ev.type = EXEC__EVENT__TYPE__LAUNCH;
+    ev.launch = &l;
+    agent_executor_send_event(e, &ev);
+    agent_task_launched(t);
+}
+
+static void send_group(struct agent_executor *e, const void *group)
+{
+    Exec__Event ev = EXEC__EVENT__INIT;
+    Exec__Event__LaunchGroup l = EXEC__EVENT__LAUNCH_GROUP__INIT;
+    V1__TaskGroupInfo g = V1__TASK_GROUP_INFO__INIT;
+    _cleanup_free_ V1__TaskInfo **list = xcalloc(HASH_COUNT(e->tasks), sizeof(void *));
+
+    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+        if (t->phase == AGENT_TASK_QUEUED && t->group == group)
+            list[g.n_tasks++] = t->info;
+    }
+    g.tasks = list;
+    l.task_group = &g;
+    ev.has_type = true;
+    ev.type = EXEC__EVENT__TYPE__LAUNCH_GROUP;
+    ev.launch_group = &l;
+    agent_executor_send_event(e, &ev);
+    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+        if (t->phase == AGENT_TASK_QUEUED && t->group == group)
+            agent_task_launched(t);
+    }
+}
+
+void agent_executor_deliver(struct agent_executor *e)
+{
+    struct agent_task *t, *tmp;
+
+    if (e->state != EXECUTOR_RUNNING || !e->stream)
+        return;
+    agent_executor_resize(e);
+    HASH_ITER (hh, e->tasks, t, tmp) {
+        if (t->phase != AGENT_TASK_QUEUED)
+            continue;
+        if (t->group)
+            send_group(e, t->group);
+        else
+            send_launch(e, t);
+    }
+}
+
+/* ---- the executor API ---- */
+
+int agent_executor_check(struct agent_core *a, const Exec__Call *call,
+                         struct agent_executor **ret_executor, struct fl_err *err)
+{
+    struct agent_framework *f;
+    struct agent_executor *e;
+
+    if (a->state == AGENT_RECOVERING && call->type != EXEC__CALL__TYPE__SUBSCRIBE)
+        return fl_err_set(err, FL_UNAVAILABLE, "Agent has not finished recovery");
+    f = agent_find_framework(a, call->framework_id->value);
+    if (!f)
+        return fl_err_set(err, FL_INVALID, "Framework cannot be found");
+    e = agent_find_executor(f, call->executor_id->value);
+    if (!e || e->command)
+        return fl_err_set(err, FL_INVALID, "Executor cannot be found");
+    if (e->state == EXECUTOR_REGISTERING && call->type != EXEC__CALL__TYPE__SUBSCRIBE)
+        return fl_err_set(err, FL_FORBIDDEN, "Executor is not subscribed");
+    *ret_executor = e;
+    return 0;
+}
+
+static void on_heartbeat(void *arg)
+{
+    struct agent_executor *e = FL_CAST(agent_executor, AGENT_EXECUTOR_MAGIC, arg);
+    Exec__Event ev = EXEC__EVENT__INIT;
+
+    if (!e->stream)
+        return;
+    ev.has_type = true;
+    ev.type = EXEC__EVENT__TYPE__HEARTBEAT;
+    agent_executor_send_event(e, &ev);
+    env_timer_set(agent_time(e->core), e->heartbeat_timer,
+                  e->core->flags->executor_heartbeat_interval);
+}
+
+static void send_shutdown(struct agent_executor *e)
+{
+    Exec__Event ev = EXEC__EVENT__INIT;
+
+    ev.has_type = true;
+    ev.type = EXEC__EVENT__TYPE__SHUTDOWN;
+    agent_executor_send_event(e, &ev);
+}
+
+static void send_subscribed(struct agent_executor *e)
+{
+    Exec__Event ev = EXEC__EVENT__INIT;
+    Exec__Event__Subscribed s = EXEC__EVENT__SUBSCRIBED__INIT;
+    V1__ContainerID cid = V1__CONTAINER_ID__INIT;
+
+    cid.value = e->container_id;
+    s.executor_info = e->info;
+    s.framework_info = e->framework->info;
+    s.agent_info = e->core->info;
+    s.container_id = &cid;
+    ev.has_type = true;
+    ev.type = EXEC__EVENT__TYPE__SUBSCRIBED;
+    ev.subscribed = &s;
+    agent_executor_send_event(e, &ev);
+}
+
+static bool among(const Exec__Call__Subscribe *sub, const char *task_id)
+{
+    for (size_t i = 0; i < sub->n_unacknowledged_tasks; i++) {
+        if (streq(sub->unacknowledged_tasks[i]->task_id->value, task_id))
+            return true;
+    }
+    return false;
+}
+
+/* A task still in STAGING that the executor does not know: the agent died before it could hand it over. */
+static void drop_undelivered(struct agent_executor *e, const Exec__Call__Subscribe *sub)
+{
+    struct agent_task *t, *tmp;
+
+    HASH_ITER (hh, e->tasks, t, tmp) {
+        if (t->phase == AGENT_TASK_LAUNCHED && t->pb->state == V1__TASK_STATE__TASK_STAGING &&
+            !among(sub, t->id))
+            agent_drop_task(e->core, e->framework->id, e->framework->info, t->id, e->id,
+                            V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+                            "Task launched during agent restart");
+    }
+}
+
+static void mark_http(struct agent_executor *e)
+{
+    struct agent_env *env = e->core->env;
+    _cleanup_free_ char *run = NULL, *path = NULL;
+    struct fl_err err;
+
+    if (!agent_checkpoints(e->framework))
+        return;
+    run = agent_path_run(e, true);
+    path = xasprintf("%s/http.marker", run);
+    if (env->io->write(env->ctx, path, "", 0, false, &err) < 0)
+        log_warning("Cannot write '%s': %s, ignoring", path, err.msg);
+}
+
+static void take_stream(struct agent_executor *e, void *stream)
+{
+    struct agent_core *a = e->core;
+
+    close_stream(e);
+    e->stream = stream;
+    e->state = EXECUTOR_RUNNING;
+    e->recovered = false;
+    env_timer_free(agent_time(a), e->registration_timer);
+    e->registration_timer = NULL;
+    if (!e->heartbeat_timer)
+        e->heartbeat_timer = env_timer_new(agent_time(a), on_heartbeat, e);
+    env_timer_set(agent_time(a), e->heartbeat_timer, e->core->flags->executor_heartbeat_interval);
+}
+
+void agent_executor_subscribe(struct agent_executor *e, void *stream,
+                              const Exec__Call__Subscribe *sub)
+{
+    struct agent_core *a = e->core;
+    struct agent_env *env = a->env;
+    Exec__Event ev = EXEC__EVENT__INIT;
+
+    if (a->state == AGENT_TERMINATING || e->framework->terminating ||
+        e->state == EXECUTOR_TERMINATING || e->state == EXECUTOR_TERMINATED) {
+        ev.has_type = true;
+        ev.type = EXEC__EVENT__TYPE__SHUTDOWN;
+        env->io->executor_send(env->ctx, stream, &ev);
+        env->io->executor_close(env->ctx, stream);
+        return;
+    }
+    log_info("Executor '%s' of framework '%s' subscribed", e->id, e->framework->id);
+    take_stream(e, stream);
+    mark_http(e);
+    for (size_t i = 0; i < sub->n_unacknowledged_updates; i++)
+        agent_executor_update(e, sub->unacknowledged_updates[i]->status);
+    if (e->state != EXECUTOR_RUNNING || e->stream != stream)
+        return; /* an update of its own ended it */
+    drop_undelivered(e, sub);
+    send_subscribed(e);
+    agent_executor_deliver(e);
+    agent_recovery_executor_back(a);
+}
+
+void agent_executor_closed(struct agent_executor *e, void *stream)
+{
+    if (e->stream != stream)
+        return;
+    log_info("Executor '%s' of framework '%s' has closed its connection", e->id, e->framework->id);
+    e->stream = NULL;
+}
+
+void agent_executor_message(struct agent_executor *e, const ProtobufCBinaryData *data)
+{
+    struct agent_core *a = e->core;
+    Msg__ExecutorToFrameworkMessage m = MSG__EXECUTOR_TO_FRAMEWORK_MESSAGE__INIT;
+    V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
+
+    if (a->state != AGENT_RUNNING) {
+        agent_count(a, COUNT_INVALID_MESSAGES);
+        return;
+    }
+    eid.value = e->id;
+    m.slave_id = a->info->id;
+    m.framework_id = e->framework->info->id;
+    m.executor_id = &eid;
+    m.data = *data;
+    agent_count(a, COUNT_VALID_MESSAGES);
+    agent_send(a, &m.base);
+}
+
+/* ---- the end ---- */
+
+static uint64_t shutdown_grace(const struct agent_executor *e)
+{
+    const V1__DurationInfo *own = e->info->shutdown_grace_period;
+
+    if (own && own->nanoseconds >= 0)
+        return (uint64_t)own->nanoseconds / 1000;
+    return e->core->flags->executor_shutdown_grace_period;
+}
+
+static void destroy(struct agent_executor *e)
+{
+    struct containerizer *c = e->core->containerizer;
+
+    if (e->contained)
+        c->ops->destroy(c, e->container_id);
+}
+
+static void on_shutdown_timeout(void *arg)
+{
+    struct agent_executor *e = FL_CAST(agent_executor, AGENT_EXECUTOR_MAGIC, arg);
+
+    log_info("Executor '%s' did not end within its grace period, killing it", e->id);
+    destroy(e);
+}
+
+void agent_executor_shutdown(struct agent_executor *e)
+{
+    struct agent_core *a = e->core;
+    uint64_t grace = shutdown_grace(e);
+
+    if (e->state == EXECUTOR_TERMINATING || e->state == EXECUTOR_TERMINATED)
+        return;
+    if (e->command && e->state == EXECUTOR_RUNNING) {
+        e->state = EXECUTOR_TERMINATING;
+        /* A second of it is kept for the end itself. */
+        agent_command_kill(e, grace > 1000000 ? grace - 1000000 : 0, false);
+        return;
+    }
+    e->state = EXECUTOR_TERMINATING;
+    if (!e->stream) {
+        destroy(e); /* nobody to tell */
+        return;
+    }
+    send_shutdown(e);
+    e->shutdown_timer = env_timer_new(agent_time(a), on_shutdown_timeout, e);
+    env_timer_set(agent_time(a), e->shutdown_timer, grace);
+}
+
+void agent_executor_destroy(struct agent_executor *e, V1__TaskState state,
+                            V1__TaskStatus__Reason reason, const char *message)
+{
+    e->pending_end.set = true;
+    e->pending_end.state = state;
+    e->pending_end.reason = reason;
+    snprintf(e->pending_end.message, sizeof e->pending_end.message, "%s", message);
+    e->state = EXECUTOR_TERMINATING;
+    destroy(e);
+}
+
+static void explain_end(const struct agent_executor *e, const struct container_end *end,
+                        struct agent_pending_end *out)
+{
+    *out = e->pending_end;
+    if (out->set)
+        return;
+    out->state = V1__TASK_STATE__TASK_FAILED;
+    out->reason = V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED;
+    if (end->reason == CONTAINER_LAUNCH_FAILED)
+        out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED;
+    else if (end->reason == CONTAINER_LIMIT_MEMORY)
+        out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY;
+    else if (end->reason == CONTAINER_LIMIT_DISK)
+        out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
+    snprintf(out->message, sizeof out->message, "%s",
+             end->message                    ? end->message
+             : end->reason == CONTAINER_LOST ? "Abnormal executor termination: unknown container"
+                                             : "Executor terminated");
+}
+
+static void end_tasks(struct agent_executor *e, const struct container_end *end)
+{
+    struct agent_core *a = e->core;
+    struct agent_pending_end why = {0};
+    struct agent_task *t, *tmp;
+
+    explain_end(e, end, &why);
+    HASH_ITER (hh, e->tasks, t, tmp) {
+        Msg__StatusUpdate *u;
+
+        if (t->phase == AGENT_TASK_TERMINATED)
+            continue;
+        u = agent_update_new(a, e->framework->id, t->id, why.state,
+                             V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)why.reason, why.message,
+                             e->id);
+        if (end->limitation)
+            u->status->limitation = FL_PB_DUP(end->limitation);
+        agent_status_update(a, u, false);
+    }
+}
+
+static void tell_master(struct agent_executor *e, const struct container_end *end)
+{
+    Msg__ExitedExecutorMessage m = MSG__EXITED_EXECUTOR_MESSAGE__INIT;
+    V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
+
+    if (e->core->state != AGENT_RUNNING)
+        return;
+    eid.value = e->id;
+    m.slave_id = e->core->info->id;
+    m.framework_id = e->framework->info->id;
+    m.executor_id = &eid;
+    m.status = end->has_status ? end->status : -1;
+    agent_send(e->core, &m.base);
+}
+
+void agent_executor_ended(struct agent_executor *e, const struct container_end *end)
+{
+    log_info("The container of executor '%s' of framework '%s' has ended%s%s", e->id,
+             e->framework->id, end->message ? ": " : "", end->message ? end->message : "");
+    leave_container(e);
+    agent_count(e->core, COUNT_EXECUTORS_TERMINATED);
+    if (e->command) {
+        agent_command_ended(e, end);
+    } else {
+        if (end->reason == CONTAINER_LAUNCH_FAILED)
+            agent_count(e->core, COUNT_LAUNCH_ERRORS);
+        end_tasks(e, end);
+        tell_master(e, end);
+    }
+    stop_timers(e);
+    close_stream(e);
+    e->state = EXECUTOR_TERMINATED;
+    e->recovered = false;
+    agent_executor_settle(e);
+}
+
+static void put_away(struct agent_executor *e)
+{
+    struct agent_core *a = e->core;
+    struct agent_env *env = a->env;
+    struct fl_err err;
+
+    a->containerizer->ops->forget(a->containerizer, e->container_id);
+    agent_gc_schedule(a->gc, e->directory, true);
+    if (agent_checkpoints(e->framework)) {
+        _cleanup_free_ char *run = agent_path_run(e, true);
+        _cleanup_free_ char *sentinel = xasprintf("%s/executor.sentinel", run);
+        _cleanup_free_ char *meta = agent_path_executor(e, true);
+
+        if (env->io->write(env->ctx, sentinel, "", 0, false, &err) < 0)
+            log_warning("Cannot write '%s': %s, ignoring", sentinel, err.msg);
+        agent_gc_schedule(a->gc, meta, false);
+    }
+}
+
+static void complete_tasks(struct agent_executor *e)
+{
+    struct agent_task *t, *tmp;
+
+    HASH_ITER (hh, e->tasks, t, tmp) {
+        HASH_DEL(e->tasks, t);
+        t->phase = AGENT_TASK_COMPLETED;
+        DL_APPEND(e->completed, t);
+        e->n_completed++;
+    }
+}
+
+void agent_executor_settle(struct agent_executor *e)
+{
+    struct agent_framework *f = e->framework;
+    uint64_t limit = e->core->flags->max_completed_executors_per_framework;
+    bool give_up = f->terminating || e->core->state == AGENT_TERMINATING;
+
+    if (e->state != EXECUTOR_TERMINATED || e->contained ||
+        (agent_executor_has_tasks(e) && !give_up))
+        return;
+    complete_tasks(e);
+    HASH_DEL(f->executors, e);
+    put_away(e);
+    DL_APPEND(f->completed, e);
+    f->n_completed++;
+    while (f->n_completed > limit) {
+        struct agent_executor *oldest = f->completed;
+
+        DL_DELETE(f->completed, oldest);
+        f->n_completed--;
+        agent_executor_free(oldest);
+    }
+    agent_framework_settle(f);
+}

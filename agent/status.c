@@ -1,0 +1,318 @@
+/* Status updates on their way: from an executor or the agent itself, through the task's record and the update manager, to the
+ * master; and acknowledgements on their way back (features.md 3.3). */
+#include "agent/agent_priv.h"
+#include "common/base/log.h"
+#include "common/model/roles.h"
+
+#define ARENA_FIRST 2048
+
+Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id,
+                                    const char *task_id, V1__TaskState state,
+                                    V1__TaskStatus__Source source, int reason, const char *message,
+                                    const char *executor_id)
+{
+    Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
+    V1__TaskStatus s = V1__TASK_STATUS__INIT;
+    V1__FrameworkID fid = V1__FRAMEWORK_ID__INIT;
+    V1__TaskID tid = V1__TASK_ID__INIT;
+    V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
+    uint8_t uuid[FL_UUID_LEN];
+
+    fl_uuid_make(agent_time(a), uuid);
+    fid.value = (char *)framework_id;
+    tid.value = (char *)task_id;
+    s.task_id = &tid;
+    s.state = state;
+    s.agent_id = a->info->id;
+    s.message = (char *)message;
+    s.has_source = true;
+    s.source = source;
+    if (reason >= 0) {
+        s.has_reason = true;
+        s.reason = (V1__TaskStatus__Reason)reason;
+    }
+    s.has_timestamp = true;
+    s.timestamp = env_wall_s(agent_time(a));
+    s.has_uuid = true;
+    s.uuid = (ProtobufCBinaryData){sizeof uuid, uuid};
+    if (executor_id) {
+        eid.value = (char *)executor_id;
+        s.executor_id = u.executor_id = &eid;
+    }
+    u.framework_id = &fid;
+    u.slave_id = a->info->id;
+    u.status = &s;
+    u.timestamp = s.timestamp;
+    u.has_uuid = true;
+    u.uuid = s.uuid;
+    return FL_PB_DUP(&u);
+}
+
+void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info,
+                     const char *task_id, const char *executor_id, V1__TaskStatus__Reason reason,
+                     const char *message)
+{
+    bool aware = info && framework_has_capability(
+                             info, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
+
+    log_warning("Dropping task '%s' of framework '%s': %s", task_id, framework_id, message);
+    agent_status_update(
+        a,
+        agent_update_new(a, framework_id, task_id,
+                         task_state_for_framework(V1__TASK_STATE__TASK_DROPPED, aware),
+                         V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)reason, message, executor_id),
+        false);
+}
+
+/* ---- the task's own record ---- */
+
+static void set_status_list(V1__Task *pb, V1__TaskStatus *status)
+{
+    if (pb->n_statuses > 0 && pb->statuses[pb->n_statuses - 1]->state == status->state) {
+        fl_pb_free(pb->statuses[pb->n_statuses - 1]);
+        pb->statuses[pb->n_statuses - 1] = status;
+        return;
+    }
+    pb->statuses = xrealloc(pb->statuses, (pb->n_statuses + 1) * sizeof *pb->statuses);
+    pb->statuses[pb->n_statuses++] = status;
+}
+
+void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status)
+{
+    V1__TaskStatus *copy = FL_PB_DUP(status);
+
+    /* `data` may be large and is the framework's alone. */
+    if (copy->has_data) {
+        free(copy->data.data);
+        copy->data = (ProtobufCBinaryData){0, NULL};
+        copy->has_data = false;
+    }
+    set_status_list(t->pb, copy);
+    t->pb->state = status->state;
+}
+
+void agent_task_phase_from_state(struct agent_task *t)
+{
+    if (!task_state_is_terminal(t->pb->state))
+        return;
+    if (t->phase == AGENT_TASK_TERMINATED)
+        return;
+    t->phase = AGENT_TASK_TERMINATED;
+    agent_count_state(t->executor->core, t->pb->state);
+}
+
+/* ---- upwards ---- */
+
+/* The address a task has when no network isolator gave it one of its own is the agent's. */
+static void add_address(struct agent_core *a, V1__ContainerStatus *cs, struct fl_arena *arena)
+{
+    V1__NetworkInfo *n;
+    V1__NetworkInfo__IPAddress *ip;
+
+    if (cs->n_network_infos > 0)
+        return;
+    n = fl_arena_alloc(arena, sizeof *n);
+    v1__network_info__init(n);
+    ip = fl_arena_alloc(arena, sizeof *ip);
+    v1__network_info__ipaddress__init(ip);
+    ip->ip_address = a->ip;
+    n->n_ip_addresses = 1;
+    n->ip_addresses = fl_arena_alloc(arena, sizeof(void *));
+    n->ip_addresses[0] = ip;
+    cs->n_network_infos = 1;
+    cs->network_infos = fl_arena_alloc(arena, sizeof(void *));
+    cs->network_infos[0] = n;
+}
+
+static void add_container_status(struct agent_executor *e, V1__TaskStatus *s)
+{
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(ARENA_FIRST);
+    struct containerizer *c = e->core->containerizer;
+    V1__ContainerStatus *cs = s->container_status;
+    V1__ContainerStatus fresh = V1__CONTAINER_STATUS__INIT;
+    V1__ContainerID id = V1__CONTAINER_ID__INIT;
+    V1__ContainerStatus *merged;
+
+    /* An executor that names a (nested) container speaks for that one. */
+    if (cs && cs->container_id)
+        return;
+    if (!e->contained || c->ops->status(c, e->container_id, arena, &cs) < 0)
+        cs = &fresh;
+    id.value = e->container_id;
+    cs->container_id = &id;
+    if (!cs->has_executor_pid && e->pid > 0) {
+        cs->has_executor_pid = true;
+        cs->executor_pid = (uint32_t)e->pid;
+    }
+    add_address(e->core, cs, arena);
+    merged = FL_PB_DUP(cs);
+    fl_pb_free(s->container_status);
+    s->container_status = merged;
+}
+
+static void ack_executor(struct agent_executor *e, const Msg__StatusUpdate *u)
+{
+    Exec__Event ev = EXEC__EVENT__INIT;
+    Exec__Event__Acknowledged ack = EXEC__EVENT__ACKNOWLEDGED__INIT;
+
+    if (!e->stream)
+        return;
+    ack.task_id = u->status->task_id;
+    ack.uuid = u->uuid;
+    ev.has_type = true;
+    ev.type = EXEC__EVENT__TYPE__ACKNOWLEDGED;
+    ev.acknowledged = &ack;
+    agent_executor_send_event(e, &ev);
+}
+
+/* While the agent drains, whatever is killed is killed by the drain (features.md 3.2). */
+static void mark_drained(struct agent_core *a, const struct agent_framework *f, V1__TaskStatus *s)
+{
+    if (!a->drain ||
+        (s->state != V1__TASK_STATE__TASK_KILLING && s->state != V1__TASK_STATE__TASK_KILLED))
+        return;
+    s->has_reason = true;
+    s->reason = V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING;
+    if (a->drain->has_mark_gone && a->drain->mark_gone && s->state == V1__TASK_STATE__TASK_KILLED &&
+        agent_framework_has(f, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE))
+        s->state = V1__TASK_STATE__TASK_GONE_BY_OPERATOR;
+}
+
+static void handle_known(struct agent_task *t, Msg__StatusUpdate *u, bool from_executor)
+{
+    struct agent_executor *e = t->executor;
+    struct agent_core *a = e->core;
+    _cleanup_free_ char *path = NULL;
+    bool was_terminal = task_state_is_terminal(t->pb->state);
+    enum agent_update_result res;
+
+    if (t->phase != AGENT_TASK_QUEUED)
+        add_container_status(e, u->status);
+    if (agent_checkpoints(e->framework))
+        path = agent_path_task(e, t->id, "task.updates");
+    /* The record changes first: forward() reads the latest state from it. After a terminal state nothing changes any more. */
+    if (!was_terminal) {
+        agent_task_apply_status(t, u->status);
+        agent_task_phase_from_state(t);
+    }
+    res = agent_updates_handle(a->updates, u, path);
+    if (res == UPDATE_REFUSED)
+        return;
+    if (from_executor)
+        ack_executor(e, u);
+    if (!was_terminal && t->phase == AGENT_TASK_TERMINATED && !e->command)
+        agent_executor_resize(e);
+}
+
+void agent_status_update(struct agent_core *a, Msg__StatusUpdate *update, bool from_executor)
+{
+    _cleanup_pb_ Msg__StatusUpdate *u = update;
+    struct agent_framework *f = agent_find_framework(a, u->framework_id->value);
+    struct agent_task *t;
+
+    log_debug("Status update %s for task '%s' of framework '%s'", task_state_name(u->status->state),
+              u->status->task_id->value, u->framework_id->value);
+    if (f && f->terminating) {
+        /* Nobody is left who could acknowledge; the record shows how the task ended. */
+        t = agent_find_task(f, u->status->task_id->value);
+        if (t && !task_state_is_terminal(t->pb->state)) {
+            agent_task_apply_status(t, u->status);
+            agent_task_phase_from_state(t);
+        }
+        return;
+    }
+    agent_count(a, COUNT_VALID_UPDATES);
+    t = f ? agent_find_task(f, u->status->task_id->value) : NULL;
+    if (!t) {
+        agent_updates_handle(a->updates, u, NULL);
+        return;
+    }
+    mark_drained(a, f, u->status);
+    handle_known(t, u, from_executor);
+}
+
+void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u)
+{
+    Msg__StatusUpdateMessage m = MSG__STATUS_UPDATE_MESSAGE__INIT;
+    struct agent_framework *f = agent_find_framework(a, u->framework_id->value);
+    struct agent_task *t = f ? agent_find_task(f, u->status->task_id->value) : NULL;
+    Msg__StatusUpdate copy = *u;
+
+    if (a->state != AGENT_RUNNING)
+        return;
+    if (t) {
+        t->pb->has_status_update_state = true;
+        t->pb->status_update_state = u->status->state;
+        if (!t->pb->has_status_update_uuid || t->pb->status_update_uuid.len != u->uuid.len) {
+            free(t->pb->status_update_uuid.data);
+            t->pb->status_update_uuid.data = xmemdup(u->uuid.data, u->uuid.len);
+            t->pb->status_update_uuid.len = u->uuid.len;
+            t->pb->has_status_update_uuid = true;
+        }
+        memcpy(t->pb->status_update_uuid.data, u->uuid.data, u->uuid.len);
+    }
+    copy.has_latest_state = true;
+    copy.latest_state = t ? t->pb->state : u->status->state;
+    m.update = &copy;
+    m.pid = a->pid;
+    agent_send(a, &m.base);
+}
+
+/* ---- downwards ---- */
+
+void agent_status_ack(struct agent_core *a, const Msg__StatusUpdateAcknowledgementMessage *m)
+{
+    const char *fid = m->framework_id->value, *tid = m->task_id->value;
+    struct agent_framework *f;
+    struct agent_task *t;
+    struct fl_err err;
+    bool finished = false;
+
+    if (agent_updates_ack(a->updates, fid, tid, m->uuid.data, m->uuid.len, &finished, &err) < 0) {
+        log_info("Acknowledgement refused: %s", err.msg);
+        return;
+    }
+    if (!finished)
+        return;
+    f = agent_find_framework(a, fid);
+    t = f ? agent_find_task(f, tid) : NULL;
+    if (t && t->phase == AGENT_TASK_TERMINATED)
+        agent_task_complete(t);
+}
+
+void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *status)
+{
+    struct agent_core *a = e->core;
+    _cleanup_pb_ V1__TaskStatus *s = FL_PB_DUP(status);
+    Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
+    V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
+
+    if (!s->has_uuid || s->uuid.len != FL_UUID_LEN ||
+        (s->agent_id && !streq(s->agent_id->value, a->info->id->value))) {
+        log_warning("Ignoring an update of executor '%s': no uuid, or of another agent", e->id);
+        agent_count(a, COUNT_INVALID_UPDATES);
+        return;
+    }
+    if (s->state == V1__TASK_STATE__TASK_STAGING) {
+        log_warning("Executor '%s' sent TASK_STAGING, which only masters may say: shutting it down",
+                    e->id);
+        agent_count(a, COUNT_INVALID_UPDATES);
+        agent_executor_shutdown(e);
+        return;
+    }
+    if (!s->agent_id)
+        s->agent_id = FL_PB_DUP(a->info->id);
+    eid.value = e->id;
+    fl_pb_free(s->executor_id);
+    s->executor_id = FL_PB_DUP(&eid);
+    s->has_source = true;
+    s->source = V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
+    u.framework_id = e->framework->info->id;
+    u.executor_id = &eid;
+    u.slave_id = a->info->id;
+    u.status = s;
+    u.timestamp = s->has_timestamp ? s->timestamp : env_wall_s(agent_time(a));
+    u.has_uuid = true;
+    u.uuid = s->uuid;
+    agent_status_update(a, FL_PB_DUP(&u), true);
+}
