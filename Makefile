@@ -174,8 +174,7 @@ lint:
 	tools/lint.sh
 
 docs: $(BUILD)/tools/gen_flags_doc
-	@mkdir -p docs
-	$< > docs/flags.md.new && mv docs/flags.md.new docs/flags.md
+	tools/gen_docs.sh $< docs
 
 format-mine:
 	git diff --name-only --diff-filter=d main -- '*.c' '*.h' | xargs -r clang-format -i

@@ -1,4 +1,7 @@
-/* Prints docs/flags.md from the daemons' flag tables (`make docs`; `make lint` compares). */
+/* Prints what the flag tables say (`make docs`; `make lint` compares):
+ *   gen_flags_doc md       docs/flags.md
+ *   gen_flags_doc master   the manual page of fairlead-master, docs/man/fairlead-master.8
+ *   gen_flags_doc agent    that of fairlead-agent */
 #include <stdio.h>
 
 #include "agent/flags.h"
@@ -25,6 +28,19 @@ static const char head[] = "# Flags\n"
                            "it\n"
                            "has no meaning here; a daemon says so in one line of its log.\n";
 
+/* What the manual page says around the flags. */
+struct page {
+    const char *name, *title, *what, *description, *files, *see;
+    const struct fl_flag *rows;
+    size_t n;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp((*(const struct fl_flag *const *)a)->name,
+                  (*(const struct fl_flag *const *)b)->name);
+}
+
 static int print_table(const char *title, const struct fl_flag *rows, size_t n, void *values)
 {
     struct fl_flags *f = NULL;
@@ -40,10 +56,112 @@ static int print_table(const char *title, const struct fl_flag *rows, size_t n, 
     return 0;
 }
 
-int main(void)
+/* Text as mdoc: each sentence begins a line, and nothing in it is taken for a request. */
+static void print_text(const char *text)
 {
+    for (const char *p = text; *p; p++) {
+        bool sentence_ends = (*p == '.' || *p == ';') && p[1] == ' ' && p[2];
+        if (*p == '\\')
+            fputs("\\e", stdout);
+        else
+            putchar(*p);
+        if (sentence_ends && *p == '.') {
+            putchar('\n');
+            p++;
+        }
+    }
+    putchar('\n');
+}
+
+static void print_flag(const struct fl_flag *row)
+{
+    if (row->type == FLAG_BOOL)
+        printf(".It Fl -%s , Fl -no-%s", row->name, row->name);
+    else
+        printf(".It Fl -%s Ns = Ns Ar value", row->name);
+    if (row->alias)
+        printf(" , Fl -%s", row->alias);
+    putchar('\n');
+    if (row->offset == (size_t)-1)
+        puts(row->opts & FLAG_IGNORED ? "Ignored:" : "Replaced:");
+    print_text(row->help);
+    if (row->def && *row->def)
+        printf("Default: %s.\n", row->def);
+    if (row->opts & FLAG_REQUIRED)
+        puts("Required.");
+    if (row->env)
+        printf("Environment:\n.Ev %s .\n", row->env);
+}
+
+static int print_page(const struct page *p)
+{
+    _cleanup_free_ const struct fl_flag **rows = xcalloc(p->n, sizeof(*rows));
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        if (!(p->rows[i].opts & FLAG_HIDDEN))
+            rows[n++] = &p->rows[i];
+    }
+    qsort(rows, n, sizeof(*rows), compare_names);
+    printf(".\\\" Made from the flag tables by make docs.\n.Dd November 21, 2026\n.Dt %s 8\n.Os\n",
+           p->title);
+    printf(".Sh NAME\n.Nm %s\n.Nd %s\n.Sh SYNOPSIS\n.Nm\n.Op Fl -name Ns = Ns Ar value ...\n",
+           p->name, p->what);
+    printf(".Sh DESCRIPTION\n%s.Pp\n", p->description);
+    puts("A flag is given on the command line or as the environment variable\n.Ev "
+         "FAIRLEAD_NAME\nor\n.Ev MESOS_NAME ;\n"
+         "the command line wins, then the first.\n"
+         "A value\n.Pa file:///path\nstands for the text in that file.\n"
+         "Durations are written 100ms, 5secs, 1.5mins, 2hrs, 1days, 3weeks; sizes 100B, 4KB, "
+         "512MB, 1GB, 2TB.\n"
+         ".Bl -tag -width Ds\n.It Fl -help\nShow all flags and exit.\n.It Fl -version\nShow the "
+         "version and exit.");
+    for (size_t i = 0; i < n; i++)
+        print_flag(rows[i]);
+    printf(".El\n.Sh SIGNALS\n.Bl -tag -width Ds\n.It Dv SIGHUP\nOpen the log file again, after "
+           "rotation.\n"
+           ".It Dv SIGTERM , SIGINT\nEnd in good order.\n.El\n");
+    printf(".Sh FILES\n%s.Sh EXIT STATUS\n.Ex -std\n.Sh SEE ALSO\n%s", p->files, p->see);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct page master = {
+        .name = "fairlead-master",
+        .title = "FAIRLEAD-MASTER",
+        .what = "master of a Fairlead cluster",
+        .description = "The master offers the free resources of all agents to frameworks in the "
+                       "order of Dominant Resource\n"
+                       "Fairness, forwards their tasks to the agents, and keeps the registry of "
+                       "admitted agents.\n"
+                       "It speaks the HTTP APIs of Apache Mesos on one port.\n",
+        .files = ".Bl -tag -width Ds\n.It Pa work_dir/registry\nThe registry.\n.El\n",
+        .see = ".Xr fairlead 1 ,\n.Xr fairlead-agent 8\n",
+        .rows = master_flags_rows,
+        .n = master_flags_n,
+    };
+    struct page agent = {
+        .name = "fairlead-agent",
+        .title = "FAIRLEAD-AGENT",
+        .what = "agent of a Fairlead cluster",
+        .description = "The agent offers the resources of its machine to a master and runs tasks "
+                       "in containers.\n"
+                       "Tasks live on while it is restarted.\n"
+                       "It speaks the HTTP APIs of Apache Mesos on one port.\n",
+        .files = ".Bl -tag -width Ds\n.It Pa work_dir/meta\nCheckpoints.\n.It Pa "
+                 "work_dir/slaves\nSandboxes.\n"
+                 ".It Pa runtime_dir\nWhat is known of running containers.\n.El\n",
+        .see = ".Xr fairlead 1 ,\n.Xr fairlead-master 8\n",
+        .rows = agent_flags_rows,
+        .n = agent_flags_n,
+    };
     struct master_flags m = {0};
     struct agent_flags a = {0};
+    const char *what = argc > 1 ? argv[1] : "md";
+    if (streq(what, "master"))
+        return print_page(&master);
+    if (streq(what, "agent"))
+        return print_page(&agent);
     fputs(head, stdout);
     return print_table("fairlead-master", master_flags_rows, master_flags_n, &m) |
            print_table("fairlead-agent", agent_flags_rows, agent_flags_n, &a);

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR.
+set -eu
+generator=$1
+dir=$2
+mkdir -p "$dir/man"
+write() { # FILE argument: whole or not at all
+    "$generator" "$2" >"$dir/$1.new"
+    mv "$dir/$1.new" "$dir/$1"
+}
+write flags.md md
+write man/fairlead-master.8 master
+write man/fairlead-agent.8 agent
