@@ -44,15 +44,17 @@ static int base64_digit(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-int json_base64_decode(const char *s, uint8_t *out, size_t *ret_n)
+int json_base64_decode(const char *s, size_t len, uint8_t *out, size_t *ret_n)
 {
+    const char *end = s + len;
     uint8_t *begin = out;
-    unsigned v = 0, n = 0;
+    unsigned v = 0;
+    size_t n = 0;
 
-    for (; *s && *s != '='; s++) {
+    for (; s < end && *s != '='; s++) {
         int digit = base64_digit(*s);
 
-        if (strchr(" \t\n\v\f\r", *s))
+        if (digit < 0 && (*s == ' ' || (*s >= '\t' && *s <= '\r')))
             continue;
         if (digit < 0)
             return -EINVAL;

@@ -19,7 +19,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
-/* jansson, which reads JSON for us, has functions of these names that make values. Files that include this header get
+/* jansson, which some files read JSON with, has functions of these names that make values. Files that include this header get
  * the writer's under them, whichever was included first; the symbols are apart. */
 #define json_object  fl_jsonw_object
 #define json_array   fl_jsonw_array

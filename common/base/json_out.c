@@ -6,10 +6,9 @@
 
 /* ---- texts ---- */
 
-/* How many bytes from `p` on need no escape: printable ASCII but '"' and '\\'. */
-static size_t plain_run(const unsigned char *p, const unsigned char *end)
+size_t json_plain_run(const char *p, const char *limit)
 {
-    const unsigned char *s = p;
+    const unsigned char *s = (const unsigned char *)p, *end = (const unsigned char *)limit;
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
 
     /* Eight at a time: a byte has its top bit set in `bad` when it is beyond ASCII, below ' ', '"'
@@ -28,7 +27,7 @@ static size_t plain_run(const unsigned char *p, const unsigned char *end)
     }
     while (s < end && *s >= ' ' && *s < 0x80 && *s != '"' && *s != '\\')
         s++;
-    return (size_t)(s - p);
+    return (size_t)((const char *)s - p);
 }
 
 static char *put_u16(char *out, unsigned v)
@@ -44,9 +43,9 @@ static char *put_u16(char *out, unsigned v)
     return out;
 }
 
-/* One UTF-8 character; what is none gives U+FFFD for its first byte. */
-static size_t utf8_next(const unsigned char *p, size_t left, unsigned *ret_char)
+size_t json_utf8_next(const char *text, size_t left, unsigned *ret_char)
 {
+    const unsigned char *p = (const unsigned char *)text;
     unsigned c = p[0], min, v;
     size_t n;
 
@@ -95,12 +94,12 @@ static char *put_escape(char *out, unsigned c)
 
 void json_text_string(struct fl_buf *b, const char *text, size_t n)
 {
-    const unsigned char *s = (const unsigned char *)text, *end = s + n;
+    const char *s = text, *end = text + n;
     char *out = fl_buf_reserve(b, n + 2);
 
     *out++ = '"';
     for (;;) {
-        size_t run = plain_run(s, end);
+        size_t run = json_plain_run(s, end);
         unsigned c;
 
         memcpy(out, s, run);
@@ -108,10 +107,10 @@ void json_text_string(struct fl_buf *b, const char *text, size_t n)
         s += run;
         if (s == end)
             break;
-        if (*s < 0x80) {
-            c = *s++;
+        if ((unsigned char)*s < 0x80) {
+            c = (unsigned char)*s++;
         } else {
-            s += utf8_next(s, (size_t)(end - s), &c);
+            s += json_utf8_next(s, (size_t)(end - s), &c);
         }
         /* An escape is 12 bytes at most; after it, room again for the rest as it is. */
         b->len = (size_t)(out - b->data);

@@ -193,6 +193,35 @@ static const struct codec_row codec_rows[] = {
     {&quota__quota_config__descriptor, 0,
      "{\"role\":\"r\",\"guarantees\":{\"cpus\":{\"value\":1}},\"limits\":null}",
      "{\"role\":\"r\",\"guarantees\":{\"cpus\":{\"value\":1.0}}}"},
+    /* of two equal keys the last wins */
+    {STATUS, 0,
+     "{\"task_id\":{\"value\":\"first\"}," ST
+     ",\"data\":\"AA==\",\"message\":\"m\",\"healthy\":true,"
+     "\"data\":\"AAEC\",\"message\":null,\"healthy\":null}",
+     "{" ST ",\"data\":\"AAEC\"}"},
+    {CALL, 0, "{\"suppress\":{\"roles\":[\"a\",\"b\"],\"roles\":[\"c\"]}}",
+     "{\"suppress\":{\"roles\":[\"c\"]}}"},
+    {CALL, 0, "{\"decline\":{\"offer_ids\":[{\"value\":\"a\"}],\"offer_ids\":null}}",
+     "{\"decline\":{}}"},
+    {&v1__resource__descriptor, 0, "{\"name\":\"\",\"type\":\"SET\",\"role\":\"r\",\"role\":null}",
+     "{\"name\":\"\",\"type\":\"SET\"}"},
+    {&sched__attribute_constraint__selector__descriptor, 0,
+     "{\"attribute_name\":\"a\",\"attribute_name\":\"b\"}", "{\"attribute_name\":\"b\"}"},
+    {&sched__attribute_constraint__selector__descriptor, 0,
+     "{\"attribute_name\":\"a\",\"attribute_name\":null}", "{}"},
+    /* forms of text */
+    {CALL, 0, "\t{ \"\\u0074ype\" : \"\\u0052EVIVE\" , \"x\" : [ -0.0E+1 , true , { } ] }\r\n",
+     "{\"type\":\"REVIVE\"}"},
+    {STATUS, 0, "{" ST ",\"data\":\"\\/\\/8=\"}", "{" ST ",\"data\":\"//8=\"}"},
+    {LABELS, 0, "{\"labels\":[{\"key\":\"\\b\\f\\n\\r\\t\\\"\\\\\\/\\u0041\"}]}",
+     "{\"labels\":[{\"key\":\"\\b\\f\\n\\r\\t\\\"\\\\/A\"}]}"},
+    {SCALAR, 0, "{\"value\":0.30000000000000004}", NULL},
+    {SCALAR, 0, "{\"value\":123456789012345678901234567890e-20}", "{\"value\":1234567890.1234567}"},
+    {SCALAR, 0, "{\"value\":-1e-400}", "{\"value\":-0.0}"},
+    {SCALAR, 0, "{\"value\":0e99999999999999999999}", "{\"value\":0.0}"},
+    {NANOS, 0, "{\"nanoseconds\":-0}", "{\"nanoseconds\":0}"},
+    {NANOS, 0, "{\"nanoseconds\":-9.2233720368547758e18}",
+     "{\"nanoseconds\":-9223372036854775808}"},
     /* the last of a oneof wins */
     {&sched__attribute_constraint__selector__descriptor, 0,
      "{\"pseudoattribute_type\":\"HOSTNAME\",\"attribute_name\":\"rack\"}",
@@ -210,8 +239,10 @@ static const struct codec_row codec_rows[] = {
     /* the older spelling */
     {TASK, FL_JSON_V0, "{" TASK_HEAD_V0 "}", NULL},
     {TASK, FL_JSON_V0, "{" TASK_HEAD "}", "{" TASK_HEAD_V0 "}"},
-    {TASK, FL_JSON_V0, "{" TASK_HEAD_V0 ",\"agent_id\":{\"value\":\"second spelling: ignored\"}}",
-     "{" TASK_HEAD_V0 "}"},
+    {TASK, FL_JSON_V0,
+     "{" TASK_HEAD_V0 ",\"agent_id\":{\"value\":\"second spelling: the last wins\"}}",
+     "{\"name\":\"\",\"task_id\":{\"value\":\"t\"},\"slave_id\":{\"value\":\"second spelling: "
+     "the last wins\"}}"},
     {STATUS, FL_JSON_V0,
      "{" ST ",\"slave_id\":{\"value\":\"a\"},\"source\":\"SOURCE_SLAVE\",\"reason\":"
      "\"REASON_SLAVE_REMOVED\"}",
@@ -255,11 +286,35 @@ static const struct {
     {CALL, "{\"type\":}", "not valid JSON: line 1, column 9"},
     {CALL, "{} x", "not valid JSON"},
     {CALL, "[]", "expected an object"},
-    {CALL, "\"SUBSCRIBE\"", "not valid JSON"},
+    {CALL, "\"SUBSCRIBE\"", "expected an object"},
     {CALL, "{\"type\":1}", "type: expected the name of an enum value"},
     {CALL, "{\"type\":\"a\\u0000b\"}", "not valid JSON"},
     {CALL, "{\"type\":\"\xff\"}", "not valid JSON"},
     {CALL, "{\"type\":\"\\ud800\"}", "not valid JSON"},
+    {CALL, "{\"type\":\"\\q\"}", "not valid JSON: line 1, column 12: an escape"},
+    {CALL, "{\"type\":\"a\nb\"}", "not valid JSON: line 1, column 11: a raw control"},
+    {CALL, "{\n\"type\":\"REVIVE\",\n}", "not valid JSON: line 3, column 1: a key"},
+    {CALL, "{\"type\":\"REVIVE\"", "not valid JSON: line 1, column 17: expected ',' or '}'"},
+    {CALL, "{\"type\" \"REVIVE\"}", "not valid JSON: line 1, column 9: expected ':'"},
+    {CALL, "{\"type\":\"REVIVE", "not valid JSON: line 1, column 16: a string has no end"},
+    {CALL, "{\"x\":[1 2]}", "not valid JSON: line 1, column 9: expected ',' or ']'"},
+    {CALL, "{\"x\":[1,]}", "not valid JSON: line 1, column 9: a value"},
+    {CALL, "{\"x\":tru}", "not valid JSON: line 1, column 6: neither"},
+    {CALL, "{\"x\":nul", "not valid JSON"},
+    {CALL, "{\"x\":'a'}", "not valid JSON"},
+    {CALL, "{\"x\":01}", "not valid JSON"},
+    {CALL, "{\"x\":+1}", "not valid JSON"},
+    {CALL, "{\"x\":.5}", "not valid JSON"},
+    {CALL, "{\"x\":1.}", "not valid JSON"},
+    {CALL, "{\"x\":-}", "not valid JSON"},
+    {CALL, "{\"x\":1e}", "not valid JSON"},
+    {CALL, "{\"x\":1e+}", "not valid JSON"},
+    {CALL, "{\"x\":0x1}", "not valid JSON"},
+    {CALL, "{\"x\":NaN}", "not valid JSON"},
+    {CALL, "\xef\xbb\xbf{}", "not valid JSON"},
+    {CALL, "{\"x\":\"\xc0\x80\"}", "not valid JSON"},
+    {CALL, "{\"x\":\"\\udc00\"}", "not valid JSON"},
+    {CALL, "{\"x\":\"\\ud800\\u0041\"}", "not valid JSON"},
     {CALL, "{\"framework_id\":\"f\"}", "framework_id: expected an object"},
     {CALL, "{\"framework_id\":[{\"value\":\"f\"}]}", "framework_id: expected an object"},
     {CALL, "{\"framework_id\":{}}", "framework_id.value: required but missing"},
@@ -275,8 +330,8 @@ static const struct {
     {SCALAR, "{\"value\":true}", "value: expected a number"},
     {SCALAR, "{\"value\":\"1x\"}", "value: expected a number, or a string that is one"},
     {SCALAR, "{\"value\":\"\"}", "value: expected a number, or a string that is one"},
-    {SCALAR, "{\"value\":1e999}", "not valid JSON"},
-    {SCALAR, "{\"value\":\"1e999\"}", "value: expected a number, or a string that is one"},
+    {SCALAR, "{\"value\":1e999}", "value: the number is out of range"},
+    {SCALAR, "{\"value\":\"1e999\"}", "value: the number is out of range"},
     {NANOS, "{\"nanoseconds\":\"ten\"}", "nanoseconds: expected an integer, or a string"},
     {NANOS, "{\"nanoseconds\":{}}", "nanoseconds: expected an integer"},
     {NANOS, "{\"nanoseconds\":9223372036854775808}", "nanoseconds: the number is out of range"},
@@ -338,21 +393,21 @@ START_TEST(codec_limits_depth)
 {
     static const struct {
         int depth;
-        const char *message;
-    } rows[] = {
-        {100, NULL}, {101, "parent.parent."}, {1000, "parent.parent."}, {5000, "not valid JSON"}};
+        bool refused;
+    } rows[] = {{100, false}, {101, true}, {1000, true}, {5000, true}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        _cleanup_buf_ struct fl_buf b = FL_BUF_INIT, out = FL_BUF_INIT;
+        _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
         _cleanup_pb_ ProtobufCMessage *m = NULL;
         struct fl_err e;
         int r;
 
         nested_id(&b, rows[i].depth);
         r = fl_json_to_pb(b.data, b.len, &v1__container_id__descriptor, 0, NULL, &m, &e);
-        ck_assert_int_eq(r, rows[i].message ? -EINVAL : 0);
-        if (rows[i].message)
-            ck_assert_msg(str_starts(e.msg, rows[i].message), "%s", e.msg);
+        ck_assert_int_eq(r, rows[i].refused ? -EINVAL : 0);
+        if (rows[i].refused)
+            ck_assert_msg(str_starts(e.msg, "...") && str_ends(e.msg, ": nested too deeply"), "%s",
+                          e.msg);
     }
 }
 END_TEST
@@ -372,6 +427,67 @@ START_TEST(codec_limits_lists_in_lists)
     fl_buf_adds(&b, "}}");
     ck_assert_int_eq(fl_json_to_pb(b.data, b.len, CALL, 0, NULL, &m, &e), -EINVAL);
     ck_assert_ptr_nonnull(strstr(e.msg, "nested too deeply"));
+}
+END_TEST
+
+START_TEST(codec_limits_what_it_skips)
+{
+    static const struct {
+        int depth;
+        int r;
+    } rows[] = {{400, 0}, {600, -EINVAL}, {200000, -EINVAL}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+        _cleanup_pb_ ProtobufCMessage *m = NULL;
+        struct fl_err e;
+
+        fl_buf_adds(&b, "{\"nobody\":");
+        for (int k = 0; k < rows[i].depth; k++)
+            fl_buf_addc(&b, '[');
+        for (int k = 0; k < rows[i].depth; k++)
+            fl_buf_addc(&b, ']');
+        fl_buf_addc(&b, '}');
+        ck_assert_int_eq(fl_json_to_pb(b.data, b.len, CALL, 0, NULL, &m, &e), rows[i].r);
+    }
+}
+END_TEST
+
+/* Cut anywhere, a document is an error and nothing leaks or is read beyond its end. */
+START_TEST(codec_survives_a_cut_anywhere)
+{
+    static const char in[] =
+        "{\"type\":\"SUBSCRIBE\",\"subscribe\":{\"framework_info\":{\"user\":\"\\u00fc\","
+        "\"name\":\"n\",\"roles\":[\"a\",\"b\"],\"failover_timeout\":1.5e3,\"checkpoint\":true,"
+        "\"x\":[{},null]}}}";
+
+    for (size_t n = 0; n < sizeof in - 1; n++) {
+        _cleanup_free_ char *exact = xmemdup(in, n);
+        ProtobufCMessage *m = NULL;
+        struct fl_err e;
+
+        ck_assert_int_eq(fl_json_to_pb(exact, n, CALL, 0, NULL, &m, &e), -EINVAL);
+    }
+}
+END_TEST
+
+START_TEST(value_of_jansson)
+{
+    _cleanup_pb_ ProtobufCMessage *m = NULL;
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    json_t *v = json_pack("{s:{s:f}}", "filters", "refuse_seconds", 2.5),
+           *text = json_pack("s", "x");
+    struct fl_err e;
+
+    ck_assert_int_eq(fl_json_value_to_pb(json_object_get(v, "filters"), &v1__filters__descriptor, 0,
+                                         NULL, &m, &e),
+                     0);
+    fl_json_from_pb(&b, m, 0);
+    ck_assert_str_eq(fl_buf_cstr(&b), "{\"refuse_seconds\":2.5}");
+    ck_assert_int_eq(fl_json_value_to_pb(text, &v1__filters__descriptor, 0, NULL, &m, &e), -EINVAL);
+    ck_assert_str_eq(e.msg, "expected an object");
+    json_decref(v);
+    json_decref(text);
 }
 END_TEST
 
@@ -439,6 +555,9 @@ int main(void)
     tcase_add_loop_test(t, codec_names_the_culprit, 0, ARRAY_SIZE(error_rows));
     tcase_add_test(t, codec_limits_depth);
     tcase_add_test(t, codec_limits_lists_in_lists);
+    tcase_add_test(t, codec_limits_what_it_skips);
+    tcase_add_test(t, codec_survives_a_cut_anywhere);
+    tcase_add_test(t, value_of_jansson);
     tcase_add_test(t, unknown_enum_numbers_are_left_out);
     tcase_add_test(t, enums_by_name_and_number);
     tcase_add_test(t, message_as_a_value_of_the_writer);
