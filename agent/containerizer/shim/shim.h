@@ -1,0 +1,65 @@
+/* Inside of fairlead-shim. One process, one thread, no library but libc; no stdio, which would be a third of its memory. */
+#ifndef AGENT_CONTAINERIZER_SHIM_SHIM_H
+#define AGENT_CONTAINERIZER_SHIM_SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "agent/containerizer/shim/note.h"
+#include "isolators/plan_format.h"
+
+struct shim {
+    int folder_fd;  /* the container's runtime folder */
+    int proc_fd;    /* the host's /proc, from before the mounts */
+    int signal_fd;  /* SIGCHLD, SIGTERM */
+    int sandbox_fd; /* -1: none */
+
+    bool switch_user;
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups; /* in `memory` */
+    size_t n_groups;
+
+    const char *plan; /* mapped; gone after the start */
+    size_t plan_len;
+    uint64_t flags;
+    const char *program, *sandbox;
+    char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
+
+    pid_t child;      /* as we see it; 0: reaped */
+    pid_t child_host; /* as the host sees it */
+};
+
+/* Why it failed; filled by fail(), told by main. */
+struct shim_error {
+    int errnum;
+    char text[SHIM_TEXT_MAX];
+};
+/* Notes "what 'subject'" and errno; returns -1. */
+int fail(struct shim_error *e, int errnum, const char *what, const char *subject);
+
+/* plan.c: maps the plan, finds what is single in it. */
+int plan_load(struct shim *s, struct shim_error *e);
+void plan_unload(struct shim *s);
+
+/* setup.c: cgroups, mounts, host name, in the plan's order. */
+int setup_run(struct shim *s, struct shim_error *e);
+
+/* spawn.c: stdout and stderr, then the command. */
+int spawn_child(struct shim *s, struct shim_error *e);
+
+/* files.c */
+int file_write(const struct shim *s, const char *name, const char *text, size_t n, bool durable);
+/* pid as the host sees it and start time of `self` or a pid, from the host's /proc. */
+int proc_identity(const struct shim *s, const char *who, char *buf, size_t size);
+
+/* A line is put together without stdio. */
+struct line {
+    char text[SHIM_TEXT_MAX];
+    size_t n;
+};
+void line_add(struct line *l, const char *s);
+void line_int(struct line *l, int64_t v);
+
+#endif

@@ -1,0 +1,148 @@
+/* Starts the command: its files, limits, user, working directory. The child shares our memory until it execs, so it needs no copy
+ * of our pages and can tell in `child_error` why it failed; it touches nothing else of ours. */
+#include "agent/containerizer/shim/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct {
+    struct shim *s;
+    int in, out, err;
+    const char *what, *subject;
+    int errnum;
+    int host_pid;
+} child;
+
+static char child_stack[64 << 10] __attribute__((aligned(16)));
+
+static int child_fail(const char *what, const char *subject)
+{
+    child.errnum = errno;
+    child.what = what;
+    child.subject = subject;
+    return -1;
+}
+
+static int set_limits(const struct shim *s)
+{
+    struct plan_record r;
+    size_t pos;
+
+    plan_begin(s->plan, s->plan_len, &pos);
+    while (plan_next(s->plan, s->plan_len, &pos, &r) > 0) {
+        struct plan_rlimit l;
+        if (r.tag != PLAN_RLIMIT)
+            continue;
+        memcpy(&l, r.data, sizeof(l));
+        const struct rlimit rl = {.rlim_cur = l.soft, .rlim_max = l.hard};
+        if (setrlimit((__rlimit_resource_t)l.resource, &rl) < 0)
+            return child_fail("set a resource limit for", s->program);
+    }
+    return 0;
+}
+
+/* Raw calls: libc's would tell other threads, of which there are none. */
+static int become_user(const struct shim *s)
+{
+    if (!s->switch_user)
+        return 0;
+    if (syscall(SYS_setgroups, s->n_groups, s->groups) < 0 || syscall(SYS_setresgid, s->gid, s->gid, s->gid) < 0 ||
+        syscall(SYS_setresuid, s->uid, s->uid, s->uid) < 0)
+        return child_fail("become the user of", s->program);
+    return 0;
+}
+
+static void learn_host_pid(const struct shim *s)
+{
+    char text[24];
+    ssize_t n = readlinkat(s->proc_fd, "self", text, sizeof(text));
+
+    child.host_pid = 0;
+    for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9'; i++)
+        child.host_pid = child.host_pid * 10 + (text[i] - '0');
+}
+
+static int child_main(void *arg)
+{
+    struct shim *s = (struct shim *)arg;
+    sigset_t none;
+
+    setsid();
+    learn_host_pid(s);
+    if (fchdir(s->sandbox_fd) < 0)
+        return child_fail("enter the sandbox", s->sandbox), 127;
+    if (dup3(child.in, 0, 0) < 0 || dup3(child.out, 1, 0) < 0 || dup3(child.err, 2, 0) < 0)
+        return child_fail("open stdin, stdout, stderr of", s->program), 127;
+    if (set_limits(s) < 0 || become_user(s) < 0)
+        return 127;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    environ = s->env; /* whose PATH finds the program */
+    execvp(s->program, s->argv);
+    return child_fail("run", s->program), 127;
+}
+
+/* The user may append to them, and must not make us write elsewhere by a link. */
+static int open_output(const struct shim *s, const char *name, struct shim_error *e)
+{
+    int fd = openat(s->sandbox_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+    struct stat st;
+
+    if (fd < 0)
+        return fail(e, errno, "open in the sandbox", name);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+        close(fd);
+        return fail(e, EINVAL, "use as output what is no plain file:", name);
+    }
+    if (s->switch_user && st.st_uid != s->uid && fchown(fd, s->uid, s->gid) < 0) {
+        int errnum = errno;
+        close(fd);
+        return fail(e, errnum, "give to the user", name);
+    }
+    fcntl(fd, F_SETFL, O_APPEND);
+    return fd;
+}
+
+static int clone_child(struct shim *s, struct shim_error *e)
+{
+    child.s = s;
+    child.errnum = 0;
+    pid_t pid = clone(child_main, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+    if (pid < 0)
+        return fail(e, errno, "start a process for", s->program);
+    if (child.errnum) {
+        waitpid(pid, NULL, 0);
+        return fail(e, child.errnum, child.what, child.subject);
+    }
+    s->child = pid;
+    s->child_host = child.host_pid;
+    return 0;
+}
+
+int spawn_child(struct shim *s, struct shim_error *e)
+{
+    int r = -1;
+
+    child.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (child.in < 0)
+        return fail(e, errno, "open", "/dev/null");
+    child.out = open_output(s, "stdout", e);
+    child.err = child.out < 0 ? -1 : open_output(s, "stderr", e);
+    if (child.err >= 0)
+        r = clone_child(s, e);
+    close(child.in);
+    if (child.out >= 0)
+        close(child.out);
+    if (child.err >= 0)
+        close(child.err);
+    return r;
+}

@@ -1,0 +1,94 @@
+/* Encodes launch plans. Pure; the agent's thread. */
+#include "isolators/launch_plan.h"
+
+static char *add_record(struct launch_plan *p, uint32_t tag, size_t len)
+{
+    size_t whole = 8 + plan_padded(len);
+    uint32_t len32 = (uint32_t)len;
+
+    p->buf = (char *)xgrow(p->buf, &p->cap, p->len + whole, 1);
+    char *at = p->buf + p->len;
+    memset(at, 0, whole);
+    memcpy(at, &tag, 4);
+    memcpy(at + 4, &len32, 4);
+    p->len += whole;
+    return at + 8;
+}
+
+void launch_plan_init(struct launch_plan *p)
+{
+    const struct plan_head head = {.magic = PLAN_MAGIC, .version = PLAN_VERSION};
+
+    memset(p, 0, sizeof(*p));
+    p->buf = (char *)xgrow(NULL, &p->cap, 4096, 1);
+    memcpy(p->buf, &head, sizeof(head));
+    p->len = sizeof(head);
+}
+
+void launch_plan_done(struct launch_plan *p)
+{
+    free(p->buf);
+    memset(p, 0, sizeof(*p));
+}
+
+void launch_plan_bytes(struct launch_plan *p, enum plan_tag tag, const void *data, size_t n)
+{
+    char *at = add_record(p, tag, n);
+
+    if (n)
+        memcpy(at, data, n);
+}
+
+void launch_plan_string(struct launch_plan *p, enum plan_tag tag, const char *text)
+{
+    launch_plan_bytes(p, tag, text, strlen(text) + 1);
+}
+
+void launch_plan_cgroup(struct launch_plan *p, const char *procs)
+{
+    launch_plan_string(p, PLAN_CGROUP, procs);
+}
+
+void launch_plan_mount(struct launch_plan *p, const char *source, const char *target, const char *type,
+                       unsigned long flags, const char *data, unsigned options)
+{
+    const struct plan_mount m = {.flags = flags, .options = options};
+    const char *s[4] = {source ? source : "", target ? target : "", type ? type : "", data ? data : ""};
+    size_t n = sizeof(m);
+
+    for (int i = 0; i < 4; i++)
+        n += strlen(s[i]) + 1;
+    char *at = add_record(p, PLAN_MOUNT, n);
+    memcpy(at, &m, sizeof(m));
+    at += sizeof(m);
+    for (int i = 0; i < 4; i++) {
+        size_t k = strlen(s[i]) + 1;
+        memcpy(at, s[i], k);
+        at += k;
+    }
+}
+
+void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard)
+{
+    const struct plan_rlimit r = {.resource = (uint32_t)resource, .soft = soft, .hard = hard};
+
+    memcpy(add_record(p, PLAN_RLIMIT, sizeof(r)), &r, sizeof(r));
+}
+
+void launch_plan_limits(struct launch_plan *p, double cpus, double mem)
+{
+    const struct plan_limits l = {.cpus = cpus, .mem = mem};
+
+    memcpy(add_record(p, PLAN_LIMITS, sizeof(l)), &l, sizeof(l));
+}
+
+int launch_plan_finish(struct launch_plan *p, struct fl_err *err)
+{
+    if (p->len > PLAN_MAX_SIZE)
+        return fl_err_set(err, FL_TOO_LARGE,
+                          "the command with its arguments and environment is %zu bytes, more than the %u that "
+                          "can be passed to a program; make them smaller",
+                          p->len, PLAN_MAX_SIZE);
+    memcpy(add_record(p, PLAN_FLAGS, sizeof(p->flags)), &p->flags, sizeof(p->flags));
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* The launch plan while it is made: isolators and the containerizer add to it, launch_plan_encode() gives the bytes of
+ * isolators/plan_format.h. What happens inside the container happens in the order it was added. Strings are copied. */
+#ifndef ISOLATORS_LAUNCH_PLAN_H
+#define ISOLATORS_LAUNCH_PLAN_H
+
+#include "common/base/err.h"
+#include "isolators/plan_format.h"
+
+struct launch_plan {
+    uint64_t clone_flags; /* CLONE_NEW... of the shim */
+    uint64_t flags;       /* enum plan_flag */
+    /* owned: the records, encoded as they come */
+    char *buf;
+    size_t len, cap;
+};
+
+void launch_plan_init(struct launch_plan *p);
+void launch_plan_done(struct launch_plan *p);
+#define _cleanup_launch_plan_ _cleanup_(launch_plan_done)
+
+void launch_plan_string(struct launch_plan *p, enum plan_tag tag, const char *text);
+/* `procs` is the path of a cgroup.procs file. */
+void launch_plan_cgroup(struct launch_plan *p, const char *procs);
+/* NULL strings are none. `options` is enum plan_mount_option. */
+void launch_plan_mount(struct launch_plan *p, const char *source, const char *target, const char *type,
+                       unsigned long flags, const char *data, unsigned options);
+void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard);
+void launch_plan_bytes(struct launch_plan *p, enum plan_tag tag, const void *data, size_t n);
+void launch_plan_limits(struct launch_plan *p, double cpus, double mem);
+
+/* Closes the plan: adds the flags. The bytes are p->buf, p->len. FL_TOO_LARGE above PLAN_MAX_SIZE. */
+int launch_plan_finish(struct launch_plan *p, struct fl_err *err);
+
+#endif

@@ -1,0 +1,150 @@
+/* The launch plan on disk: what the agent decided and the shim carries out, in order. The agent writes it as `plan` into the
+ * container's runtime folder (isolators/launch_plan.c) and reads it again after a restart; fairlead-shim, which has no library
+ * but libc, reads it where it lies. Both are of one machine, so numbers are native.
+ *
+ *   file   = struct plan_head, record...
+ *   record = u32 tag, u32 length, bytes, zeros up to a multiple of 8
+ * Strings include their NUL. Whoever reads must not trust it more than a file: plan_next() checks every length, and
+ * PLAN_STRING records end in NUL or are refused. A reader refuses a version that is not its own.
+ */
+#ifndef ISOLATORS_PLAN_FORMAT_H
+#define ISOLATORS_PLAN_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PLAN_MAGIC    0x4e4c5046u /* "FPLN" */
+#define PLAN_VERSION  1
+#define PLAN_MAX_SIZE (8u << 20) /* more than the kernel takes as arguments and environment */
+
+struct plan_head {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t unused;
+};
+
+enum plan_tag {
+    PLAN_FLAGS = 1,   /* u64 of enum plan_flag */
+    PLAN_CGROUP = 2,  /* string: a cgroup.procs file to join */
+    PLAN_MOUNT = 3,   /* struct plan_mount and its four strings */
+    PLAN_RLIMIT = 4,  /* struct plan_rlimit */
+    PLAN_PROGRAM = 5, /* string */
+    PLAN_ARG = 6,     /* string, in order; the first is argv[0] */
+    PLAN_ENV = 7,     /* string "NAME=value" */
+    PLAN_SANDBOX = 8, /* string: working directory, stdout, stderr */
+    PLAN_HOSTNAME = 9,
+    /* What only a restarted agent reads. */
+    PLAN_USER = 32,      /* string */
+    PLAN_RESOURCES = 33, /* encoded CheckpointResourcesMessage */
+    PLAN_LIMITS = 34,    /* struct plan_limits */
+};
+
+enum plan_flag {
+    PLAN_CHECKPOINT = 1 << 0,    /* outlives the agent; its status is made durable */
+    PLAN_PID_NAMESPACE = 1 << 1, /* the shim is process 1 of its own */
+};
+
+/* Followed by source, target, type and data, each with its NUL; empty means none. */
+struct plan_mount {
+    uint64_t flags;   /* of mount(2) */
+    uint32_t options; /* enum plan_mount_option */
+    uint32_t unused;
+};
+enum plan_mount_option {
+    PLAN_MOUNT_TARGET_IN_SANDBOX = 1 << 0, /* resolved below the sandbox, through no symbolic link */
+    PLAN_MOUNT_SOURCE_IN_SANDBOX = 1 << 1,
+    PLAN_MOUNT_READ_ONLY = 1 << 2, /* a bind is made read-only by a second call */
+};
+
+struct plan_rlimit {
+    uint32_t resource;
+    uint32_t unused;
+    uint64_t soft, hard;
+};
+
+struct plan_limits {
+    double cpus, mem; /* as in struct container_spec */
+};
+
+struct plan_record {
+    uint32_t tag, len;
+    const char *data; /* borrowed from the buffer; aligned to 8 when the buffer is */
+};
+
+static inline size_t plan_padded(size_t n)
+{
+    return (n + 7) & ~(size_t)7;
+}
+
+/* The tags whose whole content is one string. */
+static inline bool plan_is_string(uint32_t tag)
+{
+    return tag == PLAN_CGROUP || (tag >= PLAN_PROGRAM && tag <= PLAN_HOSTNAME) || tag == PLAN_USER;
+}
+
+/* The least content a tag may have. */
+static inline size_t plan_min_len(uint32_t tag)
+{
+    switch (tag) {
+    case PLAN_FLAGS:
+        return sizeof(uint64_t);
+    case PLAN_MOUNT:
+        return sizeof(struct plan_mount) + 4;
+    case PLAN_RLIMIT:
+        return sizeof(struct plan_rlimit);
+    case PLAN_LIMITS:
+        return sizeof(struct plan_limits);
+    default:
+        return plan_is_string(tag) ? 1 : 0;
+    }
+}
+
+/* Sets *pos behind the head. False: this is no plan of this version. */
+static inline bool plan_begin(const char *buf, size_t len, size_t *pos)
+{
+    struct plan_head h;
+
+    if (len < sizeof(h))
+        return false;
+    memcpy(&h, buf, sizeof(h));
+    *pos = sizeof(h);
+    return h.magic == PLAN_MAGIC && h.version == PLAN_VERSION;
+}
+
+/* 1: *r is the next record; 0: the end; -1: malformed. */
+static inline int plan_next(const char *buf, size_t len, size_t *pos, struct plan_record *r)
+{
+    if (*pos >= len)
+        return 0;
+    if (len - *pos < 8)
+        return -1;
+    memcpy(&r->tag, buf + *pos, 4);
+    memcpy(&r->len, buf + *pos + 4, 4);
+    r->data = buf + *pos + 8;
+    size_t room = len - *pos - 8;
+    if (r->len > room || plan_padded(r->len) > room || r->len < plan_min_len(r->tag))
+        return -1;
+    if (plan_is_string(r->tag) && r->data[r->len - 1] != '\0')
+        return -1;
+    *pos += 8 + plan_padded(r->len);
+    return 1;
+}
+
+/* The strings of a mount: source, target, type, data. False when one is missing. */
+static inline bool plan_mount_strings(const struct plan_record *r, const char *s[4])
+{
+    const char *p = r->data + sizeof(struct plan_mount), *end = r->data + r->len;
+
+    for (int i = 0; i < 4; i++) {
+        const char *nul = p < end ? (const char *)memchr(p, 0, (size_t)(end - p)) : NULL;
+        if (!nul)
+            return false;
+        s[i] = p;
+        p = nul + 1;
+    }
+    return true;
+}
+
+#endif
