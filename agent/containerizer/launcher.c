@@ -126,9 +126,7 @@ static int clone_shim(const struct launcher *l, const struct launcher_msg *m, in
 static int fork_fetcher(const struct launcher *l, const struct launcher_msg *m, int sock, int *ret_pidfd,
                         struct fl_err *err)
 {
-    int pidfd = -EBADF;
-    /* A whole copy: the fetcher uses libraries that expect one. */
-    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &pidfd, NULL, 0);
+    pid_t pid = fork();
 
     if (pid < 0)
         return fl_err_errno(err, errno, "fork the fetcher for '%s'", m->s[0]);
@@ -136,7 +134,8 @@ static int fork_fetcher(const struct launcher *l, const struct launcher_msg *m, 
         close(l->sock);
         fetcher_process(l->flags, sock, m->s[0], m->s[1], m->s[2]); /* does not return */
     }
-    *ret_pidfd = pidfd;
+    /* Already over and reaped: then its socket says all. */
+    *ret_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     return pid;
 }
 
@@ -175,12 +174,9 @@ static void reset_signals(void)
             sigaction(sig, &sa, NULL);
     sa.sa_flags = SA_NOCLDWAIT;
     sigaction(SIGCHLD, &sa, NULL);
-    /* A terminal's Ctrl-C is for the agent, which closes our socket when it goes. */
-    sa.sa_handler = SIG_IGN;
-    sa.sa_flags = 0;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
+    setsid(); /* a terminal's Ctrl-C is for the agent, which closes our socket when it goes */
 }
 
 /* Keeps stdin, stdout, stderr, the socket and the shim's program, which move to the numbers above SHIM_SOCKET_FD. */
@@ -225,7 +221,7 @@ int launcher_fork(const struct agent_flags *flags, int *ret_fd, struct fl_err *e
     _cleanup_close_ int shim = -EBADF;
     int pair[2];
 
-    int r = shim_open(flags->launcher_dir, &shim, err);
+    int r = shim_open(flags, &shim, err);
     if (r < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
