@@ -12,6 +12,7 @@
 #include "common/base/err.h"
 #include "common/base/loop.h"
 #include "common/model/resources.h"
+#include "isolators/container_usage.h"
 #include "proto/agent.pb-c.h"
 #include "proto/internal.pb-c.h"
 
@@ -44,16 +45,6 @@ struct container_end {
     int status;                                   /* wait(2) status */
     const char *message;                          /* or NULL */
     const V1__TaskResourceLimitation *limitation; /* or NULL */
-};
-
-struct container_usage {
-    double timestamp, cpus_limit, cpus_user_s, cpus_system_s;
-    uint64_t mem_limit_bytes, mem_rss_bytes, mem_total_bytes;
-    uint32_t processes, threads;
-    uint64_t cpus_nr_periods, cpus_nr_throttled;
-    double cpus_throttled_s;
-    uint64_t disk_limit_bytes, disk_used_bytes;
-    bool has_cfs, has_disk;
 };
 
 struct containerizer;

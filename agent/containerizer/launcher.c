@@ -90,8 +90,8 @@ static int shim_main(void *arg)
                     (char *)(uintptr_t)a->user->gid, (char *)(uintptr_t)a->user->groups, NULL};
     char *envp[] = {NULL};
 
-    /* dup3 also clears CLOEXEC; equal numbers need that by hand. */
-    if (a->sock != SHIM_SOCKET_FD ? dup3(a->sock, SHIM_SOCKET_FD, 0) < 0
+    /* dup2 also clears CLOEXEC; equal numbers need that by hand. */
+    if (a->sock != SHIM_SOCKET_FD ? dup2(a->sock, SHIM_SOCKET_FD) < 0
                                   : fcntl(SHIM_SOCKET_FD, F_SETFD, 0) < 0)
         goto failed;
     syscall(SYS_execveat, a->l->shim_fd, "", argv, envp, AT_EMPTY_PATH);

@@ -80,7 +80,7 @@ static int child_main(void *arg)
     learn_host_pid(s);
     if (fchdir(s->sandbox_fd) < 0)
         return child_fail("enter the sandbox", s->sandbox), 127;
-    if (dup3(child.in, 0, 0) < 0 || dup3(child.out, 1, 0) < 0 || dup3(child.err, 2, 0) < 0)
+    if (dup2(child.in, 0) < 0 || dup2(child.out, 1) < 0 || dup2(child.err, 2) < 0)
         return child_fail("open stdin, stdout, stderr of", s->program), 127;
     if (set_limits(s) < 0 || become_user(s) < 0)
         return 127;

@@ -1,0 +1,432 @@
+/* The life of one container on the agent's side, from the deferred beginning to the `ended` callback, which comes exactly once.
+ *
+ *   begin: isolators prepare, plan written -> [fetch] -> launcher asked -> shim's note STARTED -> running
+ *   end:   the shim's socket closed (or its pidfd became ready, when recovered), or we decided to destroy
+ *          -> shim told to end -> remaining processes killed, isolators clean up, until nothing is left -> ended
+ *
+ * Whatever goes wrong on the way goes through container_end_with(), so every failure is cleaned up by the same code.
+ */
+#include "agent/containerizer/containerizer_priv.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "agent/containerizer/shim/note.h"
+#include "common/base/log.h"
+
+#define FIRST_RETRY_US  500
+#define MAX_RETRY_US    100000
+#define SHIM_PATIENCE_US (3 * 1000000ull) /* a shim told to end that has not is killed */
+
+/* ---- ending ---- */
+
+static void watch_stop(struct container *c)
+{
+    fl_watch_free(c->note_watch);
+    fl_watch_free(c->pidfd_watch);
+    c->note_watch = c->pidfd_watch = NULL;
+    if (c->note_fd >= 0)
+        close(c->note_fd);
+    c->note_fd = -EBADF;
+}
+
+static void forget_pidfd(struct container *c)
+{
+    if (c->pidfd >= 0)
+        close(c->pidfd);
+    c->pidfd = -EBADF;
+    c->shim_pid = 0;
+}
+
+static void report_end(void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    struct real_containerizer *cz = c->cz;
+    const struct container_end end = {.reason = c->end.reason,
+                                      .has_status = c->end.has_status,
+                                      .status = c->end.status,
+                                      .message = c->end.message,
+                                      .limitation = c->end.limitation};
+
+    /* A checkpointed container's status stays until forget(): the agent may die before it has noted the end. */
+    if (!c->checkpoint || c->unwanted)
+        runtime_folder_remove(c->folder);
+    HASH_DEL(cz->containers, c);
+    cz->n_containers--;
+    if (!c->unwanted)
+        cz->cb.ended(cz->cb.arg, c->id, &end);
+    container_free(c);
+}
+
+/* True when every isolator has let go. */
+static bool isolators_cleaned(struct container *c)
+{
+    bool gone = true;
+
+    for (size_t i = c->cz->n_isolators; i-- > 0;) {
+        struct isolator *iso = c->cz->isolators[i];
+        if (iso->ops->cleanup && iso->ops->cleanup(iso, c->id) < 0)
+            gone = false;
+    }
+    return gone;
+}
+
+static bool too_late(const struct container *c)
+{
+    return fl_loop_now_us(c->cz->loop) - c->destroying_since_us > c->cz->flags->cgroups_destroy_timeout;
+}
+
+void container_clean_up(void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+
+    if (c->asked || c->reporting)
+        return; /* the answer brings us back */
+    bool gone = isolators_cleaned(c);
+    if (!gone && too_late(c)) {
+        log_warning("processes or cgroups of container '%s' cannot be removed, giving up on them", c->id);
+        gone = true;
+    }
+    if (gone) {
+        /* Deferred: whoever calls destroy() must not find the container gone when the call returns. */
+        c->reporting = true;
+        fl_loop_defer(c->cz->loop, report_end, c);
+        return;
+    }
+    c->retry_us = c->retry_us ? FL_MIN(c->retry_us * 2, MAX_RETRY_US) : FIRST_RETRY_US;
+    if (!c->timer)
+        c->timer = fl_timer_new(c->cz->loop, container_clean_up, c);
+    fl_timer_set(c->timer, c->retry_us);
+}
+
+static void timer_drop(struct container *c)
+{
+    fl_timer_free(c->timer);
+    c->timer = NULL;
+}
+
+/* The shim (or fetcher) is gone, and with it its descendants; what is in the cgroups goes next. */
+static void shim_gone(struct container *c)
+{
+    watch_stop(c);
+    forget_pidfd(c);
+    timer_drop(c);
+    container_clean_up(c);
+}
+
+void container_signal_shim(struct container *c, int signo)
+{
+    if (c->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, c->pidfd, signo, NULL, 0);
+}
+
+static void shim_impatience(void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+
+    container_signal_shim(c, SIGKILL);
+    /* Its socket closes now. A process that cannot be killed must not keep the agent waiting for ever. */
+    if (too_late(c))
+        shim_gone(c);
+    else
+        fl_timer_set(c->timer, SHIM_PATIENCE_US);
+}
+
+static bool in_pid_namespace(const struct container *c)
+{
+    return c->plan.clone_flags & CLONE_NEWPID;
+}
+
+static void decide(struct container *c, enum container_end_reason reason, const char *message)
+{
+    if (c->end.decided)
+        return;
+    c->end.decided = true;
+    c->end.reason = reason;
+    if (message && !c->end.message)
+        c->end.message = xstrdup(message);
+}
+
+void container_end_with(struct container *c, enum container_end_reason reason, const char *message)
+{
+    decide(c, reason, message);
+    if (c->state == CONTAINER_DESTROYING)
+        return;
+    bool fetching = c->state == CONTAINER_FETCHING;
+    c->state = CONTAINER_DESTROYING;
+    c->destroying_since_us = fl_loop_now_us(c->cz->loop);
+    if (c->pidfd < 0) {
+        shim_gone(c);
+        return;
+    }
+    if (fetching) {
+        container_signal_shim(c, SIGKILL);
+        shim_gone(c);
+        return;
+    }
+    /* Killing process 1 of a namespace ends all of it at once; otherwise the shim finds its descendants. */
+    container_signal_shim(c, in_pid_namespace(c) ? SIGKILL : SIGTERM);
+    if (!c->timer)
+        c->timer = fl_timer_new(c->cz->loop, shim_impatience, c);
+    fl_timer_set(c->timer, SHIM_PATIENCE_US);
+}
+
+void container_destroy(struct container *c)
+{
+    container_end_with(c, CONTAINER_DESTROYED, NULL);
+}
+
+void container_limit(void *containerizer, const char *id, enum isolator_limit limit, const char *message,
+                     const V1__TaskResourceLimitation *l)
+{
+    struct real_containerizer *cz = containerizer;
+    struct container *c;
+
+    HASH_FIND_STR(cz->containers, id, c);
+    if (!c || c->end.decided)
+        return;
+    c->end.limitation = l ? FL_PB_DUP(l) : NULL;
+    container_end_with(c, limit == ISOLATOR_LIMIT_DISK ? CONTAINER_LIMIT_DISK : CONTAINER_LIMIT_MEMORY, message);
+}
+
+/* ---- what the shim says ---- */
+
+/* It ended by itself: an isolator may know why (a kill for memory is told on two ways, and either may be first). */
+static void ask_isolators_why(struct container *c)
+{
+    for (size_t i = 0; i < c->cz->n_isolators && !c->end.decided; i++) {
+        struct isolator *iso = c->cz->isolators[i];
+        if (iso->ops->exited)
+            iso->ops->exited(iso, c->id);
+    }
+}
+
+static void shim_ended(struct container *c)
+{
+    watch_stop(c);
+    forget_pidfd(c);
+    ask_isolators_why(c);
+    if (!c->end.decided && !c->end.has_status) {
+        c->end.has_status = true;
+        c->end.status = SIGKILL;
+        if (c->pid > 0 && !in_pid_namespace(c))
+            kill(-c->pid, SIGKILL);
+        decide(c, CONTAINER_EXITED, "its supervising process was killed");
+    }
+    decide(c, CONTAINER_EXITED, NULL);
+    if (c->state != CONTAINER_DESTROYING)
+        container_end_with(c, c->end.reason, NULL);
+    else
+        shim_gone(c);
+}
+
+static void failed_note(struct container *c, int errnum, const char *what)
+{
+    struct fl_err err;
+
+    fl_err_errno(&err, errnum, "cannot %s", what);
+    decide(c, CONTAINER_LAUNCH_FAILED, err.msg);
+}
+
+static void started_note(struct container *c, pid_t pid)
+{
+    if (c->state != CONTAINER_LAUNCHING)
+        return;
+    c->pid = pid;
+    c->state = CONTAINER_RUNNING;
+    for (size_t i = 0; i < c->cz->n_isolators; i++) {
+        struct isolator *iso = c->cz->isolators[i];
+        struct fl_err err;
+        if (iso->ops->isolate && iso->ops->isolate(iso, c->id, c->shim_pid, &err) < 0) {
+            container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+            return;
+        }
+    }
+    c->cz->cb.started(c->cz->cb.arg, c->id, pid);
+}
+
+static void on_exit_complete(int fd, bool readable, bool writable, void *arg)
+{
+    shim_ended(FL_CAST(container, CONTAINER_MAGIC, arg));
+}
+
+/* Process 1 of a namespace closes its socket before the kernel has ended the others; its pidfd becomes ready after. */
+static void socket_closed(struct container *c)
+{
+    struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+
+    if (c->pidfd >= 0 && in_pid_namespace(c) && poll(&p, 1, 0) == 0) {
+        fl_watch_free(c->note_watch);
+        c->note_watch = NULL;
+        if (fl_watch_new(c->cz->loop, c->pidfd, true, false, on_exit_complete, c, &c->pidfd_watch, NULL) == 0)
+            return;
+    }
+    shim_ended(c);
+}
+
+/* True while there is more to read. */
+static bool take_note(struct container *c)
+{
+    struct shim_note n;
+    ssize_t len = recv(c->note_fd, &n, sizeof(n), MSG_DONTWAIT);
+
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (len <= (ssize_t)offsetof(struct shim_note, text) || ((char *)&n)[len - 1] != '\0') {
+        socket_closed(c);
+        return false;
+    }
+    switch (n.type) {
+    case SHIM_STARTED:
+        started_note(c, n.value);
+        return true;
+    case SHIM_FAILED:
+        failed_note(c, n.value, n.text);
+        return true;
+    case SHIM_EXITED:
+        c->end.has_status = true;
+        c->end.status = n.value;
+        return true;
+    default:
+        return true;
+    }
+}
+
+static void on_note(int fd, bool readable, bool writable, void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+
+    while (c->note_fd >= 0 && take_note(c))
+        ;
+}
+
+static void on_pidfd(int fd, bool readable, bool writable, void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    char text[SHIM_TEXT_MAX];
+    int value;
+
+    switch (runtime_status_read(c->folder, &value, text, sizeof(text))) {
+    case RUNTIME_EXITED:
+        c->end.has_status = true;
+        c->end.status = value;
+        break;
+    case RUNTIME_FAILED:
+        failed_note(c, value, text);
+        break;
+    case RUNTIME_NO_STATUS:
+        break;
+    }
+    shim_ended(c);
+}
+
+int container_watch_shim(struct container *c, struct fl_err *err)
+{
+    return fl_watch_new(c->cz->loop, c->pidfd, true, false, on_pidfd, c, &c->pidfd_watch, err);
+}
+
+/* ---- beginning ---- */
+
+static void launch_answered(void *arg, int64_t value, int pidfd, const char *text)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    struct fl_err err;
+
+    c->asked = false;
+    c->pidfd = pidfd;
+    if (value < 0) {
+        decide(c, CONTAINER_LAUNCH_FAILED, text);
+        if (c->state == CONTAINER_DESTROYING)
+            shim_gone(c);
+        else
+            container_end_with(c, CONTAINER_LAUNCH_FAILED, NULL);
+        return;
+    }
+    c->shim_pid = (pid_t)value;
+    if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_note, c, &c->note_watch, &err) < 0)
+        container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+    else if (c->state == CONTAINER_DESTROYING)
+        container_signal_shim(c, SIGKILL);
+}
+
+static int ask_launcher(struct container *c, struct fl_err *err)
+{
+    const struct launcher_msg m = {.head = {.type = LAUNCHER_LAUNCH, .flags = c->plan.clone_flags},
+                                   .s = {c->folder, c->user ? c->user : ""}};
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return fl_err_errno(err, errno, "make a socket for container '%s'", c->id);
+    c->state = CONTAINER_LAUNCHING;
+    c->note_fd = pair[0];
+    c->asked = true;
+    launcher_client_ask(c->cz->launcher, &m, pair[1], launch_answered, c);
+    return 0;
+}
+
+static int prepare(struct container *c, struct fl_err *err)
+{
+    struct isolated_container ic = container_isolated(c);
+
+    launch_plan_init(&c->plan);
+    c->plan.flags = c->checkpoint ? PLAN_CHECKPOINT : 0;
+    for (size_t i = 0; i < c->cz->n_isolators; i++) {
+        struct isolator *iso = c->cz->isolators[i];
+        int r = iso->ops->prepare ? iso->ops->prepare(iso, &ic, &c->plan, err) : 0;
+        if (r < 0)
+            return fl_err_wrap(err, "isolator '%s'", iso->ops->name);
+    }
+    if (c->plan.clone_flags & CLONE_NEWPID)
+        c->plan.flags |= PLAN_PID_NAMESPACE;
+    return container_plan_command(c, err);
+}
+
+static int write_plan(struct container *c, struct fl_err *err)
+{
+    int r = launch_plan_finish(&c->plan, err);
+
+    if (r == 0)
+        r = runtime_folder_make(c->folder, err);
+    if (r == 0)
+        r = runtime_file_write(c->folder, "plan", c->plan.buf, c->plan.len, err);
+    uint64_t clone_flags = c->plan.clone_flags;
+    launch_plan_done(&c->plan);
+    c->plan.clone_flags = clone_flags;
+    return r;
+}
+
+void container_launch(struct container *c)
+{
+    struct fl_err err;
+
+    if (ask_launcher(c, &err) < 0)
+        container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+}
+
+void container_begin(void *container)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, container);
+    struct fl_err err;
+
+    c->asked = false;
+    if (c->state == CONTAINER_DESTROYING) {
+        container_clean_up(c);
+        return;
+    }
+    int r = prepare(c, &err);
+    if (r == 0)
+        r = write_plan(c, &err);
+    if (r == 0 && c->command->n_uris) {
+        c->state = CONTAINER_FETCHING;
+        r = container_fetch(c, &err);
+    } else if (r == 0) {
+        r = ask_launcher(c, &err);
+    }
+    if (r < 0)
+        container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+}

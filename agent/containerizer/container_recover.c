@@ -1,0 +1,227 @@
+/* After a restart: what the runtime folders say of containers that an earlier agent started.
+ *
+ *   wanted, shim alive            -> `recovered`, watched by pidfd
+ *   wanted, status kept           -> `ended` with it (after whatever is left of it is removed)
+ *   wanted, neither               -> `ended`, CONTAINER_LOST
+ *   not wanted                    -> destroyed, never reported
+ * A folder without `shim` belongs to a launch that had not begun: with the folder gone, its shim starts nothing.
+ * Reports are deferred, so none comes before recover() returned.
+ */
+#include "agent/containerizer/containerizer_priv.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+
+#include "agent/containerizer/shim/note.h"
+#include "common/base/log.h"
+
+static void read_record(struct container *c, const struct plan_record *r)
+{
+    uint64_t flags;
+    struct plan_limits l;
+
+    switch (r->tag) {
+    case PLAN_FLAGS:
+        memcpy(&flags, r->data, sizeof(flags));
+        c->checkpoint = flags & PLAN_CHECKPOINT;
+        c->plan.clone_flags = flags & PLAN_PID_NAMESPACE ? CLONE_NEWPID : 0;
+        break;
+    case PLAN_SANDBOX:
+        free(c->sandbox);
+        c->sandbox = xstrdup(r->data);
+        break;
+    case PLAN_USER:
+        free(c->user);
+        c->user = xstrdup(r->data);
+        break;
+    case PLAN_LIMITS:
+        memcpy(&l, r->data, sizeof(l));
+        c->cpu_limit = l.cpus;
+        c->mem_limit = l.mem;
+        break;
+    case PLAN_RESOURCES: {
+        Msg__CheckpointResourcesMessage *m =
+            msg__checkpoint_resources_message__unpack(NULL, r->len, (const uint8_t *)r->data);
+        if (m)
+            resources_from_pb(m->resources, m->n_resources, &c->resources, NULL);
+        fl_pb_free(m);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+static void read_plan(struct container *c)
+{
+    _cleanup_free_ char *data = NULL;
+    struct plan_record r;
+    size_t n, pos;
+
+    c->cpu_limit = c->mem_limit = -1;
+    if (runtime_file_read(c->folder, "plan", PLAN_MAX_SIZE, &data, &n, NULL) < 0 || !plan_begin(data, n, &pos))
+        return;
+    while (plan_next(data, n, &pos, &r) > 0)
+        read_record(c, &r);
+}
+
+static void recover_isolators(struct container *c)
+{
+    const struct isolated_container ic = container_isolated(c);
+
+    for (size_t i = 0; i < c->cz->n_isolators; i++) {
+        struct isolator *iso = c->cz->isolators[i];
+        struct fl_err err;
+        if (iso->ops->recover && iso->ops->recover(iso, &ic, c->shim_pid, &err) < 0)
+            log_warning("isolator '%s' cannot take up container '%s' again, ignoring: %s", iso->ops->name, c->id, err.msg);
+    }
+}
+
+/* The end of one whose shim is gone, from the file it left. */
+static void ended_meanwhile(void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    char text[SHIM_TEXT_MAX];
+    int value = 0;
+
+    c->asked = false;
+    if (c->state == CONTAINER_DESTROYING) {
+        container_clean_up(c);
+        return;
+    }
+    switch (runtime_status_read(c->folder, &value, text, sizeof(text))) {
+    case RUNTIME_EXITED:
+        c->end.has_status = true;
+        c->end.status = value;
+        container_end_with(c, CONTAINER_EXITED, NULL);
+        return;
+    case RUNTIME_FAILED: {
+        struct fl_err err;
+        fl_err_errno(&err, value, "cannot %s", text);
+        container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+        return;
+    }
+    case RUNTIME_NO_STATUS:
+        container_end_with(c, CONTAINER_LOST, "the container ended while no agent ran, and left no exit status");
+        return;
+    }
+}
+
+static void still_running(void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    struct real_containerizer *cz = c->cz;
+    struct fl_err err;
+
+    c->asked = false;
+    if (container_watch_shim(c, &err) < 0)
+        container_end_with(c, CONTAINER_LOST, err.msg);
+    else if (c->pid == 0)
+        container_end_with(c, CONTAINER_LAUNCH_FAILED, "the agent was restarted while the container was being started");
+    else if (c->state == CONTAINER_RUNNING)
+        cz->cb.recovered(cz->cb.arg, c->id, c->pid);
+}
+
+static bool wanted(const char *const *ids, size_t n, const char *id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (streq(ids[i], id))
+            return true;
+    return false;
+}
+
+static void recover_folder(struct real_containerizer *cz, const char *id, bool want)
+{
+    struct container *c = container_new(cz, id);
+    int pidfd;
+
+    c->recovered = true;
+    c->unwanted = !want;
+    c->state = CONTAINER_RUNNING;
+    read_plan(c);
+    pid_t shim = runtime_process(c->folder, "shim", &pidfd);
+    if (shim > 0) {
+        c->pidfd = pidfd;
+        c->shim_pid = shim;
+        pid_t pid = runtime_process(c->folder, "started", &pidfd);
+        if (pid > 0) {
+            c->pid = pid;
+            close(pidfd);
+        }
+    }
+    recover_isolators(c);
+    if (want && shim > 0 && c->checkpoint) {
+        c->asked = true;
+        fl_loop_defer(cz->loop, still_running, c);
+    } else if (want && shim <= 0) {
+        c->asked = true;
+        fl_loop_defer(cz->loop, ended_meanwhile, c);
+    } else {
+        if (shim > 0)
+            container_watch_shim(c, NULL);
+        else
+            runtime_folder_remove(c->folder);
+        container_destroy(c);
+    }
+}
+
+static void recover_folders(struct real_containerizer *cz, const char *const *ids, size_t n)
+{
+    _cleanup_free_ char *path = xasprintf("%s/containers", cz->flags->runtime_dir);
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    if (!d)
+        return;
+    while ((e = readdir(d)))
+        if (e->d_name[0] != '.')
+            recover_folder(cz, e->d_name, wanted(ids, n, e->d_name));
+    closedir(d);
+}
+
+/* A cgroup of ours without a folder, or a wanted container of which nothing is left. */
+static void found_orphan(void *arg, const char *id)
+{
+    struct real_containerizer *cz = arg;
+    struct container *c;
+
+    HASH_FIND_STR(cz->containers, id, c);
+    if (c)
+        return;
+    c = container_new(cz, id);
+    c->recovered = c->unwanted = true;
+    c->state = CONTAINER_RUNNING;
+    container_destroy(c);
+}
+
+static void recover_done(void *arg)
+{
+    struct real_containerizer *cz = arg;
+
+    cz->cb.recovery_done(cz->cb.arg, NULL);
+}
+
+void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n)
+{
+    struct real_containerizer *cz = real_of(base);
+
+    recover_folders(cz, ids, n);
+    for (size_t i = 0; i < n; i++) {
+        struct container *c;
+        HASH_FIND_STR(cz->containers, ids[i], c);
+        if (c)
+            continue;
+        c = container_new(cz, ids[i]);
+        c->recovered = true;
+        c->state = CONTAINER_RUNNING;
+        c->asked = true;
+        fl_loop_defer(cz->loop, ended_meanwhile, c);
+    }
+    for (size_t i = 0; i < cz->n_isolators; i++) {
+        struct isolator *iso = cz->isolators[i];
+        if (iso->ops->orphans)
+            iso->ops->orphans(iso, found_orphan, cz);
+    }
+    fl_loop_defer(cz->loop, recover_done, cz);
+}

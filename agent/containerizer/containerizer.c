@@ -1,0 +1,344 @@
+/* The containerizer's face: the vtable, the table of containers, what is refused at once. The life of each container is in
+ * container.c. The agent's thread; nothing here blocks. */
+#include "agent/containerizer/containerizer_priv.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "common/base/env.h"
+
+static const struct containerizer_ops real_ops;
+
+/* ---- the objects ---- */
+
+struct container *container_new(struct real_containerizer *cz, const char *id)
+{
+    struct container *c = xnew0(struct container);
+
+    c->magic = CONTAINER_MAGIC;
+    c->cz = cz;
+    c->id = xstrdup(id);
+    c->folder = runtime_folder(cz->flags->runtime_dir, id);
+    c->note_fd = c->pidfd = -EBADF;
+    HASH_ADD_KEYPTR(hh, cz->containers, c->id, strlen(c->id), c);
+    cz->n_containers++;
+    return c;
+}
+
+/* Already out of the table. */
+void container_free(struct container *c)
+{
+    if (!c)
+        return;
+    fl_timer_free(c->timer);
+    fl_watch_free(c->note_watch);
+    fl_watch_free(c->pidfd_watch);
+    if (c->note_fd >= 0)
+        close(c->note_fd);
+    if (c->pidfd >= 0)
+        close(c->pidfd);
+    fl_pb_free(c->command);
+    fl_pb_free(c->info);
+    fl_pb_free(c->end.limitation);
+    free(c->end.message);
+    env_free(c->env);
+    resources_done(&c->resources);
+    launch_plan_done(&c->plan);
+    free(c->user);
+    free(c->sandbox);
+    free(c->folder);
+    free(c->id);
+    c->magic = 0;
+    free(c);
+}
+
+struct isolated_container container_isolated(const struct container *c)
+{
+    return (struct isolated_container){.id = c->id,
+                                       .sandbox = c->sandbox,
+                                       .user = c->user,
+                                       .info = c->info,
+                                       .resources = &c->resources,
+                                       .cpu_limit = c->cpu_limit,
+                                       .mem_limit = c->mem_limit};
+}
+
+static struct container *find(struct real_containerizer *cz, const char *id)
+{
+    struct container *c;
+
+    HASH_FIND_STR(cz->containers, id, c);
+    return c;
+}
+
+/* ---- launch ---- */
+
+/* Ids become names of folders and cgroups. */
+static bool id_ok(const char *id)
+{
+    size_t n = strlen(id);
+
+    return n > 0 && n < 200 && *id != '.' && !strchr(id, '/') && !strchr(id, '\n');
+}
+
+static int check_user(const struct real_containerizer *cz, const char *user, char **ret_user, struct fl_err *err)
+{
+    if (!user || !cz->flags->switch_user || streq(user, cz->own_user)) {
+        *ret_user = NULL;
+        return 0;
+    }
+    if (geteuid() != 0)
+        return fl_err_set(err, FL_FORBIDDEN,
+                          "cannot run as user '%s', because the agent does not run as root; run it as root or with "
+                          "--no-switch_user",
+                          user);
+    *ret_user = xstrdup(user);
+    return 0;
+}
+
+static char **env_copy(const char *const *env)
+{
+    size_t n = 0;
+
+    while (env && env[n])
+        n++;
+    char **copy = xcalloc(n + 1, sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        copy[i] = xstrdup(env[i]);
+    return copy;
+}
+
+static int real_launch(struct containerizer *base, const struct container_spec *spec, struct fl_err *err)
+{
+    struct real_containerizer *cz = real_of(base);
+    char *user;
+
+    if (!id_ok(spec->container_id))
+        return fl_err_set(err, FL_INVALID, "'%s' cannot be the id of a container", spec->container_id);
+    if (find(cz, spec->container_id))
+        return fl_err_set(err, FL_CONFLICT, "there is already a container '%s'", spec->container_id);
+    if (cz->n_containers >= cz->flags->max_executors)
+        return fl_err_set(err, FL_LIMIT, "there are already %zu containers, which is --max_executors",
+                          cz->n_containers);
+    int r = check_user(cz, spec->user, &user, err);
+    if (r < 0)
+        return r;
+    struct container *c = container_new(cz, spec->container_id);
+    c->command = FL_PB_DUP(spec->command);
+    c->info = spec->container ? FL_PB_DUP(spec->container) : NULL;
+    c->user = user;
+    c->sandbox = xstrdup(spec->sandbox);
+    c->env = env_copy(spec->env);
+    resources_copy(&c->resources, spec->resources);
+    c->cpu_limit = spec->cpu_limit;
+    c->mem_limit = spec->mem_limit;
+    c->checkpoint = spec->checkpoint;
+    c->asked = true;
+    fl_loop_defer(cz->loop, container_begin, c);
+    return 0;
+}
+
+/* ---- the rest of the vtable ---- */
+
+static int real_signal(struct containerizer *base, const char *id, int signo, struct fl_err *err)
+{
+    struct container *c = find(real_of(base), id);
+
+    if (!c || c->state != CONTAINER_RUNNING || c->pid <= 0)
+        return fl_err_set(err, FL_NOT_FOUND, "no running container '%s' to signal", id);
+    /* The first process leads a session and group of its own; the shim keeps its pid from being reused. */
+    if (kill(-c->pid, signo) < 0 && kill(c->pid, signo) < 0)
+        return fl_err_errno(err, errno, "send signal %d to container '%s'", signo, id);
+    return 0;
+}
+
+static void real_destroy(struct containerizer *base, const char *id)
+{
+    struct container *c = find(real_of(base), id);
+
+    if (c)
+        container_destroy(c);
+}
+
+static void real_update(struct containerizer *base, const char *id, const struct resources *res, double cpu_limit,
+                        double mem_limit)
+{
+    struct real_containerizer *cz = real_of(base);
+    struct container *c = find(cz, id);
+
+    if (!c || c->state == CONTAINER_DESTROYING)
+        return;
+    resources_copy(&c->resources, res);
+    c->cpu_limit = cpu_limit;
+    c->mem_limit = mem_limit;
+    if (c->state == CONTAINER_PREPARING)
+        return; /* prepare will see it */
+    const struct isolated_container ic = container_isolated(c);
+    for (size_t i = 0; i < cz->n_isolators; i++) {
+        struct isolator *iso = cz->isolators[i];
+        struct fl_err err;
+        if (iso->ops->update && iso->ops->update(iso, &ic, &err) < 0) {
+            container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+            return;
+        }
+    }
+}
+
+static int real_usage(struct containerizer *base, const char *id, struct container_usage *out)
+{
+    struct real_containerizer *cz = real_of(base);
+    struct container *c = find(cz, id);
+    struct timespec now;
+
+    if (!c || c->state != CONTAINER_RUNNING)
+        return -ENOENT;
+    memset(out, 0, sizeof(*out));
+    clock_gettime(CLOCK_REALTIME, &now);
+    out->timestamp = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    out->cpus_limit = milli_to_double(resources_scalar(&c->resources, "cpus"));
+    out->mem_limit_bytes = (uint64_t)(milli_to_double(resources_scalar(&c->resources, "mem")) * 1048576.0);
+    for (size_t i = 0; i < cz->n_isolators; i++) {
+        struct isolator *iso = cz->isolators[i];
+        if (iso->ops->usage)
+            iso->ops->usage(iso, id, out);
+    }
+    return 0;
+}
+
+static int real_status(struct containerizer *base, const char *id, struct fl_arena *arena, V1__ContainerStatus **ret)
+{
+    struct real_containerizer *cz = real_of(base);
+    struct container *c = find(cz, id);
+
+    if (!c)
+        return -ENOENT;
+    V1__ContainerStatus *s = fl_arena_alloc(arena, sizeof(*s));
+    v1__container_status__init(s);
+    s->container_id = fl_arena_alloc(arena, sizeof(*s->container_id));
+    v1__container_id__init(s->container_id);
+    s->container_id->value = fl_arena_strdup(arena, id);
+    if (c->pid > 0) {
+        s->has_executor_pid = true;
+        s->executor_pid = (uint32_t)c->pid;
+    }
+    for (size_t i = 0; i < cz->n_isolators; i++) {
+        struct isolator *iso = cz->isolators[i];
+        if (iso->ops->status)
+            iso->ops->status(iso, id, arena, s);
+    }
+    *ret = s;
+    return 0;
+}
+
+static void real_forget(struct containerizer *base, const char *id)
+{
+    struct real_containerizer *cz = real_of(base);
+
+    if (find(cz, id) || !id_ok(id))
+        return;
+    _cleanup_free_ char *folder = runtime_folder(cz->flags->runtime_dir, id);
+    runtime_folder_remove(folder);
+}
+
+static void real_free(struct containerizer *base)
+{
+    struct real_containerizer *cz = real_of(base);
+    struct container *c, *next;
+
+    launcher_client_free(cz->launcher);
+    HASH_ITER(hh, cz->containers, c, next)
+    {
+        HASH_DEL(cz->containers, c);
+        container_free(c);
+    }
+    for (size_t i = cz->n_isolators; i-- > 0;)
+        cz->isolators[i]->ops->free(cz->isolators[i]);
+    free(cz->isolators);
+    env_free(cz->inherited_env);
+    free(cz->own_user);
+    cz->magic = 0;
+    free(cz);
+}
+
+static const struct containerizer_ops real_ops = {
+    .launch = real_launch,
+    .signal = real_signal,
+    .destroy = real_destroy,
+    .update = real_update,
+    .usage = real_usage,
+    .status = real_status,
+    .recover = containerizer_recover,
+    .forget = real_forget,
+    .free = real_free,
+};
+
+/* Once, at the start: name services may block. */
+static char *own_user_name(void)
+{
+    struct passwd pw, *found = NULL;
+    char buf[4096];
+
+    if (getpwuid_r(geteuid(), &pw, buf, sizeof(buf), &found) != 0 || !found)
+        return NULL;
+    return xstrdup(pw.pw_name);
+}
+
+static struct isolator_config config_of(const struct agent_flags *f)
+{
+    return (struct isolator_config){
+        .launcher = f->launcher ? f->launcher : geteuid() == 0 ? "linux" : "posix",
+        .work_dir = f->work_dir,
+        .cgroups_hierarchy = f->cgroups_hierarchy,
+        .cgroups_root = f->cgroups_root,
+        .cgroups_enable_cfs = f->cgroups_enable_cfs,
+        .cgroups_limit_swap = f->cgroups_limit_swap,
+        .revocable_cpu_low_priority = f->revocable_cpu_low_priority,
+        .disallow_sharing_agent_pid_namespace = f->disallow_sharing_agent_pid_namespace,
+        .disallow_sharing_agent_ipc_namespace = f->disallow_sharing_agent_ipc_namespace,
+        .enforce_container_disk_quota = f->enforce_container_disk_quota,
+        .container_disk_watch_interval = f->container_disk_watch_interval,
+        .default_container_shm_size = f->default_container_shm_size,
+        .host_path_volume_force_creation = f->host_path_volume_force_creation,
+    };
+}
+
+static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *err)
+{
+    const struct agent_flags *flags = cz->flags;
+
+    cz->config = config_of(flags);
+    cz->inherited_env = inherited_environment(flags, err);
+    if (!cz->inherited_env)
+        return err ? err->code : -EINVAL;
+    int r = runtime_dir_prepare(flags->runtime_dir, err);
+    if (r == 0)
+        r = isolators_create(cz->loop, &cz->config, flags->isolation, container_limit, cz, &cz->isolators, &cz->n_isolators, err);
+    if (r == 0)
+        r = launcher_client_new(cz->loop, launcher_fd, flags->max_parallel_launches, &cz->launcher, err);
+    return r;
+}
+
+int containerizer_new(struct fl_loop *loop, const struct agent_flags *flags, int launcher_fd,
+                      const struct containerizer_callbacks *cb, struct containerizer **ret, struct fl_err *err)
+{
+    struct real_containerizer *cz = xnew0(struct real_containerizer);
+    struct fl_err ignored;
+
+    cz->base.ops = &real_ops;
+    cz->magic = CONTAINERIZER_MAGIC;
+    cz->loop = loop;
+    cz->flags = flags;
+    cz->cb = *cb;
+    cz->own_user = own_user_name();
+    int r = fill(cz, launcher_fd, err ? err : &ignored);
+    if (r < 0) {
+        real_free(&cz->base);
+        return r;
+    }
+    *ret = &cz->base;
+    return 0;
+}

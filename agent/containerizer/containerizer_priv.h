@@ -1,0 +1,111 @@
+/* Inside of the containerizer; the agent's thread only. */
+#ifndef AGENT_CONTAINERIZER_CONTAINERIZER_PRIV_H
+#define AGENT_CONTAINERIZER_CONTAINERIZER_PRIV_H
+
+#include <uthash.h>
+
+#include "agent/containerizer/containerizer.h"
+#include "agent/containerizer/launcher_client.h"
+#include "agent/containerizer/runtime_dir.h"
+#include "agent/flags.h"
+#include "isolators/isolator.h"
+#include "isolators/launch_plan.h"
+
+/* PREPARING -> FETCHING -> LAUNCHING -> RUNNING -> DESTROYING -> gone; DESTROYING may follow any. */
+enum container_state {
+    CONTAINER_PREPARING,  /* not begun, or its isolators are asked */
+    CONTAINER_FETCHING,   /* a fetcher runs */
+    CONTAINER_LAUNCHING,  /* the launcher is asked, or the shim sets up */
+    CONTAINER_RUNNING,    /* the command runs */
+    CONTAINER_DESTROYING, /* everything of it is being removed; `end` says why */
+};
+
+#define CONTAINER_MAGIC 0xc0471a3eu
+struct container {
+    unsigned magic;
+    struct real_containerizer *cz; /* borrowed */
+    enum container_state state;
+    char *id, *folder; /* owned */
+    bool recovered, checkpoint;
+    bool unwanted;    /* found after a restart and destroyed: nobody is told */
+    bool asked;       /* the launcher, or a deferred call, still has us as its argument */
+    bool reporting;   /* its `ended` is deferred */
+
+    /* What it was launched with; owned. command is NULL once the plan is written, or when recovered. */
+    V1__CommandInfo *command;
+    V1__ContainerInfo *info;
+    char *user, *sandbox;
+    char **env; /* NULL-terminated */
+    struct resources resources;
+    double cpu_limit, mem_limit;
+    struct launch_plan plan; /* until it is written */
+
+    int note_fd, pidfd; /* of the shim or the fetcher; -EBADF: none */
+    struct fl_watch *note_watch, *pidfd_watch;
+    pid_t shim_pid, pid;
+    struct fl_timer *timer; /* escalation, and looking again whether all is gone */
+    uint64_t destroying_since_us, retry_us;
+
+    struct {
+        enum container_end_reason reason;
+        bool decided, has_status;
+        int status;
+        char *message;                          /* owned */
+        V1__TaskResourceLimitation *limitation; /* owned */
+    } end;
+    UT_hash_handle hh;
+};
+
+#define CONTAINERIZER_MAGIC 0xc0471a3fu
+struct real_containerizer {
+    struct containerizer base; /* first */
+    unsigned magic;
+    struct fl_loop *loop;
+    const struct agent_flags *flags; /* borrowed */
+    struct containerizer_callbacks cb;
+    struct launcher_client *launcher;
+    struct isolator_config config;
+    struct isolator **isolators; /* in order of preparing */
+    size_t n_isolators;
+    bool linux_launcher;
+    char *own_user;       /* the agent's, NULL when it has no name */
+    char **inherited_env; /* what every container's environment begins with; NULL-terminated, owned */
+    struct container *containers; /* by id */
+    size_t n_containers;
+};
+
+/* containerizer.c */
+struct container *container_new(struct real_containerizer *cz, const char *id);
+void container_free(struct container *c);
+struct isolated_container container_isolated(const struct container *c); /* borrows */
+
+/* container.c: the state machine */
+void container_begin(void *container); /* deferred by launch() */
+void container_end_with(struct container *c, enum container_end_reason reason, const char *message);
+void container_destroy(struct container *c);
+void container_clean_up(void *container); /* once the shim is gone: again and again until nothing is left */
+isolator_limit_f container_limit;
+void container_launch(struct container *c); /* what it needs is fetched */
+void container_signal_shim(struct container *c, int signo);
+int container_watch_shim(struct container *c, struct fl_err *err); /* by pidfd, for recovered ones */
+
+/* container_command.c: program, arguments and environment into the plan */
+int container_plan_command(struct container *c, struct fl_err *err);
+char **inherited_environment(const struct agent_flags *flags, struct fl_err *err);
+void env_free(char **env);
+
+/* container_recover.c */
+void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n);
+
+/* container_fetch.c */
+int container_fetch(struct container *c, struct fl_err *err);
+
+static inline struct real_containerizer *real_of(struct containerizer *c)
+{
+    struct real_containerizer *cz = (struct real_containerizer *)c;
+
+    assert(cz && cz->magic == CONTAINERIZER_MAGIC);
+    return cz;
+}
+
+#endif
