@@ -160,6 +160,8 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
     bool fetching = c->state == CONTAINER_FETCHING;
     c->state = CONTAINER_DESTROYING;
     c->destroying_since_us = fl_loop_now_us(c->cz->loop);
+    if (c->asked)
+        return;
     if (c->pidfd < 0) {
         shim_gone(c);
         return;

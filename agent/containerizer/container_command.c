@@ -120,7 +120,7 @@ static int plan_environment(struct container *c, struct fl_err *err)
     for (char **i = c->env; i && *i; i++)
         env_set(&l, xstrdup(*i));
     for (size_t i = 0; e && i < e->n_variables; i++) {
-        char *entry;
+        char *entry = NULL;
         int r = variable_entry(e->variables[i], &entry, err);
         if (r < 0)
             return r;

@@ -115,7 +115,7 @@ static char **env_copy(const char *const *env)
 static int real_launch(struct containerizer *base, const struct container_spec *spec, struct fl_err *err)
 {
     struct real_containerizer *cz = real_of(base);
-    char *user;
+    char *user = NULL;
 
     if (!id_ok(spec->container_id))
         return fl_err_set(err, FL_INVALID, "'%s' cannot be the id of a container", spec->container_id);

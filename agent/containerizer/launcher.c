@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -78,7 +79,7 @@ struct shim_args {
     int sock;
     const char *folder;
     const struct user_args *user;
-    int errnum;
+    volatile int errnum;
 };
 
 static char shim_stack[64 << 10] __attribute__((aligned(16)));
