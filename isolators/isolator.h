@@ -14,7 +14,8 @@
 #include "common/model/resources.h"
 #include "isolators/container_usage.h"
 
-struct launch_plan; /* isolators/launch_plan.h: namespaces, cgroups to join, mounts, rlimits, environment */
+struct
+    launch_plan; /* isolators/launch_plan.h: namespaces, cgroups to join, mounts, rlimits, environment */
 
 /* The agent's flags as far as isolators go by them; named as the flags. Borrowed for the isolators' life. */
 struct isolator_config {
@@ -23,8 +24,8 @@ struct isolator_config {
     bool cgroups_enable_cfs, cgroups_limit_swap, revocable_cpu_low_priority;
     bool disallow_sharing_agent_pid_namespace, disallow_sharing_agent_ipc_namespace;
     bool enforce_container_disk_quota;
-    uint64_t container_disk_watch_interval; /* microseconds */
-    uint64_t default_container_shm_size;    /* bytes; 0: the system's */
+    uint64_t container_disk_watch_interval;      /* microseconds */
+    uint64_t default_container_shm_size;         /* bytes; 0: the system's */
     const char *host_path_volume_force_creation; /* or NULL */
 };
 
@@ -39,30 +40,37 @@ struct isolated_container {
 };
 enum isolator_limit { ISOLATOR_LIMIT_MEMORY, ISOLATOR_LIMIT_DISK };
 /* The container must be destroyed: its limit was hit. `message` has the usage; both are borrowed for the call. */
-typedef void isolator_limit_f(void *arg, const char *container_id, enum isolator_limit limit, const char *message,
-                              const V1__TaskResourceLimitation *limitation);
+typedef void isolator_limit_f(void *arg, const char *container_id, enum isolator_limit limit,
+                              const char *message, const V1__TaskResourceLimitation *limitation);
 
 struct isolator; /* begins with its ops */
 struct isolator_ops {
     const char *name; /* "cgroups/mem" */
     /* Checks the kernel has what it needs; FL_UNSUPPORTED says what is missing and what to do. */
-    int (*create)(struct fl_loop *loop, const struct isolator_config *config, isolator_limit_f *limit, void *arg,
-                  struct isolator **ret, struct fl_err *err);
+    int (*create)(struct fl_loop *loop, const struct isolator_config *config,
+                  isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err);
     void (*free)(struct isolator *i);
     /* optional */
-    int (*prepare)(struct isolator *i, const struct isolated_container *c, struct launch_plan *plan, struct fl_err *err);
-    int (*isolate)(struct isolator *i, const char *container_id, pid_t pid, struct fl_err *err);     /* optional */
-    int (*recover)(struct isolator *i, const struct isolated_container *c, pid_t pid, struct fl_err *err); /* optional */
-    int (*update)(struct isolator *i, const struct isolated_container *c, struct fl_err *err);       /* optional */
-    int (*usage)(struct isolator *i, const char *container_id, struct container_usage *out);         /* optional */
+    int (*prepare)(struct isolator *i, const struct isolated_container *c, struct launch_plan *plan,
+                   struct fl_err *err);
+    int (*isolate)(struct isolator *i, const char *container_id, pid_t pid,
+                   struct fl_err *err); /* optional */
+    int (*recover)(struct isolator *i, const struct isolated_container *c, pid_t pid,
+                   struct fl_err *err); /* optional */
+    int (*update)(struct isolator *i, const struct isolated_container *c,
+                  struct fl_err *err); /* optional */
+    int (*usage)(struct isolator *i, const char *container_id,
+                 struct container_usage *out); /* optional */
     /* Optional. The container ended by itself: the last chance to report a limit (before or after the kernel's own event). */
     void (*exited)(struct isolator *i, const char *container_id);
     /* Optional. Its processes are gone or dying; kills what is left. Idempotent: -EAGAIN means not all is gone yet, call again. */
     int (*cleanup)(struct isolator *i, const char *container_id);
     /* Optional. Recovery: the ids of containers it finds are passed to `found`. */
-    void (*orphans)(struct isolator *i, void (*found)(void *arg, const char *container_id), void *arg);
+    void (*orphans)(struct isolator *i, void (*found)(void *arg, const char *container_id),
+                    void *arg);
     /* Optional. Fills its part of the status (cgroup_info, ...) from the arena. */
-    void (*status)(struct isolator *i, const char *container_id, struct fl_arena *arena, V1__ContainerStatus *status);
+    void (*status)(struct isolator *i, const char *container_id, struct fl_arena *arena,
+                   V1__ContainerStatus *status);
 };
 struct isolator {
     const struct isolator_ops *ops;
@@ -70,7 +78,8 @@ struct isolator {
 
 const struct isolator_ops *isolator_find(const char *name);
 /* Parses --isolation: order of features.md 5.1, adds what others need, refuses contradictions. */
-int isolators_create(struct fl_loop *loop, const struct isolator_config *config, const char *isolation,
-                     isolator_limit_f *limit, void *arg, struct isolator ***ret, size_t *ret_n, struct fl_err *err);
+int isolators_create(struct fl_loop *loop, const struct isolator_config *config,
+                     const char *isolation, isolator_limit_f *limit, void *arg,
+                     struct isolator ***ret, size_t *ret_n, struct fl_err *err);
 
 #endif

@@ -40,7 +40,8 @@ static int parse(const char *isolation, struct chosen *c, struct fl_err *err)
     for (const char *p = isolation; *p;) {
         size_t n = strcspn(p, ",");
         if (n && !choose(c, p, n))
-            return fl_err_set(err, FL_INVALID, "--isolation: there is no isolator '%.*s'", (int)n, p);
+            return fl_err_set(err, FL_INVALID, "--isolation: there is no isolator '%.*s'", (int)n,
+                              p);
         p += n + (p[n] == ',');
     }
     return 0;
@@ -53,8 +54,9 @@ static void free_all(struct isolator **v, size_t n)
     free(v);
 }
 
-int isolators_create(struct fl_loop *loop, const struct isolator_config *config, const char *isolation,
-                     isolator_limit_f *limit, void *arg, struct isolator ***ret, size_t *ret_n, struct fl_err *err)
+int isolators_create(struct fl_loop *loop, const struct isolator_config *config,
+                     const char *isolation, isolator_limit_f *limit, void *arg,
+                     struct isolator ***ret, size_t *ret_n, struct fl_err *err)
 {
     struct chosen c = {{false}};
     struct isolator **v = xcalloc(ARRAY_SIZE(table), sizeof(*v));

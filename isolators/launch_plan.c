@@ -49,11 +49,12 @@ void launch_plan_cgroup(struct launch_plan *p, const char *procs)
     launch_plan_string(p, PLAN_CGROUP, procs);
 }
 
-void launch_plan_mount(struct launch_plan *p, const char *source, const char *target, const char *type,
-                       unsigned long flags, const char *data, unsigned options)
+void launch_plan_mount(struct launch_plan *p, const char *source, const char *target,
+                       const char *type, unsigned long flags, const char *data, unsigned options)
 {
     const struct plan_mount m = {.flags = flags, .options = options};
-    const char *s[4] = {source ? source : "", target ? target : "", type ? type : "", data ? data : ""};
+    const char *s[4] = {source ? source : "", target ? target : "", type ? type : "",
+                        data ? data : ""};
     size_t n = sizeof(m);
 
     for (int i = 0; i < 4; i++)
@@ -85,10 +86,11 @@ void launch_plan_limits(struct launch_plan *p, double cpus, double mem)
 int launch_plan_finish(struct launch_plan *p, struct fl_err *err)
 {
     if (p->len > PLAN_MAX_SIZE)
-        return fl_err_set(err, FL_TOO_LARGE,
-                          "the command with its arguments and environment is %zu bytes, more than the %u that "
-                          "can be passed to a program; make them smaller",
-                          p->len, PLAN_MAX_SIZE);
+        return fl_err_set(
+            err, FL_TOO_LARGE,
+            "the command with its arguments and environment is %zu bytes, more than the %u that "
+            "can be passed to a program; make them smaller",
+            p->len, PLAN_MAX_SIZE);
     memcpy(add_record(p, PLAN_FLAGS, sizeof(p->flags)), &p->flags, sizeof(p->flags));
     return 0;
 }

@@ -22,8 +22,8 @@ void launch_plan_string(struct launch_plan *p, enum plan_tag tag, const char *te
 /* `procs` is the path of a cgroup.procs file. */
 void launch_plan_cgroup(struct launch_plan *p, const char *procs);
 /* NULL strings are none. `options` is enum plan_mount_option. */
-void launch_plan_mount(struct launch_plan *p, const char *source, const char *target, const char *type,
-                       unsigned long flags, const char *data, unsigned options);
+void launch_plan_mount(struct launch_plan *p, const char *source, const char *target,
+                       const char *type, unsigned long flags, const char *data, unsigned options);
 void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard);
 void launch_plan_bytes(struct launch_plan *p, enum plan_tag tag, const void *data, size_t n);
 void launch_plan_limits(struct launch_plan *p, double cpus, double mem);

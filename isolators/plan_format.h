@@ -53,7 +53,8 @@ struct plan_mount {
     uint32_t unused;
 };
 enum plan_mount_option {
-    PLAN_MOUNT_TARGET_IN_SANDBOX = 1 << 0, /* resolved below the sandbox, through no symbolic link */
+    PLAN_MOUNT_TARGET_IN_SANDBOX = 1
+                                   << 0, /* resolved below the sandbox, through no symbolic link */
     PLAN_MOUNT_SOURCE_IN_SANDBOX = 1 << 1,
     PLAN_MOUNT_READ_ONLY = 1 << 2, /* a bind is made read-only by a second call */
 };

@@ -39,7 +39,8 @@ static int posix_isolate(struct isolator *i, const char *id, pid_t pid, struct f
     return 0;
 }
 
-static int posix_recover(struct isolator *i, const struct isolated_container *c, pid_t pid, struct fl_err *err)
+static int posix_recover(struct isolator *i, const struct isolated_container *c, pid_t pid,
+                         struct fl_err *err)
 {
     return posix_isolate(i, c->id, pid, err);
 }
@@ -87,15 +88,15 @@ static int mem_usage(struct isolator *i, const char *id, struct container_usage 
     return 0;
 }
 
-static int cpu_create(struct fl_loop *loop, const struct isolator_config *config, isolator_limit_f *limit, void *arg,
-                      struct isolator **ret, struct fl_err *err)
+static int cpu_create(struct fl_loop *loop, const struct isolator_config *config,
+                      isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err)
 {
     *ret = make(&isolator_posix_cpu);
     return 0;
 }
 
-static int mem_create(struct fl_loop *loop, const struct isolator_config *config, isolator_limit_f *limit, void *arg,
-                      struct isolator **ret, struct fl_err *err)
+static int mem_create(struct fl_loop *loop, const struct isolator_config *config,
+                      isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err)
 {
     *ret = make(&isolator_posix_mem);
     return 0;

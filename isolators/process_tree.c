@@ -63,7 +63,8 @@ static void add_usage(pid_t pid, struct tree_usage *out)
     char *p = strrchr(buf, ')');
     if (!p || p[1] == '\0')
         return;
-    for (char *f = p + 2, *end; *(end = f + strcspn(f, " \n")) && n < ARRAY_SIZE(fields); f = end + 1) {
+    for (char *f = p + 2, *end; *(end = f + strcspn(f, " \n")) && n < ARRAY_SIZE(fields);
+         f = end + 1) {
         *end = '\0';
         fields[n++] = f;
     }

@@ -19,8 +19,8 @@
 #include "agent/containerizer/shim/note.h"
 #include "common/base/log.h"
 
-#define FIRST_RETRY_US  500
-#define MAX_RETRY_US    100000
+#define FIRST_RETRY_US   500
+#define MAX_RETRY_US     100000
 #define SHIM_PATIENCE_US (3 * 1000000ull) /* a shim told to end that has not is killed */
 
 /* ---- ending ---- */
@@ -78,7 +78,8 @@ static bool isolators_cleaned(struct container *c)
 
 static bool too_late(const struct container *c)
 {
-    return fl_loop_now_us(c->cz->loop) - c->destroying_since_us > c->cz->flags->cgroups_destroy_timeout;
+    return fl_loop_now_us(c->cz->loop) - c->destroying_since_us >
+           c->cz->flags->cgroups_destroy_timeout;
 }
 
 void container_clean_up(void *arg)
@@ -89,7 +90,8 @@ void container_clean_up(void *arg)
         return; /* the answer brings us back */
     bool gone = isolators_cleaned(c);
     if (!gone && too_late(c)) {
-        log_warning("processes or cgroups of container '%s' cannot be removed, giving up on them", c->id);
+        log_warning("processes or cgroups of container '%s' cannot be removed, giving up on them",
+                    c->id);
         gone = true;
     }
     if (gone) {
@@ -183,8 +185,8 @@ void container_destroy(struct container *c)
     container_end_with(c, CONTAINER_DESTROYED, NULL);
 }
 
-void container_limit(void *containerizer, const char *id, enum isolator_limit limit, const char *message,
-                     const V1__TaskResourceLimitation *l)
+void container_limit(void *containerizer, const char *id, enum isolator_limit limit,
+                     const char *message, const V1__TaskResourceLimitation *l)
 {
     struct real_containerizer *cz = containerizer;
     struct container *c;
@@ -193,7 +195,8 @@ void container_limit(void *containerizer, const char *id, enum isolator_limit li
     if (!c || c->end.decided)
         return;
     c->end.limitation = l ? FL_PB_DUP(l) : NULL;
-    container_end_with(c, limit == ISOLATOR_LIMIT_DISK ? CONTAINER_LIMIT_DISK : CONTAINER_LIMIT_MEMORY, message);
+    container_end_with(
+        c, limit == ISOLATOR_LIMIT_DISK ? CONTAINER_LIMIT_DISK : CONTAINER_LIMIT_MEMORY, message);
 }
 
 /* ---- what the shim says ---- */
@@ -265,7 +268,8 @@ static void socket_closed(struct container *c)
     if (c->pidfd >= 0 && in_pid_namespace(c) && poll(&p, 1, 0) == 0) {
         fl_watch_free(c->note_watch);
         c->note_watch = NULL;
-        if (fl_watch_new(c->cz->loop, c->pidfd, true, false, on_exit_complete, c, &c->pidfd_watch, NULL) == 0)
+        if (fl_watch_new(c->cz->loop, c->pidfd, true, false, on_exit_complete, c, &c->pidfd_watch,
+                         NULL) == 0)
             return;
     }
     shim_ended(c);

@@ -47,7 +47,8 @@ static void env_set(struct env_list *l, char *entry)
 /* What configures this agent is not for its tasks. */
 static bool is_private(const char *entry)
 {
-    return str_starts(entry, "LIBPROCESS_") || str_starts(entry, "MESOS_") || str_starts(entry, "FAIRLEAD_");
+    return str_starts(entry, "LIBPROCESS_") || str_starts(entry, "MESOS_") ||
+           str_starts(entry, "FAIRLEAD_");
 }
 
 static int env_from_json(const char *text, struct env_list *l, struct fl_err *err)
@@ -59,13 +60,15 @@ static int env_from_json(const char *text, struct env_list *l, struct fl_err *er
 
     if (!json_is_object(root)) {
         json_decref(root);
-        return fl_err_set(err, FL_INVALID, "--executor_environment_variables must be a JSON object of texts: %s",
+        return fl_err_set(err, FL_INVALID,
+                          "--executor_environment_variables must be a JSON object of texts: %s",
                           root ? "it is another value" : je.text);
     }
     json_object_foreach(root, name, value)
     {
         if (!json_is_string(value) || strchr(name, '=') || !*name)
-            r = fl_err_set(err, FL_INVALID, "--executor_environment_variables: '%s' must be a text", name);
+            r = fl_err_set(err, FL_INVALID, "--executor_environment_variables: '%s' must be a text",
+                           name);
         else
             env_set(l, xasprintf("%s=%s", name, json_string_value(value)));
     }
@@ -95,15 +98,18 @@ char **inherited_environment(const struct agent_flags *flags, struct fl_err *err
 static int variable_entry(const V1__Environment__Variable *v, char **ret_entry, struct fl_err *err)
 {
     if (!*v->name || strchr(v->name, '='))
-        return fl_err_set(err, FL_INVALID, "'%s' cannot be the name of an environment variable", v->name);
+        return fl_err_set(err, FL_INVALID, "'%s' cannot be the name of an environment variable",
+                          v->name);
     if (v->has_type && v->type == V1__ENVIRONMENT__VARIABLE__TYPE__SECRET) {
         const V1__Secret *s = v->secret;
         if (!s || !s->value || memchr(s->value->data.data, 0, s->value->data.len))
             return fl_err_set(err, FL_UNSUPPORTED,
-                              "environment variable '%s' is a secret by reference or of bytes that no variable can hold; "
+                              "environment variable '%s' is a secret by reference or of bytes that "
+                              "no variable can hold; "
                               "give the secret by value",
                               v->name);
-        *ret_entry = xasprintf("%s=%.*s", v->name, (int)s->value->data.len, (const char *)s->value->data.data);
+        *ret_entry = xasprintf("%s=%.*s", v->name, (int)s->value->data.len,
+                               (const char *)s->value->data.data);
         return 0;
     }
     *ret_entry = xasprintf("%s=%s", v->name, v->value ? v->value : "");
@@ -159,7 +165,8 @@ static void plan_for_recovery(struct container *c)
     Msg__CheckpointResourcesMessage m = MSG__CHECKPOINT_RESOURCES_MESSAGE__INIT;
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
 
-    m.n_resources = resources_to_pb(&c->resources, RESOURCES_POST_REFINEMENT, true, arena, &m.resources);
+    m.n_resources =
+        resources_to_pb(&c->resources, RESOURCES_POST_REFINEMENT, true, arena, &m.resources);
     fl_buf_pack(&b, &m.base);
     launch_plan_bytes(&c->plan, PLAN_RESOURCES, b.data, b.len);
     fl_arena_free(arena);

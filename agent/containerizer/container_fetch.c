@@ -50,7 +50,8 @@ static void fetch_answered(void *arg, int64_t value, int pidfd, const char *text
         container_clean_up(c);
     } else if (value < 0) {
         container_end_with(c, CONTAINER_LAUNCH_FAILED, text);
-    } else if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_fetched, c, &c->note_watch, &err) < 0) {
+    } else if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_fetched, c, &c->note_watch,
+                            &err) < 0) {
         container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
     }
 }

@@ -60,7 +60,8 @@ static void read_plan(struct container *c)
     size_t n, pos;
 
     c->cpu_limit = c->mem_limit = -1;
-    if (runtime_file_read(c->folder, "plan", PLAN_MAX_SIZE, &data, &n, NULL) < 0 || !plan_begin(data, n, &pos))
+    if (runtime_file_read(c->folder, "plan", PLAN_MAX_SIZE, &data, &n, NULL) < 0 ||
+        !plan_begin(data, n, &pos))
         return;
     while (plan_next(data, n, &pos, &r) > 0)
         read_record(c, &r);
@@ -74,7 +75,8 @@ static void recover_isolators(struct container *c)
         struct isolator *iso = c->cz->isolators[i];
         struct fl_err err;
         if (iso->ops->recover && iso->ops->recover(iso, &ic, c->shim_pid, &err) < 0)
-            log_warning("isolator '%s' cannot take up container '%s' again, ignoring: %s", iso->ops->name, c->id, err.msg);
+            log_warning("isolator '%s' cannot take up container '%s' again, ignoring: %s",
+                        iso->ops->name, c->id, err.msg);
     }
 }
 
@@ -103,7 +105,8 @@ static void ended_meanwhile(void *arg)
         return;
     }
     case RUNTIME_NO_STATUS:
-        container_end_with(c, CONTAINER_LOST, "the container ended while no agent ran, and left no exit status");
+        container_end_with(c, CONTAINER_LOST,
+                           "the container ended while no agent ran, and left no exit status");
         return;
     }
 }
@@ -118,7 +121,8 @@ static void still_running(void *arg)
     if (container_watch_shim(c, &err) < 0)
         container_end_with(c, CONTAINER_LOST, err.msg);
     else if (c->pid == 0)
-        container_end_with(c, CONTAINER_LAUNCH_FAILED, "the agent was restarted while the container was being started");
+        container_end_with(c, CONTAINER_LAUNCH_FAILED,
+                           "the agent was restarted while the container was being started");
     else if (c->state == CONTAINER_RUNNING)
         cz->cb.recovered(cz->cb.arg, c->id, c->pid);
 }

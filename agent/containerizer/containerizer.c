@@ -85,7 +85,8 @@ static bool id_ok(const char *id)
     return n > 0 && n < 200 && *id != '.' && !strchr(id, '/') && !strchr(id, '\n');
 }
 
-static int check_user(const struct real_containerizer *cz, const char *user, char **ret_user, struct fl_err *err)
+static int check_user(const struct real_containerizer *cz, const char *user, char **ret_user,
+                      struct fl_err *err)
 {
     if (!user || !cz->flags->switch_user || streq(user, cz->own_user)) {
         *ret_user = NULL;
@@ -93,7 +94,8 @@ static int check_user(const struct real_containerizer *cz, const char *user, cha
     }
     if (geteuid() != 0)
         return fl_err_set(err, FL_FORBIDDEN,
-                          "cannot run as user '%s', because the agent does not run as root; run it as root or with "
+                          "cannot run as user '%s', because the agent does not run as root; run it "
+                          "as root or with "
                           "--no-switch_user",
                           user);
     *ret_user = xstrdup(user);
@@ -112,17 +114,21 @@ static char **env_copy(const char *const *env)
     return copy;
 }
 
-static int real_launch(struct containerizer *base, const struct container_spec *spec, struct fl_err *err)
+static int real_launch(struct containerizer *base, const struct container_spec *spec,
+                       struct fl_err *err)
 {
     struct real_containerizer *cz = real_of(base);
     char *user = NULL;
 
     if (!id_ok(spec->container_id))
-        return fl_err_set(err, FL_INVALID, "'%s' cannot be the id of a container", spec->container_id);
+        return fl_err_set(err, FL_INVALID, "'%s' cannot be the id of a container",
+                          spec->container_id);
     if (find(cz, spec->container_id))
-        return fl_err_set(err, FL_CONFLICT, "there is already a container '%s'", spec->container_id);
+        return fl_err_set(err, FL_CONFLICT, "there is already a container '%s'",
+                          spec->container_id);
     if (cz->n_containers >= cz->flags->max_executors)
-        return fl_err_set(err, FL_LIMIT, "there are already %zu containers, which is --max_executors",
+        return fl_err_set(err, FL_LIMIT,
+                          "there are already %zu containers, which is --max_executors",
                           cz->n_containers);
     int r = check_user(cz, spec->user, &user, err);
     if (r < 0)
@@ -164,8 +170,8 @@ static void real_destroy(struct containerizer *base, const char *id)
         container_destroy(c);
 }
 
-static void real_update(struct containerizer *base, const char *id, const struct resources *res, double cpu_limit,
-                        double mem_limit)
+static void real_update(struct containerizer *base, const char *id, const struct resources *res,
+                        double cpu_limit, double mem_limit)
 {
     struct real_containerizer *cz = real_of(base);
     struct container *c = find(cz, id);
@@ -200,7 +206,8 @@ static int real_usage(struct containerizer *base, const char *id, struct contain
     clock_gettime(CLOCK_REALTIME, &now);
     out->timestamp = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
     out->cpus_limit = milli_to_double(resources_scalar(&c->resources, "cpus"));
-    out->mem_limit_bytes = (uint64_t)(milli_to_double(resources_scalar(&c->resources, "mem")) * 1048576.0);
+    out->mem_limit_bytes =
+        (uint64_t)(milli_to_double(resources_scalar(&c->resources, "mem")) * 1048576.0);
     for (size_t i = 0; i < cz->n_isolators; i++) {
         struct isolator *iso = cz->isolators[i];
         if (iso->ops->usage)
@@ -209,7 +216,8 @@ static int real_usage(struct containerizer *base, const char *id, struct contain
     return 0;
 }
 
-static int real_status(struct containerizer *base, const char *id, struct fl_arena *arena, V1__ContainerStatus **ret)
+static int real_status(struct containerizer *base, const char *id, struct fl_arena *arena,
+                       V1__ContainerStatus **ret)
 {
     struct real_containerizer *cz = real_of(base);
     struct container *c = find(cz, id);
@@ -250,8 +258,7 @@ static void real_free(struct containerizer *base)
     struct container *c, *next;
 
     launcher_client_free(cz->launcher);
-    HASH_ITER(hh, cz->containers, c, next)
-    {
+    HASH_ITER (hh, cz->containers, c, next) {
         HASH_DEL(cz->containers, c);
         container_free(c);
     }
@@ -290,7 +297,9 @@ static char *own_user_name(void)
 static struct isolator_config config_of(const struct agent_flags *f)
 {
     return (struct isolator_config){
-        .launcher = f->launcher ? f->launcher : geteuid() == 0 ? "linux" : "posix",
+        .launcher = f->launcher      ? f->launcher
+                    : geteuid() == 0 ? "linux"
+                                     : "posix",
         .work_dir = f->work_dir,
         .cgroups_hierarchy = f->cgroups_hierarchy,
         .cgroups_root = f->cgroups_root,
@@ -316,14 +325,17 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
         return err ? err->code : -EINVAL;
     int r = runtime_dir_prepare(flags->runtime_dir, err);
     if (r == 0)
-        r = isolators_create(cz->loop, &cz->config, flags->isolation, container_limit, cz, &cz->isolators, &cz->n_isolators, err);
+        r = isolators_create(cz->loop, &cz->config, flags->isolation, container_limit, cz,
+                             &cz->isolators, &cz->n_isolators, err);
     if (r == 0)
-        r = launcher_client_new(cz->loop, launcher_fd, flags->max_parallel_launches, &cz->launcher, err);
+        r = launcher_client_new(cz->loop, launcher_fd, flags->max_parallel_launches, &cz->launcher,
+                                err);
     return r;
 }
 
 int containerizer_new(struct fl_loop *loop, const struct agent_flags *flags, int launcher_fd,
-                      const struct containerizer_callbacks *cb, struct containerizer **ret, struct fl_err *err)
+                      const struct containerizer_callbacks *cb, struct containerizer **ret,
+                      struct fl_err *err)
 {
     struct real_containerizer *cz = xnew0(struct real_containerizer);
     struct fl_err ignored;

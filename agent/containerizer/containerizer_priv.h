@@ -27,9 +27,9 @@ struct container {
     enum container_state state;
     char *id, *folder; /* owned */
     bool recovered, checkpoint;
-    bool unwanted;    /* found after a restart and destroyed: nobody is told */
-    bool asked;       /* the launcher, or a deferred call, still has us as its argument */
-    bool reporting;   /* its `ended` is deferred */
+    bool unwanted;  /* found after a restart and destroyed: nobody is told */
+    bool asked;     /* the launcher, or a deferred call, still has us as its argument */
+    bool reporting; /* its `ended` is deferred */
 
     /* What it was launched with; owned. command is NULL once the plan is written, or when recovered. */
     V1__CommandInfo *command;
@@ -68,8 +68,9 @@ struct real_containerizer {
     struct isolator **isolators; /* in order of preparing */
     size_t n_isolators;
     bool linux_launcher;
-    char *own_user;       /* the agent's, NULL when it has no name */
-    char **inherited_env; /* what every container's environment begins with; NULL-terminated, owned */
+    char *own_user; /* the agent's, NULL when it has no name */
+    char *
+        *inherited_env; /* what every container's environment begins with; NULL-terminated, owned */
     struct container *containers; /* by id */
     size_t n_containers;
 };
@@ -83,11 +84,13 @@ struct isolated_container container_isolated(const struct container *c); /* borr
 void container_begin(void *container); /* deferred by launch() */
 void container_end_with(struct container *c, enum container_end_reason reason, const char *message);
 void container_destroy(struct container *c);
-void container_clean_up(void *container); /* once the shim is gone: again and again until nothing is left */
+void container_clean_up(
+    void *container); /* once the shim is gone: again and again until nothing is left */
 isolator_limit_f container_limit;
 void container_launch(struct container *c); /* what it needs is fetched */
 void container_signal_shim(struct container *c, int signo);
-int container_watch_shim(struct container *c, struct fl_err *err); /* by pidfd, for recovered ones */
+int container_watch_shim(struct container *c,
+                         struct fl_err *err); /* by pidfd, for recovered ones */
 
 /* container_command.c: program, arguments and environment into the plan */
 int container_plan_command(struct container *c, struct fl_err *err);

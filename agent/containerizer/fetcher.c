@@ -16,7 +16,8 @@ static void tell(int sock, const char *text)
     send(sock, &n, offsetof(struct shim_note, text) + strlen(n.text) + 1, MSG_NOSIGNAL);
 }
 
-void fetcher_process(const struct agent_flags *flags, int sock, const char *folder, const char *user, const char *sandbox)
+void fetcher_process(const struct agent_flags *flags, int sock, const char *folder,
+                     const char *user, const char *sandbox)
 {
     tell(sock, "this agent cannot fetch");
     _exit(1);

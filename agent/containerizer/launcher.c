@@ -66,7 +66,8 @@ static int user_resolve(const char *user, struct user_args *u, struct fl_err *er
     errno = 0;
     struct passwd *pw = getpwnam(user);
     if (!pw)
-        return fl_err_set(err, FL_INVALID, "no user '%s' on this machine; create it or name another", user);
+        return fl_err_set(err, FL_INVALID,
+                          "no user '%s' on this machine; create it or name another", user);
     fl_snprintf(u->uid, sizeof(u->uid), "%u", pw->pw_uid);
     fl_snprintf(u->gid, sizeof(u->gid), "%u", pw->pw_gid);
     int r = user_groups(pw, u);
@@ -87,8 +88,12 @@ static char shim_stack[64 << 10] __attribute__((aligned(16)));
 static int shim_main(void *arg)
 {
     struct shim_args *a = arg;
-    char *argv[] = {"fairlead-shim", (char *)(uintptr_t)a->folder, (char *)(uintptr_t)a->user->uid,
-                    (char *)(uintptr_t)a->user->gid, (char *)(uintptr_t)a->user->groups, NULL};
+    char *argv[] = {"fairlead-shim",
+                    (char *)(uintptr_t)a->folder,
+                    (char *)(uintptr_t)a->user->uid,
+                    (char *)(uintptr_t)a->user->gid,
+                    (char *)(uintptr_t)a->user->groups,
+                    NULL};
     char *envp[] = {NULL};
 
     /* dup2 also clears CLOEXEC; equal numbers need that by hand. */
@@ -101,8 +106,8 @@ failed:
     return 127;
 }
 
-static int clone_shim(const struct launcher *l, const struct launcher_msg *m, int sock, int *ret_pidfd,
-                      struct fl_err *err)
+static int clone_shim(const struct launcher *l, const struct launcher_msg *m, int sock,
+                      int *ret_pidfd, struct fl_err *err)
 {
     struct user_args user;
     struct shim_args a = {.l = l, .sock = sock, .folder = m->s[0], .user = &user};
@@ -124,8 +129,8 @@ static int clone_shim(const struct launcher *l, const struct launcher_msg *m, in
     return pid;
 }
 
-static int fork_fetcher(const struct launcher *l, const struct launcher_msg *m, int sock, int *ret_pidfd,
-                        struct fl_err *err)
+static int fork_fetcher(const struct launcher *l, const struct launcher_msg *m, int sock,
+                        int *ret_pidfd, struct fl_err *err)
 {
     pid_t pid = fork();
 

@@ -46,8 +46,9 @@ static void fail_all(void *arg)
             DL_DELETE(c->sent, a);
         else
             DL_DELETE(c->waiting, a);
-        a->done(a->arg, -EPIPE, -EBADF,
-                "the agent's launcher process has ended, so nothing can be started; restart the agent");
+        a->done(
+            a->arg, -EPIPE, -EBADF,
+            "the agent's launcher process has ended, so nothing can be started; restart the agent");
         ask_free(a);
     }
     c->in_flight = 0;
@@ -81,7 +82,8 @@ static void send_waiting(struct launcher_client *c)
     while (c->waiting && !c->broken && !c->write && c->in_flight < c->max_in_flight) {
         struct ask *a = c->waiting;
         int r = launcher_send(c->sock, &a->msg, a->fd);
-        if (r == -EAGAIN && fl_watch_new(c->loop, c->sock, false, true, on_writable, c, &c->write, NULL) == 0)
+        if (r == -EAGAIN &&
+            fl_watch_new(c->loop, c->sock, false, true, on_writable, c, &c->write, NULL) == 0)
             return;
         if (r < 0) {
             broken(c);
@@ -134,8 +136,8 @@ static void on_readable(int fd, bool readable, bool writable, void *arg)
     send_waiting(c);
 }
 
-int launcher_client_new(struct fl_loop *loop, int sock, size_t max_in_flight, struct launcher_client **ret,
-                        struct fl_err *err)
+int launcher_client_new(struct fl_loop *loop, int sock, size_t max_in_flight,
+                        struct launcher_client **ret, struct fl_err *err)
 {
     struct launcher_client *c = xnew0(struct launcher_client);
 
@@ -143,7 +145,9 @@ int launcher_client_new(struct fl_loop *loop, int sock, size_t max_in_flight, st
     c->loop = loop;
     c->sock = sock;
     c->max_in_flight = max_in_flight;
-    int r = fcntl(sock, F_SETFL, O_NONBLOCK) < 0 ? fl_err_errno(err, errno, "use the launcher's socket") : 0;
+    int r = fcntl(sock, F_SETFL, O_NONBLOCK) < 0
+                ? fl_err_errno(err, errno, "use the launcher's socket")
+                : 0;
     if (r == 0)
         r = fl_watch_new(loop, sock, true, false, on_readable, c, &c->read, err);
     if (r < 0) {
@@ -163,9 +167,9 @@ void launcher_client_free(struct launcher_client *c)
         return;
     fl_watch_free(c->read);
     fl_watch_free(c->write);
-    DL_FOREACH_SAFE(c->waiting, a, next)
+    DL_FOREACH_SAFE (c->waiting, a, next)
         ask_free(a);
-    DL_FOREACH_SAFE(c->sent, a, next)
+    DL_FOREACH_SAFE (c->sent, a, next)
         ask_free(a);
     if (c->sock >= 0)
         close(c->sock);
@@ -173,7 +177,8 @@ void launcher_client_free(struct launcher_client *c)
     free(c);
 }
 
-void launcher_client_ask(struct launcher_client *c, const struct launcher_msg *m, int fd, launcher_done_f *done, void *arg)
+void launcher_client_ask(struct launcher_client *c, const struct launcher_msg *m, int fd,
+                         launcher_done_f *done, void *arg)
 {
     struct ask *a = xnew0(struct ask);
 

@@ -11,10 +11,11 @@ struct launcher_client;
 typedef void launcher_done_f(void *arg, int64_t value, int pidfd, const char *text);
 
 /* Takes sock. */
-int launcher_client_new(struct fl_loop *loop, int sock, size_t max_in_flight, struct launcher_client **ret,
-                        struct fl_err *err);
+int launcher_client_new(struct fl_loop *loop, int sock, size_t max_in_flight,
+                        struct launcher_client **ret, struct fl_err *err);
 void launcher_client_free(struct launcher_client *c);
 /* Copies the strings, takes fd. `done` comes once, never before this returns, unless the client is freed first. */
-void launcher_client_ask(struct launcher_client *c, const struct launcher_msg *m, int fd, launcher_done_f *done, void *arg);
+void launcher_client_ask(struct launcher_client *c, const struct launcher_msg *m, int fd,
+                         launcher_done_f *done, void *arg);
 
 #endif

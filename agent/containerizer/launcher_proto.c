@@ -47,19 +47,22 @@ int launcher_decode(const char *buf, size_t len, struct launcher_msg *m, struct 
     if (len < sizeof(r.head))
         return fl_err_set(err, FL_INVALID, "a launcher packet of %zu bytes is too short", len);
     memcpy(&r.head, buf, sizeof(r.head));
-    if (r.head.magic != LAUNCHER_MAGIC || r.head.version != LAUNCHER_VERSION || !strings_of(r.head.type))
-        return fl_err_set(err, FL_INVALID, "a launcher packet of version %u, type %u is not understood",
+    if (r.head.magic != LAUNCHER_MAGIC || r.head.version != LAUNCHER_VERSION ||
+        !strings_of(r.head.type))
+        return fl_err_set(err, FL_INVALID,
+                          "a launcher packet of version %u, type %u is not understood",
                           r.head.version, r.head.type);
     for (unsigned i = 0; i < strings_of(r.head.type); i++) {
         const char *nul = pos < len ? memchr(buf + pos, 0, len - pos) : NULL;
         if (!nul)
-            return fl_err_set(err, FL_INVALID, "a launcher packet of type %u is cut off", r.head.type);
+            return fl_err_set(err, FL_INVALID, "a launcher packet of type %u is cut off",
+                              r.head.type);
         r.s[i] = buf + pos;
         pos = (size_t)(nul - buf) + 1;
     }
     if (pos != len)
-        return fl_err_set(err, FL_INVALID, "a launcher packet of type %u has %zu bytes too many", r.head.type,
-                          len - pos);
+        return fl_err_set(err, FL_INVALID, "a launcher packet of type %u has %zu bytes too many",
+                          r.head.type, len - pos);
     *m = r;
     return 0;
 }
@@ -113,7 +116,8 @@ int launcher_recv(int sock, char *buf, size_t size, int *ret_fd)
     if (n < 0)
         return -errno;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len >= CMSG_LEN(sizeof(int)))
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+            c->cmsg_len >= CMSG_LEN(sizeof(int)))
             memcpy(&fd, CMSG_DATA(c), sizeof(int));
     *ret_fd = fd;
     return (int)n;

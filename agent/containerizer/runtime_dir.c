@@ -17,7 +17,8 @@ static bool try_shim(const char *dir, const char *below, int *ret_fd)
 {
     char path[PATH_MAX];
 
-    if (!dir || fl_snprintf(path, sizeof(path), "%s%s/fairlead-shim", dir, below) < 0 || access(path, X_OK) < 0)
+    if (!dir || fl_snprintf(path, sizeof(path), "%s%s/fairlead-shim", dir, below) < 0 ||
+        access(path, X_OK) < 0)
         return false;
     *ret_fd = open(path, O_PATH | O_CLOEXEC);
     return *ret_fd >= 0;
@@ -46,7 +47,8 @@ int shim_open(const struct agent_flags *flags, int *ret_fd, struct fl_err *err)
         if (try_shim(dir, below[i], ret_fd))
             return 0;
     return fl_err_set(err, FL_NOT_FOUND,
-                      "no program 'fairlead-shim' in --launcher_dir '%s' or beside '%s'; give its place by --shim_path",
+                      "no program 'fairlead-shim' in --launcher_dir '%s' or beside '%s'; give its "
+                      "place by --shim_path",
                       flags->launcher_dir ? flags->launcher_dir : "", dir);
 }
 
@@ -84,13 +86,16 @@ int runtime_folder_make(const char *folder, struct fl_err *err)
     if (errno != EEXIST)
         return fl_err_errno(err, errno, "make the runtime folder '%s'", folder);
     runtime_folder_remove(folder);
-    return mkdir(folder, 0700) < 0 ? fl_err_errno(err, errno, "make the runtime folder '%s'", folder) : 0;
+    return mkdir(folder, 0700) < 0
+               ? fl_err_errno(err, errno, "make the runtime folder '%s'", folder)
+               : 0;
 }
 
 /* Only what can be in it: a folder is never removed by walking it. */
 void runtime_folder_remove(const char *folder)
 {
-    static const char *const files[] = {"plan", "shim", "started", "status", "fetch", "shim.tmp", "started.tmp", "status.tmp"};
+    static const char *const files[] = {"plan",  "shim",     "started",     "status",
+                                        "fetch", "shim.tmp", "started.tmp", "status.tmp"};
 
     int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
@@ -101,7 +106,8 @@ void runtime_folder_remove(const char *folder)
     rmdir(folder);
 }
 
-int runtime_file_write(const char *folder, const char *name, const char *data, size_t n, struct fl_err *err)
+int runtime_file_write(const char *folder, const char *name, const char *data, size_t n,
+                       struct fl_err *err)
 {
     char path[PATH_MAX];
 
@@ -121,7 +127,8 @@ int runtime_file_write(const char *folder, const char *name, const char *data, s
     return r;
 }
 
-int runtime_file_read(const char *folder, const char *name, size_t max, char **ret_data, size_t *ret_n, struct fl_err *err)
+int runtime_file_read(const char *folder, const char *name, size_t max, char **ret_data,
+                      size_t *ret_n, struct fl_err *err)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -134,7 +141,8 @@ int runtime_file_read(const char *folder, const char *name, size_t max, char **r
     if (fstat(fd, &st) < 0)
         return fl_err_errno(err, errno, "stat '%s'", path);
     if (st.st_size < 0 || (uint64_t)st.st_size > max)
-        return fl_err_set(err, FL_TOO_LARGE, "'%s' has %lld bytes, more than %zu", path, (long long)st.st_size, max);
+        return fl_err_set(err, FL_TOO_LARGE, "'%s' has %lld bytes, more than %zu", path,
+                          (long long)st.st_size, max);
     _cleanup_free_ char *data = xmalloc((size_t)st.st_size + 1);
     size_t n = 0;
     while (n < (size_t)st.st_size) {
@@ -191,7 +199,8 @@ pid_t runtime_process(const char *folder, const char *name, int *ret_pidfd)
     if (!space || !nl || nl < space)
         return -EPROTO;
     *space = *nl = '\0';
-    if (fl_parse_i64(text, &pid) < 0 || pid <= 0 || pid > INT_MAX || fl_parse_u64(space + 1, &start) < 0)
+    if (fl_parse_i64(text, &pid) < 0 || pid <= 0 || pid > INT_MAX ||
+        fl_parse_u64(space + 1, &start) < 0)
         return -EPROTO;
     /* First the pidfd, then the look: what it names cannot change in between. */
     int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);

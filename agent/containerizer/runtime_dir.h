@@ -18,9 +18,11 @@ char *runtime_folder(const char *runtime_dir, const char *id); /* the caller's *
 int runtime_folder_make(const char *folder, struct fl_err *err);
 void runtime_folder_remove(const char *folder);
 /* Writes a file whole, mode 0600. */
-int runtime_file_write(const char *folder, const char *name, const char *data, size_t n, struct fl_err *err);
+int runtime_file_write(const char *folder, const char *name, const char *data, size_t n,
+                       struct fl_err *err);
 /* Reads a file whole; NUL-terminated, the caller's. -ENOENT when there is none. */
-int runtime_file_read(const char *folder, const char *name, size_t max, char **ret_data, size_t *ret_n, struct fl_err *err);
+int runtime_file_read(const char *folder, const char *name, size_t max, char **ret_data,
+                      size_t *ret_n, struct fl_err *err);
 
 /* `shim` or `started`: the pid when that very process still runs, with a pidfd; 0 when it does not; negative errno when the file
  * cannot be read. */
@@ -28,6 +30,7 @@ pid_t runtime_process(const char *folder, const char *name, int *ret_pidfd);
 
 enum runtime_status { RUNTIME_NO_STATUS, RUNTIME_EXITED, RUNTIME_FAILED };
 /* What the shim left. value: wait status or errno; text: what failed. */
-enum runtime_status runtime_status_read(const char *folder, int *ret_value, char *text, size_t size);
+enum runtime_status runtime_status_read(const char *folder, int *ret_value, char *text,
+                                        size_t size);
 
 #endif

@@ -61,15 +61,18 @@ static void on_recovery_done(void *arg, const struct fl_err *err)
 
 static void start(struct fixture *f)
 {
-    const struct containerizer_callbacks cb = {on_started, on_ended, on_recovered, on_recovery_done, f};
+    const struct containerizer_callbacks cb = {on_started, on_ended, on_recovered, on_recovery_done,
+                                               f};
     struct fl_err err;
 
     ck_assert_msg(launcher_fork(&f->flags, &f->launcher_fd, &err) == 0, "%s", err.msg);
     ck_assert_msg(fl_loop_new(&f->loop, &err) == 0, "%s", err.msg);
-    ck_assert_msg(containerizer_new(f->loop, &f->flags, f->launcher_fd, &cb, &f->cz, &err) == 0, "%s", err.msg);
+    ck_assert_msg(containerizer_new(f->loop, &f->flags, f->launcher_fd, &cb, &f->cz, &err) == 0,
+                  "%s", err.msg);
 }
 
-void fixture_open(struct fixture *f, const char *launcher, const char *isolation, const char *const *more)
+void fixture_open(struct fixture *f, const char *launcher, const char *isolation,
+                  const char *const *more)
 {
     char args[8][256];
     char *argv[24];
@@ -96,7 +99,8 @@ void fixture_open(struct fixture *f, const char *launcher, const char *isolation
         argv[argc++] = (char *)(uintptr_t)*more;
     argv[argc] = NULL;
     ck_assert_msg(agent_flags_new(&f->flags, &f->parsed, &err) == 0, "%s", err.msg);
-    ck_assert_msg(fl_flags_parse(f->parsed, argc, argv, &rest, &help, &version, &err) == 0, "%s", err.msg);
+    ck_assert_msg(fl_flags_parse(f->parsed, argc, argv, &rest, &help, &version, &err) == 0, "%s",
+                  err.msg);
     start(f);
 }
 
@@ -189,7 +193,9 @@ int fixture_try_launch(struct fixture *f, const struct launch *l, struct fl_err 
     cmd.uris = uri_v;
     cmd.n_uris = l->n_uris;
     make_sandbox(f, l);
-    ck_assert_int_eq(resources_parse(l->resources ? l->resources : "cpus:0.1;mem:64;disk:100", "*", &res, NULL), 0);
+    ck_assert_int_eq(
+        resources_parse(l->resources ? l->resources : "cpus:0.1;mem:64;disk:100", "*", &res, NULL),
+        0);
     const struct container_spec spec = {
         .container_id = l->id,
         .command = &cmd,

@@ -29,7 +29,8 @@ struct fixture {
 };
 
 /* `isolation` and `launcher` as the flags; NULL launcher: posix. Further flags as "--name=value". Stops the test on failure. */
-void fixture_open(struct fixture *f, const char *launcher, const char *isolation, const char *const *more);
+void fixture_open(struct fixture *f, const char *launcher, const char *isolation,
+                  const char *const *more);
 /* The same directory and flags with a new launcher and containerizer, as a restarted agent. */
 void fixture_reopen(struct fixture *f);
 void fixture_close(struct fixture *f); /* kills nothing: the test has */
@@ -62,7 +63,8 @@ bool fixture_until(struct fixture *f, bool (*done)(void *arg), void *arg, uint64
 struct seen *fixture_finish(struct fixture *f, const struct launch *l);
 
 char *sandbox_path(const struct fixture *f, const char *id); /* the caller's */
-char *sandbox_read(const struct fixture *f, const char *id, const char *file); /* the caller's; "" when none */
+char *sandbox_read(const struct fixture *f, const char *id,
+                   const char *file); /* the caller's; "" when none */
 /* Processes of the machine with this text in their command line. */
 int processes_with(const char *text);
 /* Containers' folders, cgroups and mounts that are left; describes them. 0 when nothing is. */

@@ -39,8 +39,16 @@ static const struct end_row {
     {{.shell = "X=abc; echo $X | tr a-c x-z"}, CONTAINER_EXITED, 0, "", "xyz\n"},
     {{.argv = argv_exact}, CONTAINER_EXITED, 0, "", "a b|$HOME|*||"},
     {{.argv = argv_path}, CONTAINER_EXITED, 0, "", ""},
-    {{.argv = argv_missing}, CONTAINER_LAUNCH_FAILED, -1, "cannot run '/no/such/program': No such file or directory", ""},
-    {{.argv = argv_not_executable}, CONTAINER_LAUNCH_FAILED, -1, "cannot run '/etc/passwd': Permission denied", ""},
+    {{.argv = argv_missing},
+     CONTAINER_LAUNCH_FAILED,
+     -1,
+     "cannot run '/no/such/program': No such file or directory",
+     ""},
+    {{.argv = argv_not_executable},
+     CONTAINER_LAUNCH_FAILED,
+     -1,
+     "cannot run '/etc/passwd': Permission denied",
+     ""},
     {{.shell = "echo err >&2; exit 1"}, CONTAINER_EXITED, 1 << 8, "", ""},
 };
 
@@ -64,7 +72,8 @@ START_TEST(starts_in_the_sandbox_with_its_environment)
     const char *const env[] = {"MESOS_X=1", "B=two words", NULL};
     _cleanup_free_ char *sandbox = sandbox_path(&f, "c");
     setenv("MESOS_PRIVATE", "1", 1);
-    fixture_finish(&f, &(struct launch){.id = "c", .shell = "pwd; echo $MESOS_X/$B/$MESOS_PRIVATE", .env = env});
+    fixture_finish(&f, &(struct launch){
+                           .id = "c", .shell = "pwd; echo $MESOS_X/$B/$MESOS_PRIVATE", .env = env});
     _cleanup_free_ char *out = sandbox_read(&f, "c", "stdout");
     _cleanup_free_ char *want = xasprintf("%s\n1/two words/1\n", sandbox);
     _cleanup_free_ char *want_private = xasprintf("%s\n1/two words/\n", sandbox);
@@ -77,7 +86,8 @@ START_TEST(runs_as_the_user)
 {
     if (geteuid() != 0)
         return; /* needs root */
-    const struct seen *s = fixture_finish(&f, &(struct launch){.id = "c", .user = "nobody", .shell = "id -un; touch made"});
+    const struct seen *s = fixture_finish(
+        &f, &(struct launch){.id = "c", .user = "nobody", .shell = "id -un; touch made"});
     _cleanup_free_ char *out = sandbox_read(&f, "c", "stdout");
     _cleanup_free_ char *path = xasprintf("%s/sandbox-c/stdout", f.dir);
     struct stat st;
@@ -91,7 +101,8 @@ END_TEST
 
 START_TEST(refuses_an_unknown_user)
 {
-    const struct seen *s = fixture_finish(&f, &(struct launch){.id = "c", .user = "no-such-user", .shell = "true"});
+    const struct seen *s =
+        fixture_finish(&f, &(struct launch){.id = "c", .user = "no-such-user", .shell = "true"});
 
     ck_assert_int_eq(s->reason, CONTAINER_LAUNCH_FAILED);
     ck_assert_ptr_nonnull(strstr(s->message, "'no-such-user'"));
@@ -103,7 +114,8 @@ START_TEST(refuses_a_link_as_output)
     _cleanup_free_ char *path = xasprintf("%s/victim", f.dir);
     struct fl_err err;
     /* The launch is deferred, so the trap can be laid between. */
-    ck_assert_int_eq(fixture_try_launch(&f, &(struct launch){.id = "c", .shell = "echo hi"}, &err), 0);
+    ck_assert_int_eq(fixture_try_launch(&f, &(struct launch){.id = "c", .shell = "echo hi"}, &err),
+                     0);
     _cleanup_free_ char *link = xasprintf("%s/sandbox-c/stdout", f.dir);
     ck_assert_int_eq(symlink(path, link), 0);
     const struct seen *s = fixture_wait_ended(&f, "c");
@@ -121,7 +133,8 @@ START_TEST(refuses_what_is_impossible)
     _cleanup_resources_ struct resources none = RESOURCES_INIT;
     V1__CommandInfo cmd = V1__COMMAND_INFO__INIT;
     cmd.value = (char *)(uintptr_t) "true";
-    struct container_spec spec = {.container_id = "c", .command = &cmd, .sandbox = f.dir, .resources = &none};
+    struct container_spec spec = {
+        .container_id = "c", .command = &cmd, .sandbox = f.dir, .resources = &none};
     ck_assert_int_lt(f.cz->ops->launch(f.cz, &spec, &err), 0);
     ck_assert_int_eq(err.reason, FL_CONFLICT);
     spec.container_id = "../c";
@@ -135,9 +148,10 @@ END_TEST
 
 START_TEST(destroy_ends_all_even_what_left_the_session)
 {
-    fixture_launch(&f, &(struct launch){.id = "c",
-                                        .shell = "trap '' TERM; setsid sh -c 'exec sleep 71234.5' & "
-                                                 "(setsid sh -c 'sleep 71234.5' &) ; echo up; wait"});
+    fixture_launch(&f,
+                   &(struct launch){.id = "c",
+                                    .shell = "trap '' TERM; setsid sh -c 'exec sleep 71234.5' & "
+                                             "(setsid sh -c 'sleep 71234.5' &) ; echo up; wait"});
     fixture_wait_started(&f, "c");
     for (int i = 0; i < 200 && processes_with("71234.5") < 3; i++)
         fixture_run(&f, 10000);
@@ -152,7 +166,8 @@ END_TEST
 
 START_TEST(what_a_command_leaves_behind_ends_with_it)
 {
-    const struct seen *s = fixture_finish(&f, &(struct launch){.id = "c", .shell = "setsid sleep 71235.5 & exit 4"});
+    const struct seen *s =
+        fixture_finish(&f, &(struct launch){.id = "c", .shell = "setsid sleep 71235.5 & exit 4"});
 
     ck_assert_int_eq(s->status, 4 << 8);
     ck_assert_int_eq(processes_with("71235.5"), 0);
@@ -181,7 +196,9 @@ START_TEST(signals_reach_the_group)
     struct fl_err err;
 
     ck_assert_int_lt(f.cz->ops->signal(f.cz, "c", SIGTERM, &err), 0);
-    fixture_launch(&f, &(struct launch){.id = "c", .shell = "trap 'echo got; exit 5' TERM; sleep 71237.5 & echo up; wait"});
+    fixture_launch(
+        &f, &(struct launch){
+                .id = "c", .shell = "trap 'echo got; exit 5' TERM; sleep 71237.5 & echo up; wait"});
     fixture_wait_started(&f, "c");
     for (int i = 0; i < 500; i++) {
         _cleanup_free_ char *out = sandbox_read(&f, "c", "stdout");
@@ -209,7 +226,9 @@ START_TEST(usage_and_status)
     struct fl_arena *arena = fl_arena_new(512);
     V1__ContainerStatus *st;
 
-    fixture_launch(&f, &(struct launch){.id = "c", .shell = "sleep 100 & while :; do :; done", .resources = "cpus:0.5;mem:64"});
+    fixture_launch(&f, &(struct launch){.id = "c",
+                                        .shell = "sleep 100 & while :; do :; done",
+                                        .resources = "cpus:0.5;mem:64"});
     const struct seen *s = fixture_wait_started(&f, "c");
     ck_assert(fixture_until(&f, uses_something, &u, 10000000));
     ck_assert_uint_gt(u.mem_rss_bytes, 100 << 10);

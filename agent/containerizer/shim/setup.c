@@ -38,13 +38,15 @@ static void fd_path(struct line *l, int fd)
     line_int(l, fd);
 }
 
-static int mount_at(const struct plan_mount *m, const char *source, const char *target, const char *type,
-                    const char *data)
+static int mount_at(const struct plan_mount *m, const char *source, const char *target,
+                    const char *type, const char *data)
 {
-    if (mount(*source ? source : NULL, target, *type ? type : NULL, m->flags, *data ? data : NULL) < 0)
+    if (mount(*source ? source : NULL, target, *type ? type : NULL, m->flags, *data ? data : NULL) <
+        0)
         return -1;
     if (m->options & PLAN_MOUNT_READ_ONLY)
-        return mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | (m->flags & MS_REC), NULL);
+        return mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | (m->flags & MS_REC),
+                     NULL);
     return 0;
 }
 

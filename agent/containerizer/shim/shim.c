@@ -29,7 +29,8 @@ static bool tell(uint32_t type, int32_t value, const char *text)
     if (len >= sizeof(n.text))
         len = sizeof(n.text) - 1;
     memcpy(n.text, text, len);
-    return send(SHIM_SOCKET_FD, &n, offsetof(struct shim_note, text) + len + 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+    return send(SHIM_SOCKET_FD, &n, offsetof(struct shim_note, text) + len + 1,
+                MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 }
 
 static bool parse_id(const char **text, uint32_t *ret)
@@ -152,8 +153,9 @@ static void kill_all(const struct shim *s)
 /* Waits until the first process ended or the container must end. */
 static void wait_for_end(struct shim *s, int *status, bool *have_status)
 {
-    struct pollfd p[2] = {{.fd = s->signal_fd, .events = POLLIN},
-                          {.fd = s->flags & PLAN_CHECKPOINT ? -1 : SHIM_SOCKET_FD, .events = POLLIN}};
+    struct pollfd p[2] = {
+        {.fd = s->signal_fd, .events = POLLIN},
+        {.fd = s->flags & PLAN_CHECKPOINT ? -1 : SHIM_SOCKET_FD, .events = POLLIN}};
     struct signalfd_siginfo si;
     int st;
 

@@ -56,7 +56,8 @@ static int become_user(const struct shim *s)
 {
     if (!s->switch_user)
         return 0;
-    if (syscall(SYS_setgroups, s->n_groups, s->groups) < 0 || syscall(SYS_setresgid, s->gid, s->gid, s->gid) < 0 ||
+    if (syscall(SYS_setgroups, s->n_groups, s->groups) < 0 ||
+        syscall(SYS_setresgid, s->gid, s->gid, s->gid) < 0 ||
         syscall(SYS_setresuid, s->uid, s->uid, s->uid) < 0)
         return child_fail("become the user of", s->program);
     return 0;
@@ -95,7 +96,8 @@ static int child_main(void *arg)
 /* The user may append to them, and must not make us write elsewhere by a link. */
 static int open_output(const struct shim *s, const char *name, struct shim_error *e)
 {
-    int fd = openat(s->sandbox_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+    int fd = openat(s->sandbox_fd, name,
+                    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
     struct stat st;
 
     if (fd < 0)
@@ -117,7 +119,8 @@ static int clone_child(struct shim *s, struct shim_error *e)
 {
     child.s = s;
     child.errnum = 0;
-    pid_t pid = clone(child_main, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+    pid_t pid =
+        clone(child_main, child_stack + sizeof(child_stack), CLONE_VM | CLONE_VFORK | SIGCHLD, s);
     if (pid < 0)
         return fail(e, errno, "start a process for", s->program);
     if (child.errnum) {
