@@ -98,4 +98,4 @@ def check(findings, path, text):
 
 
 if __name__ == "__main__":
-    sys.exit(c_source.run("bans", (".c", ".h"), check))
+    sys.exit(c_source.run("bans", (".c", ".cc", ".h"), check))

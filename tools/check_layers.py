@@ -66,4 +66,4 @@ def check(findings, path, text):
 
 
 if __name__ == "__main__":
-    sys.exit(c_source.run("layers", (".c", ".h", ".def"), check))
+    sys.exit(c_source.run("layers", (".c", ".cc", ".h", ".def"), check))

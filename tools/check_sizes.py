@@ -38,11 +38,11 @@ def check(findings, path, text):
     lines = text.count("\n")
     if lines > MAX_FILE:
         findings.add(path, 1, "file", f"has {lines} lines, more than {MAX_FILE}; split it by noun")
-    if path.endswith((".c", ".h")):
+    if path.endswith((".c", ".cc", ".h")):
         for name, first, length in functions(text):
             if length > MAX_FUNCTION:
                 findings.add(path, first, name, f"{name}() has {length} lines, more than {MAX_FUNCTION}; divide it")
 
 
 if __name__ == "__main__":
-    sys.exit(c_source.run("sizes", (".c", ".h", ".def", ".py", ".sh", ".js"), check))
+    sys.exit(c_source.run("sizes", (".c", ".cc", ".h", ".def", ".py", ".sh", ".js"), check))

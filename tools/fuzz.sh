@@ -27,10 +27,11 @@ done
 
 targets=("${names[@]/#/$out/tests/fuzz/}")
 cc=clang
-command -v ccache >/dev/null && cc="ccache clang"
+cxx=clang++
+command -v ccache >/dev/null && cc="ccache clang" cxx="ccache clang++"
 log=$out/logs/build.log
 # The warnings are gcc's business; a target that is off by a clang warning is still worth its run.
-if ! make -s -j"$(nproc)" BUILD="$out" CC="$cc" OPT='-O1 -g' WARN=-w \
+if ! make -s -j"$(nproc)" BUILD="$out" CC="$cc" CXX="$cxx" OPT='-O1 -g' WARN=-w \
     SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' \
     "${targets[@]}" >"$log" 2>&1; then
     tail -n 30 "$log"

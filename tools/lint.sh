@@ -23,7 +23,7 @@ sources() {
 }
 
 format() {
-    sources '*.c' '*.h' | xargs -r -P "$(nproc)" -n 20 clang-format --dry-run -Werror
+    sources '*.c' '*.cc' '*.h' | xargs -r -P "$(nproc)" -n 20 clang-format --dry-run -Werror
 }
 
 scripts() {
