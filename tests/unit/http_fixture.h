@@ -28,7 +28,7 @@ static void *fixture_run(void *arg)
     return NULL;
 }
 
-static void fixture_start(struct fixture *f, const struct http_server_config *c)
+static inline void fixture_start(struct fixture *f, const struct http_server_config *c)
 {
     struct fl_err err = {0};
     ck_assert_int_eq(fl_loop_new(&f->loop, &err), 0);
