@@ -7,26 +7,35 @@
 #include "agent/flags.h"
 #include "master/flags.h"
 
-static const char head[] = "# Flags\n"
-                           "\n"
-                           "Made from `master/flags.def`, `agent/flags.def` and "
-                           "`common/base/daemon_flags.def` by `make docs`; edit those.\n"
-                           "\n"
-                           "A flag is given as `--name=value`, a switch also as `--name` or "
-                           "`--no-name`; or by the environment as "
-                           "`FAIRLEAD_NAME=value`,\n"
-                           "or, for what ran on Mesos before, `MESOS_NAME=value`. The command line "
-                           "wins over `FAIRLEAD_`, and that over `MESOS_`.\n"
-                           "A value `file:///path` stands for the text in that file, except where "
-                           "the type is a path. Durations are written "
-                           "`100ms`, `5secs`,\n"
-                           "`1.5mins`, `2hrs`, `1days`, `3weeks`; sizes `100B`, `4KB`, `512MB`, "
-                           "`1GB`, `2TB` (powers of 1024).\n"
-                           "\n"
-                           "All flags of Mesos's master and agent are taken. *Replaced* means that "
-                           "something else does the work here, *ignored* that "
-                           "it\n"
-                           "has no meaning here; a daemon says so in one line of its log.\n";
+static const char head[] =
+    "# Flags\n"
+    "\n"
+    "Made from `master/flags.def`, `agent/flags.def` and "
+    "`common/base/daemon_flags.def` by `make docs`; edit those.\n"
+    "\n"
+    "A flag is given as `--name=value`, a switch also as `--name` or "
+    "`--no-name`; or by the environment as "
+    "`FAIRLEAD_NAME=value`,\n"
+    "or, for what ran on Mesos before, `MESOS_NAME=value`. The command line "
+    "wins over `FAIRLEAD_`, and that over `MESOS_`.\n"
+    "A value `file:///path` stands for the text in that file, except where "
+    "the type is a path. Durations are written "
+    "`100ms`, `5secs`,\n"
+    "`1.5mins`, `2hrs`, `1days`, `3weeks`; sizes `100B`, `4KB`, `512MB`, "
+    "`1GB`, `2TB` (powers of 1024).\n"
+    "\n"
+    "TLS is set by the environment as in Mesos: `LIBPROCESS_SSL_ENABLED`, "
+    "`LIBPROCESS_SSL_CERT_FILE`, "
+    "`LIBPROCESS_SSL_KEY_FILE`,\n"
+    "`LIBPROCESS_SSL_CA_FILE`, `LIBPROCESS_SSL_CA_DIR`, `LIBPROCESS_SSL_VERIFY_SERVER_CERT`, "
+    "`LIBPROCESS_SSL_REQUIRE_CLIENT_CERT`,\n"
+    "`LIBPROCESS_SSL_VERIFY_DEPTH`, `LIBPROCESS_SSL_CIPHERS`, `LIBPROCESS_SSL_ENABLE_TLS_V1_0` to "
+    "`_V1_3`.\n"
+    "\n"
+    "All flags of Mesos's master and agent are taken. *Replaced* means that "
+    "something else does the work here, *ignored* that "
+    "it\n"
+    "has no meaning here; a daemon says so in one line of its log.\n";
 
 /* What the manual page says around the flags. */
 struct page {
@@ -120,6 +129,10 @@ static int print_page(const struct page *p)
     printf(".El\n.Sh SIGNALS\n.Bl -tag -width Ds\n.It Dv SIGHUP\nOpen the log file again, after "
            "rotation.\n"
            ".It Dv SIGTERM , SIGINT\nEnd in good order.\n.El\n");
+    printf(".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev LIBPROCESS_SSL_ENABLED\nSpeak TLS, with\n"
+           ".Ev LIBPROCESS_SSL_CERT_FILE ,\n.Ev LIBPROCESS_SSL_KEY_FILE ,\n.Ev "
+           "LIBPROCESS_SSL_CA_FILE\nand the other "
+           "variables of Mesos.\n.El\n");
     printf(".Sh FILES\n%s.Sh EXIT STATUS\n.Ex -std\n.Sh SEE ALSO\n%s", p->files, p->see);
     return 0;
 }

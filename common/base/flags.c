@@ -445,16 +445,6 @@ int fl_flags_exclude(const struct fl_flags *f, const struct fl_flag_pair *pairs,
     return 0;
 }
 
-int fl_flags_check_tls(bool enabled, const char *cert_file, const char *key_file,
-                       struct fl_err *err)
-{
-    if (enabled && (!cert_file || !key_file))
-        return fl_err_set(
-            err, FL_INVALID,
-            "flag '--tls_enabled' needs --tls_cert_file=PATH and --tls_key_file=PATH");
-    return 0;
-}
-
 bool fl_flags_given(const struct fl_flags *f, const char *name)
 {
     const struct flag_state *s = find(f, name);

@@ -109,9 +109,6 @@ struct fl_flag_pair {
 };
 int fl_flags_exclude(const struct fl_flags *f, const struct fl_flag_pair *pairs, size_t n,
                      struct fl_err *err);
-/* TLS needs a certificate and its key. */
-int fl_flags_check_tls(bool enabled, const char *cert_file, const char *key_file,
-                       struct fl_err *err);
 /* Markdown table of all rows that are not hidden, for docs/flags.md. */
 void fl_flags_markdown(const struct fl_flags *f, struct fl_buf *out);
 
