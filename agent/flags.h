@@ -1,5 +1,6 @@
 /* The agent's flags as a struct, made from agent/flags.def. Durations are microseconds, sizes bytes; text is NULL, and a
- * number 0, where nothing was given and there is no default. Filled by one thread at the start, then only read. */
+ * number 0, where nothing was given and there is no default. Filled by one thread at the start, then only read.
+ * main() does it with fl_daemon_parse() of common/base/daemon.h, which has the rest of a daemon's start as well. */
 #ifndef AGENT_FLAGS_H
 #define AGENT_FLAGS_H
 
