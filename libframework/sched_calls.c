@@ -1,38 +1,12 @@
 /* The calls of fairlead/scheduler.h: each builds its message from borrowed parts, encodes it and puts it in the outbox. Any thread. */
 #include <errno.h>
-#include <utlist.h>
 
 #include "common/model/resources.h"
 #include "libframework/scheduler.h"
 
 int fw_call(fw_scheduler *s, const void *bytes, size_t n)
 {
-    int r = 0;
-    struct fw_outgoing *o;
-
-    if (!atomic_load(&s->subscribed))
-        return -ENOTCONN;
-    o = calloc(1, sizeof(*o));
-    if (!o || !(o->bytes = malloc(n ? n : 1))) {
-        free(o);
-        return -ENOMEM;
-    }
-    memcpy(o->bytes, bytes, n);
-    o->n = n;
-    pthread_mutex_lock(&s->lock);
-    if (s->n_queued >= FW_MAX_QUEUED_CALLS) {
-        r = -EAGAIN;
-    } else {
-        DL_APPEND(s->outbox, o);
-        s->n_queued++;
-        fw_wake(s);
-    }
-    pthread_mutex_unlock(&s->lock);
-    if (r < 0) {
-        free(o->bytes);
-        free(o);
-    }
-    return r;
+    return atomic_load(&s->subscribed) ? fw_runner_call(&s->runner, bytes, n) : -ENOTCONN;
 }
 
 int fw_send(struct fw_scheduler *s, const Sched__Call *call)

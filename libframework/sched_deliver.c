@@ -1,9 +1,4 @@
-/* From events to callbacks: at once on the loop's thread, or through a queue that fw_scheduler_dispatch() empties on the
- * caller's thread. */
-#include <errno.h>
-#include <sys/eventfd.h>
-#include <utlist.h>
-
+/* From events to the framework's callbacks. Runs on the thread the callbacks belong to. */
 #include "common/base/json.h"
 #include "libframework/scheduler.h"
 
@@ -108,7 +103,7 @@ static void run_event(struct fw_scheduler *s, const Sched__Event *ev, const void
         cb->on_heartbeat(s, s->arg);
 }
 
-static void run_text(struct fw_scheduler *s, enum fw_notice_kind kind, const char *text)
+static void run_text(struct fw_scheduler *s, enum fw_sched_notice kind, const char *text)
 {
     if (kind == FW_DISCONNECTED && s->cb.on_disconnected)
         s->cb.on_disconnected(s, text, s->arg);
@@ -116,83 +111,18 @@ static void run_text(struct fw_scheduler *s, enum fw_notice_kind kind, const cha
         s->cb.on_error(s, text, s->arg);
 }
 
-static void enqueue(struct fw_scheduler *s, enum fw_notice_kind kind, const void *bytes, size_t n)
+void fw_sched_notice(void *scheduler, int kind, const void *bytes, size_t n, const void *message)
 {
-    struct fw_notice *q = xnew0(struct fw_notice);
+    struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, scheduler);
 
-    q->kind = kind;
-    q->bytes = xmalloc(n + 1);
-    memcpy(q->bytes, bytes, n);
-    q->bytes[n] = '\0';
-    q->n = n;
-    pthread_mutex_lock(&s->lock);
-    DL_APPEND(s->notices, q);
-    pthread_mutex_unlock(&s->lock);
-    eventfd_write(s->notice_fd, 1);
-}
-
-void fw_deliver_event(struct fw_scheduler *s, const Sched__Event *ev, const void *bytes, size_t n)
-{
-    if (s->notice_fd >= 0)
-        enqueue(s, FW_EVENT, bytes, n);
-    else
-        run_event(s, ev, bytes, n);
-}
-
-void fw_deliver_text(struct fw_scheduler *s, enum fw_notice_kind kind, const char *text)
-{
-    if (s->notice_fd >= 0)
-        enqueue(s, kind, text, strlen(text));
-    else
-        run_text(s, kind, text);
-}
-
-void fw_notices_free(struct fw_scheduler *s)
-{
-    struct fw_notice *q, *next;
-
-    DL_FOREACH_SAFE (s->notices, q, next) {
-        DL_DELETE(s->notices, q);
-        free(q->bytes);
-        free(q);
+    if (kind != FW_EVENT) {
+        run_text(s, (enum fw_sched_notice)kind, bytes);
+    } else if (message) {
+        run_event(s, message, bytes, n);
+    } else {
+        /* It was decoded before it was queued, so it is a message. */
+        _cleanup_pb_ Sched__Event *ev = sched__event__unpack(NULL, n, bytes);
+        if (ev)
+            run_event(s, ev, bytes, n);
     }
-}
-
-static struct fw_notice *next_notice(struct fw_scheduler *s)
-{
-    struct fw_notice *q;
-
-    pthread_mutex_lock(&s->lock);
-    q = s->notices;
-    if (q)
-        DL_DELETE(s->notices, q);
-    pthread_mutex_unlock(&s->lock);
-    return q;
-}
-
-int fw_scheduler_dispatch(fw_scheduler *s)
-{
-    eventfd_t ignored;
-    struct fw_notice *q;
-    int n = 0;
-
-    if (s->notice_fd < 0)
-        return -EINVAL;
-    if (eventfd_read(s->notice_fd, &ignored) < 0 && errno != EAGAIN)
-        return -errno;
-    while ((q = next_notice(s))) {
-        if (q->kind == FW_EVENT) {
-            /* It was decoded once before it was queued, so it is a message. */
-            Sched__Event *ev = sched__event__unpack(NULL, q->n, q->bytes);
-            if (ev)
-                run_event(s, ev, q->bytes, q->n);
-            fl_pb_free(ev);
-        } else {
-            run_text(s, q->kind, (const char *)q->bytes);
-        }
-        free(q->bytes);
-        free(q);
-        n++;
-    }
-    return n == 0 && atomic_load(&s->ended) ? -ECONNABORTED : n;
 }

@@ -4,33 +4,14 @@
 #include "libframework/scheduler.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <utlist.h>
 
 #include "common/base/json.h"
 #include "common/base/log.h"
 
 #define API_PATH         "/api/v1/scheduler"
-#define TYPE_PROTOBUF    "application/x-protobuf"
 #define TEARDOWN_WAIT_US 5000000ull
 
-static void end_loop(struct fw_scheduler *s);
-static void send_next(struct fw_scheduler *s);
-
 /* ---- HTTP ---- */
-
-static size_t headers_for(struct fw_scheduler *s, const char *stream_id, struct http_header h[4])
-{
-    size_t n = 0;
-
-    h[n++] = (struct http_header){"Content-Type", TYPE_PROTOBUF};
-    h[n++] = (struct http_header){"Accept", TYPE_PROTOBUF};
-    if (stream_id)
-        h[n++] = (struct http_header){"Mesos-Stream-Id", stream_id};
-    if (s->authorization)
-        h[n++] = (struct http_header){"Authorization", s->authorization};
-    return n;
-}
 
 static void stream_headers(struct http_call *c, const struct http_client_response *r, void *arg)
 {
@@ -73,7 +54,7 @@ static void io_subscribe(void *ctx, const char *host, uint16_t port, const void 
         .port = port,
         .path = API_PATH,
         .headers = headers,
-        .n_headers = headers_for(s, NULL, headers),
+        .n_headers = fw_headers(NULL, s->authorization, headers),
         .body = body,
         .body_len = n,
         .streaming = true,
@@ -87,18 +68,6 @@ static void io_subscribe(void *ctx, const char *host, uint16_t port, const void 
     }
 }
 
-static void outgoing_free(struct fw_scheduler *s, struct fw_outgoing **list)
-{
-    struct fw_outgoing *o, *next;
-
-    DL_FOREACH_SAFE (*list, o, next) {
-        DL_DELETE(*list, o);
-        free(o->bytes);
-        free(o);
-        s->n_queued--;
-    }
-}
-
 static void io_close_stream(void *ctx)
 {
     struct fw_scheduler *s = ctx;
@@ -108,85 +77,26 @@ static void io_close_stream(void *ctx)
         http_call_cancel(s->stream);
     s->stream = NULL;
     /* Calls belong to the subscription they were made under. */
-    if (s->in_flight)
-        http_call_cancel(s->in_flight);
-    s->in_flight = NULL;
-    pthread_mutex_lock(&s->lock);
-    outgoing_free(s, &s->sending);
-    outgoing_free(s, &s->outbox);
-    pthread_mutex_unlock(&s->lock);
+    fw_sender_clear(&s->sender);
     if (s->stopping)
-        end_loop(s);
+        fw_runner_end(&s->runner);
 }
 
-static void call_done(struct http_call *c, const struct http_client_response *r,
-                      const struct fl_err *err, void *arg)
+static void answered(void *arg, int status, const char *body)
 {
     struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
-    struct fw_outgoing *o = s->sending;
 
-    s->in_flight = NULL;
-    pthread_mutex_lock(&s->lock);
-    DL_DELETE(s->sending, o);
-    s->n_queued--;
-    pthread_mutex_unlock(&s->lock);
-    free(o->bytes);
-    free(o);
-    sched_core_call_answered(s->core, r ? r->status : 0, r ? r->body : NULL);
-    if (s->stopping && !s->sending)
-        end_loop(s);
-    else
-        send_next(s);
-}
-
-static const struct http_call_ops call_ops = {.on_done = call_done};
-
-static void send_next(struct fw_scheduler *s)
-{
-    struct http_header headers[4];
-    struct fl_err err = {0};
-    struct fw_outgoing *o = s->sending;
-
-    if (!o || s->in_flight)
-        return;
-    struct http_call_config cfg = {
-        .method = "POST",
-        .host = s->host,
-        .port = s->port,
-        .path = API_PATH,
-        .headers = headers,
-        .n_headers = headers_for(s, s->stream_id, headers),
-        .body = o->bytes,
-        .body_len = o->n,
-    };
-    if (http_client_call(s->http, &cfg, &call_ops, s, &s->in_flight, &err) < 0) {
-        s->in_flight = NULL;
-        log_debug("a call could not be sent, ignoring: %s", err.msg);
-    }
+    sched_core_call_answered(s->core, status, body);
+    if (s->stopping && fw_sender_idle(&s->sender))
+        fw_runner_end(&s->runner);
 }
 
 static void io_call(void *ctx, const char *host, uint16_t port, const char *stream_id,
                     const void *body, size_t n)
 {
     struct fw_scheduler *s = ctx;
-    struct fw_outgoing *o = xnew0(struct fw_outgoing);
 
-    if (!streq(s->host, host)) {
-        free(s->host);
-        s->host = xstrdup(host);
-    }
-    s->port = port;
-    if (!streq(s->stream_id, stream_id)) {
-        free(s->stream_id);
-        s->stream_id = xstrdup(stream_id);
-    }
-    o->bytes = xmemdup(body, n);
-    o->n = n;
-    pthread_mutex_lock(&s->lock);
-    DL_APPEND(s->sending, o);
-    s->n_queued++;
-    pthread_mutex_unlock(&s->lock);
-    send_next(s);
+    fw_sender_push(&s->sender, host, port, stream_id, body, n);
 }
 
 static void io_leader_failed(void *ctx)
@@ -203,15 +113,15 @@ static void io_event(void *ctx, const Sched__Event *ev, const void *bytes, size_
     struct fw_scheduler *s = ctx;
 
     if (ev->subscribed) {
-        pthread_mutex_lock(&s->lock);
+        pthread_mutex_lock(&s->runner.lock);
         fl_snprintf(s->framework_id, sizeof(s->framework_id), "%s",
                     sched_core_framework_id(s->core));
-        pthread_mutex_unlock(&s->lock);
+        pthread_mutex_unlock(&s->runner.lock);
         atomic_store(&s->subscribed, true);
     }
     /* An ERROR is told once, by on_error. */
     if (ev->type != SCHED__EVENT__TYPE__ERROR)
-        fw_deliver_event(s, ev, bytes, n);
+        fw_runner_tell(&s->runner, FW_EVENT, bytes, n, ev);
 }
 
 static void io_disconnected(void *ctx, const char *why)
@@ -220,19 +130,17 @@ static void io_disconnected(void *ctx, const char *why)
 
     /* The master closes the stream of a framework that it tears down: that is no news. */
     if (!s->stopping)
-        fw_deliver_text(s, FW_DISCONNECTED, why);
+        fw_runner_tell(&s->runner, FW_DISCONNECTED, why, strlen(why), NULL);
 }
 
 static void io_dead(void *ctx, const char *message)
 {
     struct fw_scheduler *s = ctx;
 
-    pthread_mutex_lock(&s->lock);
-    s->dead = true;
     fl_snprintf(s->last_error, sizeof(s->last_error), "%s", message);
-    pthread_mutex_unlock(&s->lock);
-    fw_deliver_text(s, FW_DEAD, message);
-    end_loop(s);
+    atomic_store(&s->dead, true);
+    fw_runner_tell(&s->runner, FW_DEAD, message, strlen(message), NULL);
+    fw_runner_end(&s->runner);
 }
 
 static const struct sched_io io = {
@@ -252,53 +160,37 @@ static void leader_changed(const struct detected_master *m, void *arg)
     sched_core_leader(s->core, m ? m->host : NULL, m ? m->port : 0);
 }
 
-/* ---- the outbox ---- */
-
-static void drain(void *arg)
+static void on_call(void *owner, const void *bytes, size_t n)
 {
-    struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
-    struct fw_outgoing *list, *o, *next;
+    struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, owner);
 
-    pthread_mutex_lock(&s->lock);
-    list = s->outbox;
-    s->outbox = NULL;
-    s->drain_posted = false;
-    pthread_mutex_unlock(&s->lock);
-    DL_FOREACH_SAFE (list, o, next) {
-        sched_core_call(s->core, o->bytes, o->n);
-        DL_DELETE(list, o);
-        pthread_mutex_lock(&s->lock);
-        s->n_queued--;
-        pthread_mutex_unlock(&s->lock);
-        free(o->bytes);
-        free(o);
-    }
+    sched_core_call(s->core, bytes, n);
 }
 
-void fw_wake(struct fw_scheduler *s)
-{
-    if (s->drain_posted)
-        return;
-    s->drain_posted = true;
-    fl_loop_post(s->loop, drain, s);
-}
+static const struct fw_runner_ops runner_ops = {.on_call = on_call, .on_notice = fw_sched_notice};
 
 /* ---- life ---- */
 
-static int copy_roles(struct fw_scheduler *s, const char *const *roles, size_t n)
+static void free_roles(struct fw_scheduler *s)
 {
-    char **copy = calloc(n + 1, sizeof(*copy));
-
-    if (!copy)
-        return -ENOMEM;
-    for (size_t i = 0; i < n; i++)
-        copy[i] = xstrdup(roles[i]);
     for (size_t i = 0; i < s->n_suppressed; i++)
         free(s->suppressed[i]);
     free(s->suppressed);
-    s->suppressed = copy;
-    s->n_suppressed = n;
-    return 0;
+    s->suppressed = NULL;
+    s->n_suppressed = 0;
+}
+
+static fw_info *copy_info(const fw_info *info)
+{
+    void *bytes;
+    size_t n;
+    fw_info *copy;
+
+    if (fw_info_encode(info, &bytes, &n) < 0)
+        return NULL;
+    copy = fw_info_decode(bytes, n);
+    free(bytes);
+    return copy;
 }
 
 int fw_scheduler_new(const char *master, const fw_info *info,
@@ -307,8 +199,6 @@ int fw_scheduler_new(const char *master, const fw_info *info,
 {
     struct fw_scheduler *s;
     struct fl_err err = {0};
-    void *bytes;
-    size_t n;
 
     if (!master || !*master || !info || !cb || cb->size > sizeof(s->cb) ||
         cb->size < sizeof(size_t))
@@ -319,20 +209,15 @@ int fw_scheduler_new(const char *master, const fw_info *info,
     s->magic = FW_SCHEDULER_MAGIC;
     memcpy(&s->cb, cb, cb->size);
     s->arg = arg;
-    s->notice_fd = -1;
-    pthread_mutex_init(&s->lock, NULL);
-    s->master = strdup(master);
-    if (fw_info_encode(info, &bytes, &n) == 0) {
-        s->info = fw_info_decode(bytes, n);
-        free(bytes);
-    }
-    if (!s->master || !s->info || fl_loop_new(&s->loop, &err) < 0) {
+    s->info = copy_info(info);
+    if (fw_runner_init(&s->runner, &runner_ops, s) < 0 || !s->info) {
         fw_scheduler_free(s);
         return -ENOMEM;
     }
-    s->env = env_from_loop(s->loop);
-    s->http = http_client_new(s->loop);
-    if (detector_new(s->loop, s->master, leader_changed, s, &s->detector, &err) < 0) {
+    s->http = http_client_new(s->runner.loop);
+    s->sender =
+        (struct fw_sender){.http = s->http, .path = API_PATH, .answered = answered, .arg = s};
+    if (detector_new(s->runner.loop, master, leader_changed, s, &s->detector, &err) < 0) {
         log_debug("'%s' cannot be used as a master: %s", master, err.msg);
         fw_scheduler_free(s);
         return -EINVAL;
@@ -341,43 +226,23 @@ int fw_scheduler_new(const char *master, const fw_info *info,
     return 0;
 }
 
-/* Ends the thread, if there is one; afterwards the caller is alone with the scheduler. */
-static void quit_thread(struct fw_scheduler *s)
-{
-    if (!s->thread_started)
-        return;
-    fl_loop_stop(s->loop);
-    pthread_join(s->thread, NULL);
-    s->thread_started = false;
-}
-
 void fw_scheduler_free(fw_scheduler *s)
 {
     if (!s)
         return;
-    quit_thread(s);
+    fw_runner_quit(&s->runner);
     if (s->detector)
         detector_free(s->detector);
+    fw_sender_clear(&s->sender);
     if (s->http)
         http_client_free(s->http);
     if (s->stop_timer)
         fl_timer_free(s->stop_timer);
     sched_core_free(s->core);
-    outgoing_free(s, &s->sending);
-    outgoing_free(s, &s->outbox);
-    fw_notices_free(s);
-    fl_loop_free(s->loop);
-    if (s->notice_fd >= 0)
-        close(s->notice_fd);
+    fw_runner_done(&s->runner);
     fw_info_free(s->info);
-    for (size_t i = 0; i < s->n_suppressed; i++)
-        free(s->suppressed[i]);
-    free(s->suppressed);
-    free(s->master);
+    free_roles(s);
     free(s->authorization);
-    free(s->host);
-    free(s->stream_id);
-    pthread_mutex_destroy(&s->lock);
     s->magic = 0;
     free(s);
 }
@@ -389,7 +254,16 @@ void fw_scheduler_set_explicit_acks(fw_scheduler *s, bool on)
 
 int fw_scheduler_set_suppressed_roles(fw_scheduler *s, const char *const *roles, size_t n)
 {
-    return copy_roles(s, roles, n);
+    char **copy = calloc(n + 1, sizeof(*copy));
+
+    if (!copy)
+        return -ENOMEM;
+    free_roles(s);
+    s->suppressed = copy;
+    for (; s->n_suppressed < n; s->n_suppressed++)
+        if (fw_set_string(&copy[s->n_suppressed], roles[s->n_suppressed]) < 0)
+            return -ENOMEM;
+    return 0;
 }
 
 int fw_scheduler_set_credential(fw_scheduler *s, const char *principal, const char *secret)
@@ -404,119 +278,82 @@ int fw_scheduler_set_credential(fw_scheduler *s, const char *principal, const ch
     free(s->authorization);
     /* The writer quotes: the text between the quotes is what the header wants. */
     s->authorization = xasprintf("Basic %.*s", (int)(encoded.len - 2), encoded.data + 1);
+    s->sender.authorization = s->authorization;
     return 0;
 }
 
-static int make_core(struct fw_scheduler *s)
+/* Made when it starts, for what the setters said belongs to the first subscription. */
+static void make_core(struct fw_scheduler *s)
 {
-    if (s->core)
-        return -EALREADY;
-    s->core = sched_core_new(&s->env, &io, s, s->info->pb, s->suppressed, s->n_suppressed);
-    return 0;
+    if (!s->core)
+        s->core =
+            sched_core_new(&s->runner.env, &io, s, s->info->pb, s->suppressed, s->n_suppressed);
 }
 
-static int outcome(struct fw_scheduler *s)
+static int outcome(struct fw_scheduler *s, int r)
 {
-    return s->dead ? -ECONNABORTED : 0;
-}
-
-static void end_loop(struct fw_scheduler *s)
-{
-    atomic_store(&s->ended, true);
-    if (s->notice_fd >= 0)
-        eventfd_write(s->notice_fd, 1);
-    fl_loop_stop(s->loop);
-}
-
-static void *thread_main(void *arg)
-{
-    struct fw_scheduler *s = arg;
-
-    fl_loop_run(s->loop);
-    atomic_store(&s->ended, true);
-    return NULL;
+    return r == 0 && atomic_load(&s->dead) ? -ECONNABORTED : r;
 }
 
 int fw_scheduler_run(fw_scheduler *s)
 {
-    int r = make_core(s);
-
-    if (r < 0)
-        return r;
-    fl_loop_run(s->loop);
-    return outcome(s);
+    make_core(s);
+    return outcome(s, fw_runner_run(&s->runner));
 }
 
 int fw_scheduler_start(fw_scheduler *s)
 {
-    int r = make_core(s);
-
-    if (r < 0)
-        return r;
-    r = pthread_create(&s->thread, NULL, thread_main, s);
-    if (r)
-        return -r;
-    s->thread_started = true;
-    return 0;
+    make_core(s);
+    return fw_runner_start(&s->runner);
 }
 
 int fw_scheduler_join(fw_scheduler *s)
 {
-    if (!s->thread_started)
-        return -EINVAL;
-    pthread_join(s->thread, NULL);
-    s->thread_started = false;
-    return outcome(s);
+    return outcome(s, fw_runner_join(&s->runner));
 }
 
 int fw_scheduler_fd(fw_scheduler *s)
 {
-    int r;
-
-    if (s->notice_fd >= 0)
-        return s->notice_fd;
-    if (s->core)
-        return -EALREADY;
-    s->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->notice_fd < 0)
-        return -errno;
-    r = fw_scheduler_start(s);
-    return r < 0 ? r : s->notice_fd;
+    make_core(s);
+    return fw_runner_fd(&s->runner);
 }
 
-static void stop_waited(void *arg)
+int fw_scheduler_dispatch(fw_scheduler *s)
 {
-    end_loop(arg);
+    return fw_runner_dispatch(&s->runner);
 }
 
 static void stop_now(void *arg)
 {
-    end_loop(FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg));
+    struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
+
+    fw_runner_end(&s->runner);
 }
 
-/* What was queued before is sent first; the loop ends with the answer to the last call. */
+/* What was queued before is sent first; the loop ends with the answer to the last call, or when it does not come. */
 static void stop_after_teardown(void *arg)
 {
     struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
     _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
     Sched__Call call = SCHED__CALL__INIT;
 
-    drain(s);
+    fw_runner_drain(&s->runner);
     call.has_type = true;
     call.type = SCHED__CALL__TYPE__TEARDOWN;
     fl_buf_pack(&body, &call.base);
     s->stopping = true;
-    if (!s->core || sched_core_call(s->core, body.data, body.len) < 0 || !s->sending) {
-        end_loop(s);
+    if (sched_core_call(s->core, body.data, body.len) < 0 || fw_sender_idle(&s->sender)) {
+        fw_runner_end(&s->runner);
         return;
     }
-    s->stop_timer = fl_timer_new(s->loop, stop_waited, s);
+    s->stop_timer = fl_timer_new(s->runner.loop, stop_now, s);
     fl_timer_set(s->stop_timer, TEARDOWN_WAIT_US);
 }
 
 void fw_scheduler_stop(fw_scheduler *s, bool teardown)
 {
-    fl_loop_post(s->loop, teardown ? stop_after_teardown : stop_now, s);
+    make_core(s);
+    fl_loop_post(s->runner.loop, teardown ? stop_after_teardown : stop_now, s);
 }
 
 const char *fw_scheduler_framework_id(const fw_scheduler *s)

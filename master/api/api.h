@@ -4,7 +4,7 @@
 #define MASTER_API_API_H
 
 #include "common/base/flags.h"
-#include "common/base/http.h"
+#include "common/base/http_v1.h"
 #include "common/base/log_toggle.h"
 #include "common/base/metrics.h"
 #include "master/master.h"
@@ -29,28 +29,5 @@ extern const size_t master_routes_n;
 void api_publish(struct master_api *api, const Mapi__Event *ev);
 /* Ends the event streams; at shutdown. */
 void api_done(struct master_api *api);
-
-/* ---- shared by handlers: v1 endpoints' bodies ---- */
-enum api_encoding { API_JSON, API_PROTOBUF };
-
-/* The Content-Type and body of a POST endpoint, checked and decoded on an I/O thread as the order
- * of features.md 1.0 wants it. */
-struct api_call {
-    struct fl_arena *arena;
-    ProtobufCMessage *msg;
-    enum api_encoding encoding;
-};
-void *api_decode(const struct http_request *r, const ProtobufCMessageDescriptor *desc,
-                 struct fl_err *err);
-void api_call_free(void *call);
-/* What the client accepts: missing or any = JSON, both = JSON; negative when it accepts neither
- * (406). */
-int api_accept(const struct http_request *r, enum api_encoding *ret_encoding);
-const char *
-api_content_type(enum api_encoding e); /* "application/json", "application/x-protobuf" */
-/* 405 with `Allow: POST`, 400 and 415 as far as they come before the call's own validation; true
- * when it answered. */
-bool api_refuse_early(struct http_exchange *ex);
-void api_encode(struct fl_buf *out, const ProtobufCMessage *m, enum api_encoding e);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef MASTER_API_HANDLERS_H
 #define MASTER_API_HANDLERS_H
 
+#include "common/model/plain_http.h"
 #include "master/api/api.h"
 
 enum { ROUTE_JSON_ALIAS = 1, ROUTE_EXACT = 2 };
@@ -14,8 +15,6 @@ void *operator_decode(const struct http_request *r, struct fl_err *err);
 
 /* One task as the older endpoints show it. */
 void legacy_task(struct json_out *j, const struct task *t);
-/* {"name":"value",...} */
-void legacy_flags_object(struct json_out *j, const struct fl_flags *flags);
 
 /* The GetState message as JSON, empty lists written. */
 void operator_state_json(struct json_out *j, const Mapi__Response__GetState *s);

@@ -244,18 +244,6 @@ static void recovered_agents(struct json_out *j, const struct master *m, const c
 
 /* ---- /state ---- */
 
-static void flag_field(const char *name, const char *text, void *arg)
-{
-    json_kstr(arg, name, text);
-}
-
-void legacy_flags_object(struct json_out *j, const struct fl_flags *flags)
-{
-    json_object(j);
-    fl_flags_each(flags, flag_field, j);
-    json_end_object(j);
-}
-
 static void state_head(struct json_out *j, const struct master_api *api)
 {
     const struct master *m = api->master;

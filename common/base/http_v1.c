@@ -1,8 +1,8 @@
 /* What the v1 endpoints share: content types, decoding on the I/O thread, the order of refusals
  * (features.md 1.0). */
-#include <strings.h>
+#include "common/base/http_v1.h"
 
-#include "master/api/api.h"
+#include <strings.h>
 
 #define TYPE_JSON     "application/json"
 #define TYPE_PROTOBUF "application/x-protobuf"

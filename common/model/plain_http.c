@@ -1,0 +1,150 @@
+/* See plain_http.h. */
+#include "common/model/plain_http.h"
+
+#include <sys/sysinfo.h>
+
+#include "common/base/log.h"
+#include "common/model/legacy_json.h"
+
+void plain_health(struct http_exchange *ex, void *arg)
+{
+    http_respond(ex, 200, NULL, "");
+}
+
+void plain_version(struct http_exchange *ex, void *arg)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct json_out j = json_out_on(&out);
+
+    json_object(&j);
+    legacy_json_build_fields(&j);
+    json_end_object(&j);
+    http_respond_json(ex, 200, &out);
+}
+
+static void flag_field(const char *name, const char *text, void *arg)
+{
+    json_kstr(arg, name, text);
+}
+
+void legacy_flags_object(struct json_out *j, const struct fl_flags *flags)
+{
+    json_object(j);
+    fl_flags_each(flags, flag_field, j);
+    json_end_object(j);
+}
+
+void plain_flags(struct http_exchange *ex, const struct fl_flags *flags)
+{
+    const struct http_request *r = http_exchange_request(ex);
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct json_out j = json_out_on(&out);
+
+    if (r->method != HTTP_M_GET && r->method != HTTP_M_HEAD) {
+        http_exchange_add_header(ex, "Allow", "GET");
+        http_respondf(ex, 405, "text/plain", "Expecting 'GET', received '%s'", r->method_name);
+        return;
+    }
+    json_object(&j);
+    json_key(&j, "flags");
+    legacy_flags_object(&j, flags);
+    json_end_object(&j);
+    http_respond_json(ex, 200, &out);
+}
+
+void plain_metrics(struct http_exchange *ex, const struct metrics *metrics)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct json_out j = json_out_on(&out);
+
+    metrics_json(metrics, &j);
+    http_respond_json(ex, 200, &out);
+}
+
+void plain_system_stats(struct http_exchange *ex, void *arg)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct json_out j = json_out_on(&out);
+    double load[3] = {0};
+    struct sysinfo info;
+
+    json_object(&j);
+    if (getloadavg(load, 3) == 3) {
+        json_kdouble(&j, "avg_load_1min", load[0]);
+        json_kdouble(&j, "avg_load_5min", load[1]);
+        json_kdouble(&j, "avg_load_15min", load[2]);
+    }
+    json_kint(&j, "cpus_total", sysconf(_SC_NPROCESSORS_ONLN));
+    if (sysinfo(&info) == 0) {
+        json_kuint(&j, "mem_total_bytes", (uint64_t)info.totalram * info.mem_unit);
+        json_kuint(&j, "mem_free_bytes", (uint64_t)info.freeram * info.mem_unit);
+    }
+    json_end_object(&j);
+    http_respond_json(ex, 200, &out);
+}
+
+static double pull_load(void *arg)
+{
+    double load[3] = {0};
+
+    return getloadavg(load, 3) == 3 ? load[(intptr_t)arg] : 0;
+}
+
+static double pull_cpus(void *arg)
+{
+    return (double)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static double pull_mem(void *arg)
+{
+    struct sysinfo info;
+
+    if (sysinfo(&info) < 0)
+        return 0;
+    return (double)(arg ? info.freeram : info.totalram) * info.mem_unit;
+}
+
+void metrics_add_system(struct metrics *m)
+{
+    metrics_pull(m, "system/cpus_total", pull_cpus, NULL);
+    metrics_pull(m, "system/load_1min", pull_load, (void *)0);
+    metrics_pull(m, "system/load_5min", pull_load, (void *)1);
+    metrics_pull(m, "system/load_15min", pull_load, (void *)2);
+    metrics_pull(m, "system/mem_total_bytes", pull_mem, NULL);
+    metrics_pull(m, "system/mem_free_bytes", pull_mem, (void *)1);
+}
+
+/* The log's level as a number that grows with the detail (0 = what --logging_level gave), for a
+ * while: see log_level_raise(). */
+void plain_logging_toggle(struct http_exchange *ex, struct log_toggle *toggle)
+{
+    const struct http_request *r = http_exchange_request(ex);
+    _cleanup_free_ char *level_text = http_query_get(r->query, "level");
+    _cleanup_free_ char *duration_text = http_query_get(r->query, "duration");
+    uint64_t level, duration_us;
+    struct fl_err err = {0};
+
+    if (!level_text && !duration_text) {
+        http_respondf(ex, 200, "text/plain", "%u\n", log_toggle_level(toggle));
+        return;
+    }
+    if (!level_text || !duration_text) {
+        http_respondf(ex, 400, "text/plain", "Expecting '%s=value' in query.\n",
+                      level_text ? "duration" : "level");
+        return;
+    }
+    if (fl_parse_u64(level_text, &level) < 0) {
+        http_respondf(ex, 400, "text/plain", "Invalid level '%s': a number is wanted.\n",
+                      level_text);
+        return;
+    }
+    if (fl_duration_parse(duration_text, &duration_us, &err) < 0) {
+        http_respondf(ex, 400, "text/plain", "%s.\n", err.msg);
+        return;
+    }
+    if (log_toggle_set(toggle, (unsigned)level, duration_us, &err) < 0) {
+        http_respondf(ex, 400, "text/plain", "%s.\n", err.msg);
+        return;
+    }
+    http_respond(ex, 200, NULL, "");
+}
