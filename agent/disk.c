@@ -70,7 +70,8 @@ static void sync_parent(const char *path)
         fsync(fd);
 }
 
-int agent_disk_write(void *ctx, const char *path, const void *p, size_t n, bool durable, struct fl_err *err)
+int agent_disk_write(void *ctx, const char *path, const void *p, size_t n, bool durable,
+                     struct fl_err *err)
 {
     _cleanup_free_ char *tmp = xasprintf("%s.new", path);
     _cleanup_close_ int fd = -EBADF;
@@ -124,7 +125,8 @@ int agent_disk_read(void *ctx, const char *path, struct fl_buf *out, struct fl_e
     }
 }
 
-int agent_disk_list(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg, struct fl_err *err)
+int agent_disk_list(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg,
+                    struct fl_err *err)
 {
     DIR *d = opendir(path);
     struct dirent *e;

@@ -5,7 +5,8 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 
-int agent_disk_write(void *ctx, const char *path, const void *p, size_t n, bool durable, struct fl_err *err);
+int agent_disk_write(void *ctx, const char *path, const void *p, size_t n, bool durable,
+                     struct fl_err *err);
 int agent_disk_append(void *ctx, const char *path, const void *p, size_t n, struct fl_err *err);
 int agent_disk_truncate(void *ctx, const char *path, size_t n, struct fl_err *err);
 int agent_disk_read(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);

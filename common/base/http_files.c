@@ -45,8 +45,7 @@ void http_files_free(struct http_files *f)
 
     if (!f)
         return;
-    HASH_ITER(hh, f->roots, r, tmp)
-    {
+    HASH_ITER (hh, f->roots, r, tmp) {
         root_free(f, r);
     }
     free(f);
@@ -61,7 +60,8 @@ static char *without_slash(const char *path)
     return xstrndup(path, n);
 }
 
-int http_files_attach(struct http_files *f, const char *virtual_path, const char *real, struct fl_err *err)
+int http_files_attach(struct http_files *f, const char *virtual_path, const char *real,
+                      struct fl_err *err)
 {
     char *canonical = realpath(real, NULL);
     struct root *r;
@@ -91,8 +91,7 @@ void http_files_detach_real(struct http_files *f, const char *real)
 {
     struct root *r, *tmp;
 
-    HASH_ITER(hh, f->roots, r, tmp)
-    {
+    HASH_ITER (hh, f->roots, r, tmp) {
         if (streq(r->given, real))
             root_free(f, r);
     }
@@ -101,7 +100,8 @@ void http_files_detach_real(struct http_files *f, const char *real)
 /* ---- virtual to real ---- */
 
 /* The root of the longest attached prefix of whole components; *ret_rest begins after it ("" or "/x/y"). */
-static const struct root *find_root(const struct http_files *f, const char *path, const char **ret_rest)
+static const struct root *find_root(const struct http_files *f, const char *path,
+                                    const char **ret_rest)
 {
     size_t n = strlen(path);
 
@@ -126,7 +126,8 @@ static bool is_below(const char *path, const char *root)
     return strncmp(path, root, n) == 0 && (path[n] == '\0' || path[n] == '/' || streq(root, "/"));
 }
 
-static int resolve(const struct http_files *f, const char *asked, char **ret_real, struct fl_err *err)
+static int resolve(const struct http_files *f, const char *asked, char **ret_real,
+                   struct fl_err *err)
 {
     _cleanup_free_ char *path = without_slash(asked);
     _cleanup_free_ char *joined = NULL;
@@ -174,7 +175,8 @@ static int no_dots(const struct dirent *d)
     return !streq(d->d_name, ".") && !streq(d->d_name, "..");
 }
 
-static void list_one(const char *real, const char *virtual_path, const char *name, http_files_each_f *fn, void *arg)
+static void list_one(const char *real, const char *virtual_path, const char *name,
+                     http_files_each_f *fn, void *arg)
 {
     _cleanup_free_ char *full = xasprintf("%s/%s", real, name);
     _cleanup_free_ char *shown = xasprintf("%s/%s", virtual_path, name);
@@ -188,7 +190,8 @@ static void list_one(const char *real, const char *virtual_path, const char *nam
     fn(&info, arg);
 }
 
-int http_files_list(struct http_files *f, const char *path, http_files_each_f *fn, void *arg, struct fl_err *err)
+int http_files_list(struct http_files *f, const char *path, http_files_each_f *fn, void *arg,
+                    struct fl_err *err)
 {
     _cleanup_free_ char *real = NULL;
     _cleanup_free_ char *shown = without_slash(path);
@@ -265,7 +268,8 @@ void http_files_browse(struct http_files *f, struct http_exchange *ex)
 
 /* ---- reading ---- */
 
-static int open_file(struct http_files *f, const char *path, int *ret_fd, struct stat *st, struct fl_err *err)
+static int open_file(struct http_files *f, const char *path, int *ret_fd, struct stat *st,
+                     struct fl_err *err)
 {
     _cleanup_free_ char *real = NULL;
     _cleanup_close_ int fd = -EBADF;
@@ -312,8 +316,8 @@ static int read_at(int fd, uint64_t offset, size_t n, struct fl_buf *out, struct
     return 0;
 }
 
-int http_files_get(struct http_files *f, const char *path, uint64_t offset, uint64_t length, struct fl_buf *out,
-                   uint64_t *ret_size, struct fl_err *err)
+int http_files_get(struct http_files *f, const char *path, uint64_t offset, uint64_t length,
+                   struct fl_buf *out, uint64_t *ret_size, struct fl_err *err)
 {
     uint64_t cap = (uint64_t)sysconf(_SC_PAGESIZE) * MAX_PAGES;
     _cleanup_close_ int fd = -EBADF;
@@ -340,11 +344,13 @@ static bool number_of(struct http_exchange *ex, const char *name, int64_t *ret)
     if (!text)
         return true;
     if (fl_parse_i64(text, ret) < 0) {
-        http_respondf(ex, 400, "text/plain", "Failed to parse %s: '%s' is not a number.\n", name, text);
+        http_respondf(ex, 400, "text/plain", "Failed to parse %s: '%s' is not a number.\n", name,
+                      text);
         return false;
     }
     if (*ret < -1) {
-        http_respondf(ex, 400, "text/plain", "Negative %s provided: %lld.\n", name, (long long)*ret);
+        http_respondf(ex, 400, "text/plain", "Negative %s provided: %lld.\n", name,
+                      (long long)*ret);
         return false;
     }
     return true;
@@ -386,10 +392,14 @@ static const char *mime_of(const char *path)
     static const struct {
         const char *ext, *type;
     } types[] = {
-        {".txt", "text/plain"},  {".html", "text/html"},       {".htm", "text/html"},       {".css", "text/css"},
-        {".csv", "text/csv"},    {".xml", "application/xml"},  {".json", "application/json"}, {".js", "application/javascript"},
-        {".gz", "application/x-gzip"}, {".tar", "application/x-tar"}, {".zip", "application/zip"}, {".png", "image/png"},
-        {".jpg", "image/jpeg"},  {".jpeg", "image/jpeg"},      {".gif", "image/gif"},       {".pdf", "application/pdf"},
+        {".txt", "text/plain"},        {".html", "text/html"},
+        {".htm", "text/html"},         {".css", "text/css"},
+        {".csv", "text/csv"},          {".xml", "application/xml"},
+        {".json", "application/json"}, {".js", "application/javascript"},
+        {".gz", "application/x-gzip"}, {".tar", "application/x-tar"},
+        {".zip", "application/zip"},   {".png", "image/png"},
+        {".jpg", "image/jpeg"},        {".jpeg", "image/jpeg"},
+        {".gif", "image/gif"},         {".pdf", "application/pdf"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {

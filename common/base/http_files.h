@@ -17,9 +17,11 @@ void http_files_free(struct http_files *f);
 FL_DEFINE_CLEANUP(struct http_files *, http_files_free, http_files_freep)
 
 /* `virtual_path` shows the file or folder `real`; replaces what it showed. A `real` that does not exist (yet) is FL_NOT_FOUND. */
-int http_files_attach(struct http_files *f, const char *virtual_path, const char *real, struct fl_err *err);
+int http_files_attach(struct http_files *f, const char *virtual_path, const char *real,
+                      struct fl_err *err);
 void http_files_detach(struct http_files *f, const char *virtual_path);
-void http_files_detach_real(struct http_files *f, const char *real); /* every virtual path that shows it */
+void http_files_detach_real(struct http_files *f,
+                            const char *real); /* every virtual path that shows it */
 
 /* The endpoints; each answers. */
 void http_files_browse(struct http_files *f, struct http_exchange *ex);
@@ -34,9 +36,10 @@ struct http_file_info {
     const char *user, *group; /* names, or numbers as text */
 };
 typedef void http_files_each_f(const struct http_file_info *info, void *arg);
-int http_files_list(struct http_files *f, const char *path, http_files_each_f *fn, void *arg, struct fl_err *err);
+int http_files_list(struct http_files *f, const char *path, http_files_each_f *fn, void *arg,
+                    struct fl_err *err);
 /* At most `length` and at most 16 pages; *ret_size is the whole file's. Beyond the end: no data. */
-int http_files_get(struct http_files *f, const char *path, uint64_t offset, uint64_t length, struct fl_buf *out,
-                   uint64_t *ret_size, struct fl_err *err);
+int http_files_get(struct http_files *f, const char *path, uint64_t offset, uint64_t length,
+                   struct fl_buf *out, uint64_t *ret_size, struct fl_err *err);
 
 #endif
