@@ -12,6 +12,7 @@
 #include "agent/detect.h"
 #include "agent/disk.h"
 #include "common/base/log.h"
+#include "common/base/tls.h"
 #include "common/model/plain_http.h"
 
 /* ---- struct agent_io ---- */
