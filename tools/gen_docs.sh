@@ -11,3 +11,8 @@ write() { # FILE argument: whole or not at all
 write flags.md md
 write man/fairlead-master.8 master
 write man/fairlead-agent.8 agent
+for header in libframework/fairlead/*.h; do
+    page=fairlead_$(basename "$header" .h).3
+    tools/gen_header_man.py "$header" >"$dir/man/$page.new"
+    mv "$dir/man/$page.new" "$dir/man/$page"
+done

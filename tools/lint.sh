@@ -48,7 +48,7 @@ docs_current() {
     dir=$(mktemp -d)
     make -s "$BUILD/tools/gen_flags_doc" && tools/gen_docs.sh "$BUILD/tools/gen_flags_doc" "$dir" &&
         (cd "$dir" && find . -type f) | while read -r f; do
-            diff -u "docs/$f" "$dir/$f" >&2 || { echo "docs/$f is not what the flag tables say; run 'make docs'"; exit 1; }
+            diff -u "docs/$f" "$dir/$f" >&2 || { echo "docs/$f is not what its table or header says; run 'make docs'"; exit 1; }
         done
     rc=$?
     rm -rf "$dir"

@@ -74,3 +74,34 @@ def test_bench_runs_and_merge(tmp_path):
     bench.merge(path, {"b": {"value": 2}})
     with open(path, encoding="utf-8") as f:
         assert json.load(f) == {"a": {"value": 1}, "b": {"value": 2}}
+
+
+def test_manual_page_of_a_header(tmp_path):
+    header = tmp_path / "thing.h"
+    header.write_text(textwrap.dedent("""
+        /* fairlead/thing.h - things.
+         *
+         * First. Second:
+         *   kept    as is
+         */
+        #ifndef X
+        #define FW_PUBLIC
+        extern "C" {
+        typedef struct thing thing; /* opaque */
+        /* ---- making ---- all of them */
+        /* Begins before. */
+        FW_PUBLIC thing *
+        thing_new(const char *name,
+                  int n);
+        FW_PUBLIC int thing_a(void);
+        FW_PUBLIC int thing_b(void); /* behind */
+        }
+        #endif
+        """).lstrip())
+    out = subprocess.run([os.path.join(ROOT, "tools/gen_header_man.py"), str(header)], capture_output=True, text=True, check=True)
+    page = out.stdout
+    assert ".Nm fairlead_thing\n.Nd things\n" in page
+    assert "First.\nSecond:\n.Bd -literal\n  kept    as is\n.Ed\n" in page
+    assert ".Ss Making\nall of them\n.Bd -literal\nthing *thing_new(const char *name, int n);\n.Ed\nBegins before.\n" in page
+    assert "int thing_a(void);\nint thing_b(void);\n.Ed\nbehind\n" in page
+    assert "FW_PUBLIC" not in page and "extern" not in page
