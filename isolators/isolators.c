@@ -1,23 +1,52 @@
 /* The table of isolators and the reading of --isolation (features.md 5.1).
  *
  * Isolators prepare in the table's order, whatever the order in the flag, and clean up in reverse. Rules of the reference:
- * exactly one filesystem/...; names that stand for several; isolators that need another are refused without it.
+ *   exactly one filesystem/..., by default posix; filesystem/linux brings the volume isolators with it
+ *   names that stand for several: process, cgroups, cgroups/all
+ *   an isolator that needs another is refused without it
  */
 #include "isolators/isolators_priv.h"
 
 #include <errno.h>
 
 /* In order of preparing. */
-static const struct isolator_ops *const table[] = {
-    &isolator_posix_cpu,
-    &isolator_posix_mem,
+static const struct row {
+    const struct isolator_ops *ops;
+    const char *needs; /* a name that must be chosen as well; or NULL */
+} table[] = {
+    {&isolator_filesystem_posix, NULL},
+    {&isolator_filesystem_linux, NULL},
+    {&isolator_posix_cpu, NULL},
+    {&isolator_posix_mem, NULL},
+    {&isolator_posix_rlimits, NULL},
+    {&isolator_cgroups_cpu, NULL},
+    {&isolator_cgroups_mem, NULL},
+    {&isolator_cgroups_pids, NULL},
+    {&isolator_namespaces_pid, "filesystem/linux"},
+    {&isolator_namespaces_ipc, "filesystem/linux"},
+    {&isolator_namespaces_uts, NULL},
+    {&isolator_volume_host_path, "filesystem/linux"},
+    {&isolator_volume_sandbox_path, NULL},
+    {&isolator_disk_du, NULL},
+    {&isolator_linux_launcher,
+     NULL}, /* last: when it prepares it is known whether there is a pid namespace */
+};
+
+static const struct {
+    const char *name, *stands_for;
+} aliases[] = {
+    {"process", "posix/cpu,posix/mem"},
+    {"cgroups", "cgroups/cpu,cgroups/mem"},
+    {"cgroups/all", "cgroups/cpu,cgroups/mem,cgroups/pids"},
+    {"posix/disk", "disk/du"},
+    {"filesystem/linux", "volume/host_path,volume/sandbox_path"}, /* besides itself */
 };
 
 const struct isolator_ops *isolator_find(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        if (streq(table[i]->name, name))
-            return table[i];
+        if (streq(table[i].ops->name, name))
+            return table[i].ops;
     return NULL;
 }
 
@@ -25,25 +54,71 @@ struct chosen {
     bool on[ARRAY_SIZE(table)];
 };
 
-static bool choose(struct chosen *c, const char *name, size_t n)
+static bool *choice(struct chosen *c, const char *name, size_t n)
 {
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        if (strlen(table[i]->name) == n && memcmp(table[i]->name, name, n) == 0) {
-            c->on[i] = true;
-            return true;
-        }
-    return false;
+        if (strlen(table[i].ops->name) == n && memcmp(table[i].ops->name, name, n) == 0)
+            return &c->on[i];
+    return NULL;
 }
 
-static int parse(const char *isolation, struct chosen *c, struct fl_err *err)
+static bool *named(struct chosen *c, const char *name)
 {
-    for (const char *p = isolation; *p;) {
+    return choice(c, name, strlen(name));
+}
+
+static int choose_list(const char *list, struct chosen *c, struct fl_err *err);
+
+static int choose(const char *name, size_t n, struct chosen *c, struct fl_err *err)
+{
+    bool *on = choice(c, name, n);
+    bool known = on && *name != 'l'; /* launcher/linux comes by --launcher */
+    int r = 0;
+
+    if (known)
+        *on = true;
+    for (size_t i = 0; i < ARRAY_SIZE(aliases) && r == 0; i++)
+        if (strlen(aliases[i].name) == n && memcmp(aliases[i].name, name, n) == 0) {
+            known = true;
+            r = choose_list(aliases[i].stands_for, c, err);
+        }
+    if (!known)
+        return fl_err_set(err, FL_INVALID,
+                          "Unknown or unsupported isolator '%.*s' in --isolation; "
+                          "docs/isolators.md lists those there are",
+                          (int)n, name);
+    return r;
+}
+
+static int choose_list(const char *list, struct chosen *c, struct fl_err *err)
+{
+    int r = 0;
+
+    for (const char *p = list; *p && r == 0;) {
         size_t n = strcspn(p, ",");
-        if (n && !choose(c, p, n))
-            return fl_err_set(err, FL_INVALID, "--isolation: there is no isolator '%.*s'", (int)n,
-                              p);
+        if (n)
+            r = choose(p, n, c, err);
         p += n + (p[n] == ',');
     }
+    return r;
+}
+
+static int complete(struct chosen *c, const struct isolator_config *config, struct fl_err *err)
+{
+    bool *posix = named(c, "filesystem/posix"), *lin = named(c, "filesystem/linux");
+
+    if (*posix && *lin)
+        return fl_err_set(err, FL_INVALID,
+                          "Using multiple filesystem isolators simultaneously is disallowed: "
+                          "filesystem/posix, filesystem/linux");
+    if (!*lin)
+        *posix = true;
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (c->on[i] && table[i].needs && !*named(c, table[i].needs))
+            return fl_err_set(err, FL_INVALID,
+                              "isolator '%s' needs isolator '%s' as well; add it to --isolation",
+                              table[i].ops->name, table[i].needs);
+    *named(c, "launcher/linux") = streq(config->launcher, "linux");
     return 0;
 }
 
@@ -62,13 +137,15 @@ int isolators_create(struct fl_loop *loop, const struct isolator_config *config,
     struct isolator **v = xcalloc(ARRAY_SIZE(table), sizeof(*v));
     size_t n = 0;
 
-    int r = parse(isolation, &c, err);
+    int r = choose_list(isolation, &c, err);
+    if (r == 0)
+        r = complete(&c, config, err);
     for (size_t i = 0; i < ARRAY_SIZE(table) && r == 0; i++) {
         if (!c.on[i])
             continue;
-        r = table[i]->create(loop, config, limit, arg, &v[n], err);
+        r = table[i].ops->create(loop, config, limit, arg, &v[n], err);
         if (r < 0)
-            fl_err_wrap(err, "isolator '%s'", table[i]->name);
+            fl_err_wrap(err, "isolator '%s'", table[i].ops->name);
         else
             n++;
     }

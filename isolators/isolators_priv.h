@@ -5,6 +5,13 @@
 #include "isolators/isolator.h"
 #include "isolators/launch_plan.h"
 
-extern const struct isolator_ops isolator_posix_cpu, isolator_posix_mem;
+extern const struct isolator_ops isolator_posix_cpu, isolator_posix_mem, isolator_posix_rlimits;
+extern const struct isolator_ops isolator_filesystem_posix, isolator_filesystem_linux;
+extern const struct isolator_ops isolator_namespaces_pid, isolator_namespaces_ipc,
+    isolator_namespaces_uts;
+extern const struct isolator_ops isolator_volume_host_path, isolator_volume_sandbox_path;
+extern const struct isolator_ops isolator_disk_du;
+extern const struct isolator_ops isolator_cgroups_cpu, isolator_cgroups_mem, isolator_cgroups_pids;
+extern const struct isolator_ops isolator_linux_launcher;
 
 #endif

@@ -144,6 +144,15 @@ static bool in_pid_namespace(const struct container *c)
     return c->plan.clone_flags & CLONE_NEWPID;
 }
 
+/* Killing process 1 of a namespace ends all of it at once; otherwise the shim must live to find its descendants. */
+static void stop_shim(struct container *c)
+{
+    container_signal_shim(c, in_pid_namespace(c) ? SIGKILL : SIGTERM);
+    if (!c->timer)
+        c->timer = fl_timer_new(c->cz->loop, shim_impatience, c);
+    fl_timer_set(c->timer, SHIM_PATIENCE_US);
+}
+
 static void decide(struct container *c, enum container_end_reason reason, const char *message)
 {
     if (c->end.decided)
@@ -173,11 +182,7 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
         shim_gone(c);
         return;
     }
-    /* Killing process 1 of a namespace ends all of it at once; otherwise the shim finds its descendants. */
-    container_signal_shim(c, in_pid_namespace(c) ? SIGKILL : SIGTERM);
-    if (!c->timer)
-        c->timer = fl_timer_new(c->cz->loop, shim_impatience, c);
-    fl_timer_set(c->timer, SHIM_PATIENCE_US);
+    stop_shim(c);
 }
 
 void container_destroy(struct container *c)
@@ -357,7 +362,7 @@ static void launch_answered(void *arg, int64_t value, int pidfd, const char *tex
     if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_note, c, &c->note_watch, &err) < 0)
         container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
     else if (c->state == CONTAINER_DESTROYING)
-        container_signal_shim(c, SIGKILL);
+        stop_shim(c);
 }
 
 static int ask_launcher(struct container *c, struct fl_err *err)

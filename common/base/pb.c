@@ -163,6 +163,56 @@ static void guard_free(void *data, void *p)
         free(p);
 }
 
+/* ---- field number 0 ----
+ * No field has it, and protobuf-c takes it only when its varint is written longer than need be (80 00), as an unknown field;
+ * but it packs it short, and that it refuses to unpack. Someone's task would be stored and never read again. Such
+ * messages are refused. The bytes are looked at first, eight at a time: hardly a message has two that could
+ * begin such a tag, and only those are searched. */
+static bool may_have_zero_tag(const uint8_t *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101u;
+
+    for (; n >= 9; n -= 8, p += 8) {
+        uint64_t a, b, hit;
+
+        memcpy(&a, p, 8);
+        memcpy(&b, p + 1, 8);
+        /* A byte is zero where this one is 80..87 and the next 00 or 80. */
+        hit = ((a ^ ones * 0x80) & ones * 0xf8) | (b & ones * 0x7f);
+        if ((hit - ones) & ~hit & ones * 0x80)
+            return true;
+    }
+    for (; n >= 2; n--, p++) {
+        if ((p[0] & 0xf8) == 0x80 && (p[1] & 0x7f) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_zero_tag(const ProtobufCMessage *m)
+{
+    for (unsigned i = 0; i < m->n_unknown_fields; i++) {
+        if (m->unknown_fields[i].tag == 0)
+            return true;
+    }
+    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+        const bool repeated = f->label == PROTOBUF_C_LABEL_REPEATED;
+        ProtobufCMessage **list;
+
+        if (f->type != PROTOBUF_C_TYPE_MESSAGE || ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+                                                   AT(uint32_t, m, f->quantifier_offset) != f->id))
+            continue;
+        list = repeated ? AT(ProtobufCMessage **, m, f->offset)
+                        : &AT(ProtobufCMessage *, m, f->offset);
+        for (size_t k = 0, n = repeated ? AT(size_t, m, f->quantifier_offset) : 1; k < n; k++) {
+            if (list[k] && has_zero_tag(list[k]))
+                return true;
+        }
+    }
+    return false;
+}
+
 int fl_pb_decode(const void *p, size_t n, const ProtobufCMessageDescriptor *desc,
                  ProtobufCAllocator *alloc, ProtobufCMessage **ret_m, struct fl_err *err)
 {
@@ -177,6 +227,11 @@ int fl_pb_decode(const void *p, size_t n, const ProtobufCMessageDescriptor *desc
         return fl_err_set(err, FL_INVALID, "%zu bytes are no %s: %s", n, desc->name,
                           g.too_deep ? "nested too deeply"
                                      : "they cannot be parsed, or a required field is missing");
+    if (may_have_zero_tag(p, n) && has_zero_tag(m)) {
+        protobuf_c_message_free_unpacked(m, &g.alloc);
+        return fl_err_set(err, FL_INVALID, "%zu bytes are no %s: there is a field of number 0", n,
+                          desc->name);
+    }
     *ret_m = m;
     return 0;
 }

@@ -151,14 +151,20 @@ static void add_set(struct value *a, const struct value *b)
     a->n = n;
 }
 
+static int64_t add_saturated(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 void value_add(struct value *a, const struct value *b, V1__Value__Type type)
 {
     if (type == V1__VALUE__TYPE__RANGES)
         add_ranges(a, b);
     else if (type == V1__VALUE__TYPE__SET)
         add_set(a, b);
-    else if (__builtin_add_overflow(a->scalar, b->scalar, &a->scalar))
-        a->scalar = INT64_MAX;
+    else
+        a->scalar = add_saturated(a->scalar, b->scalar);
 }
 
 static void subtract_ranges(struct value *a, const struct value *b)

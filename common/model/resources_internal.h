@@ -25,6 +25,8 @@ bool resource_addable(const struct resource *a, const struct resource *b);
 bool resource_subtractable(const struct resource *a, const struct resource *b);
 bool resource_contains(const struct resource *a, const struct resource *b);
 
+_Static_assert(sizeof(struct resource) == 24, "the budget of a task counts on it");
+
 static inline bool resource_empty(const struct resource *r)
 {
     return r->copies == 0 || value_empty(&r->value, r->kind->type);

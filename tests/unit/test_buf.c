@@ -297,6 +297,39 @@ START_TEST(decode_refuses_what_is_cut_or_incomplete)
 }
 END_TEST
 
+/* Over-long tags of field 0: protobuf-c would take them and write what it cannot read. */
+START_TEST(decode_refuses_field_zero)
+{
+    static const struct {
+        uint8_t bytes[24];
+        size_t n;
+        int r;
+    } rows[] = {
+        {{0x80, 0x00, 0x01}, 3, -EINVAL},
+        {{0x80, 0x80, 0x80, 0x00, 0x01}, 5, -EINVAL},
+        {{0x82, 0x00, 0x01, 'x'}, 4, -EINVAL},
+        /* in a nested message, behind eight bytes of another field, and where a word ends */
+        {{0x0a, 0x08, 0x0a, 0x03, 'a', 'b', 'c', 0x80, 0x00, 0x01}, 10, -EINVAL},
+        {{0x0a, 0x07, 0x0a, 0x02, 'a', 'b', 0x80, 0x00, 0x01}, 9, -EINVAL},
+        {{0x0a, 0x06, 0x0a, 0x01, 'a', 0x80, 0x00, 0x01}, 8, -EINVAL},
+        {{0x0a, 0x05, 0x0a, 0x00, 0x80, 0x00, 0x01}, 7, -EINVAL},
+        /* an over-long tag of field 1, an over-long value, text that looks like one */
+        {{0x8a, 0x00, 0x03, 0x0a, 0x01, 'a'}, 6, 0},
+        {{0x0a, 0x03, 0x0a, 0x01, 'a', 0x98, 0x06, 0x80, 0x00}, 9, 0},
+        {{0x0a, 0x04, 0x0a, 0x02, 0x80, 0x00}, 6, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ uint8_t *exact = xmemdup(rows[i].bytes, rows[i].n);
+        ProtobufCMessage *m = NULL;
+        int r = fl_pb_decode(exact, rows[i].n, &v1__labels__descriptor, NULL, &m, NULL);
+
+        ck_assert_msg(r == rows[i].r, "row %zu: %d", i, r);
+        fl_pb_free(m);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("buf");
@@ -315,6 +348,7 @@ int main(void)
     tcase_add_test(t, dup_of_a_oneof);
     tcase_add_test(t, decode_limits_nesting);
     tcase_add_test(t, decode_refuses_what_is_cut_or_incomplete);
+    tcase_add_test(t, decode_refuses_field_zero);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

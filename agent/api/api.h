@@ -1,0 +1,26 @@
+/* The agent's HTTP face: what every handler gets as its argument, and the table of routes (routes.def). Handlers run on the core's
+ * thread, decode hooks on an I/O thread. */
+#ifndef AGENT_API_API_H
+#define AGENT_API_API_H
+
+#include "agent/agent.h"
+#include "common/base/http_files.h"
+#include "common/base/http_v1.h"
+#include "common/base/log_toggle.h"
+
+struct agent_api {
+    struct agent_core *core;       /* borrowed */
+    const struct fl_flags *flags;  /* borrowed: the parsed table, for /flags */
+    struct http_files *files;      /* borrowed */
+    struct log_toggle *log_toggle; /* borrowed */
+};
+
+/* Made from routes.def; `arg` of the server is the struct agent_api. */
+extern const struct http_route agent_routes[];
+extern const size_t agent_routes_n;
+
+/* For agent_io: `stream` as the executor API handed it to agent_executor_subscribe(). */
+void agent_api_executor_send(void *stream, const Exec__Event *ev);
+void agent_api_executor_close(void *stream);
+
+#endif

@@ -1,0 +1,39 @@
+/* The handlers that routes.def names, and what they share. */
+#ifndef AGENT_API_HANDLERS_H
+#define AGENT_API_HANDLERS_H
+
+#include "agent/api/api.h"
+#include "common/model/plain_http.h"
+
+enum { AGENT_ROUTE_JSON_ALIAS = 1, AGENT_ROUTE_EXACT = 2 };
+
+#define ROUTE(path, handler, decode, flags, help) http_handler_f handler;
+#include "agent/api/routes.def"
+#undef ROUTE
+void *agent_executor_decode(const struct http_request *r, struct fl_err *err);
+void *agent_operator_decode(const struct http_request *r, struct fl_err *err);
+
+/* Measurements of an executor's container, in the arena; NULL when there are none. */
+V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e,
+                                             struct fl_arena *arena);
+V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
+                                                struct fl_arena *arena);
+
+/* The parts of GET_STATE and its kin (operator_views.c), in the arena. */
+Aapi__Response__GetFrameworks *agent_view_frameworks(const struct agent_core *a,
+                                                     struct fl_arena *arena);
+Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
+                                                   struct fl_arena *arena);
+Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, struct fl_arena *arena);
+Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
+                                                     struct fl_arena *arena);
+
+/* In the arena, initialised. */
+#define AGENT_VIEW_NEW(arena, Type, prefix)                                                        \
+    ({                                                                                             \
+        Type *_m = fl_arena_alloc(arena, sizeof *_m);                                              \
+        prefix##__init(_m);                                                                        \
+        _m;                                                                                        \
+    })
+
+#endif

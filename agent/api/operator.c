@@ -1,0 +1,455 @@
+/* POST /api/v1 of the agent: the operator API (features.md 1.6). A table of calls; those that are not in it answer 501, once their
+ * message has been found complete. */
+#include <ctype.h>
+
+#include "agent/api/handlers.h"
+#include "common/base/build.h"
+#include "common/base/log.h"
+
+struct operation {
+    struct http_exchange *ex;
+    struct agent_api *api;
+    const Aapi__Call *call;
+    enum api_encoding encoding; /* of the answer */
+    struct fl_arena *arena;
+    Aapi__Response response; /* type set */
+};
+
+/* Fills op->response and returns 0, or answers by itself and returns 1, or fails. */
+typedef int operation_f(struct operation *op, struct fl_err *err);
+
+#define NEW(op, Type, prefix) AGENT_VIEW_NEW((op)->arena, Type, prefix)
+
+/* ---- JSON of answers whose empty lists are written ---- */
+
+/* The protocol's JSON leaves empty lists out; the reference writes them in these answers, and clients index them. */
+static void json_lists(struct json_out *j, const void *message)
+{
+    const ProtobufCMessage *m = message;
+
+    json_object(j);
+    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+        size_t n = *(const size_t *)((const char *)m + f->quantifier_offset);
+        ProtobufCMessage *const *items =
+            *(ProtobufCMessage *const *const *)((const char *)m + f->offset);
+
+        assert(f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE);
+        json_karray(j, f->name);
+        for (size_t k = 0; k < n; k++)
+            json_pb(j, items[k], 0);
+        json_end_array(j);
+    }
+    json_end_object(j);
+}
+
+static void optional_lists(struct json_out *j, const char *key, const void *message)
+{
+    if (!message)
+        return;
+    json_key(j, key);
+    json_lists(j, message);
+}
+
+static void lists_json(struct json_out *j, const Aapi__Response *r)
+{
+    const Aapi__Response__GetState *s = r->get_state;
+
+    json_object(j);
+    json_kstr(j, "type", fl_enum_name(&aapi__response__type__descriptor, (int)r->type));
+    optional_lists(j, "get_frameworks", r->get_frameworks);
+    optional_lists(j, "get_executors", r->get_executors);
+    optional_lists(j, "get_tasks", r->get_tasks);
+    if (s) {
+        json_kobject(j, "get_state");
+        optional_lists(j, "get_tasks", s->get_tasks);
+        optional_lists(j, "get_executors", s->get_executors);
+        optional_lists(j, "get_frameworks", s->get_frameworks);
+        json_end_object(j);
+    }
+    json_end_object(j);
+}
+
+static void respond(struct operation *op)
+{
+    const Aapi__Response *r = &op->response;
+    bool lists = r->get_frameworks || r->get_executors || r->get_tasks || r->get_state;
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+
+    if (op->encoding == API_JSON && lists) {
+        struct json_out j = json_out_on(&out);
+
+        lists_json(&j, r);
+    } else {
+        api_encode(&out, &r->base, op->encoding);
+    }
+    http_respond_buf(op->ex, 200, api_content_type(op->encoding), &out);
+}
+
+/* ---- the daemon ---- */
+
+static int get_health(struct operation *op, struct fl_err *err)
+{
+    op->response.get_health = NEW(op, Aapi__Response__GetHealth, aapi__response__get_health);
+    op->response.get_health->healthy = true;
+    return 0;
+}
+
+/* Rows counted first, then filled into an array of the arena. */
+struct row_list {
+    struct fl_arena *arena;
+    void **items;
+    size_t n, cap;
+};
+
+static void count_flag(const char *name, const char *text, void *arg)
+{
+    ((struct row_list *)arg)->cap++;
+}
+
+static void add_flag(const char *name, const char *text, void *arg)
+{
+    struct row_list *l = arg;
+    V1__Flag *f = AGENT_VIEW_NEW(l->arena, V1__Flag, v1__flag);
+
+    f->name = fl_arena_strdup(l->arena, name);
+    f->value = fl_arena_strdup(l->arena, text);
+    l->items[l->n++] = f;
+}
+
+static int get_flags(struct operation *op, struct fl_err *err)
+{
+    struct row_list l = {.arena = op->arena};
+
+    fl_flags_each(op->api->flags, count_flag, &l);
+    l.items = fl_arena_alloc(op->arena, (l.cap + 1) * sizeof(void *));
+    fl_flags_each(op->api->flags, add_flag, &l);
+    op->response.get_flags = NEW(op, Aapi__Response__GetFlags, aapi__response__get_flags);
+    op->response.get_flags->n_flags = l.n;
+    op->response.get_flags->flags = (V1__Flag **)l.items;
+    return 0;
+}
+
+static int get_version(struct operation *op, struct fl_err *err)
+{
+    V1__VersionInfo *v = NEW(op, V1__VersionInfo, v1__version_info);
+
+    v->version = (char *)FL_VERSION;
+    v->build_date = (char *)fl_build.date;
+    v->has_build_time = true;
+    v->build_time = fl_build.time;
+    v->build_user = (char *)fl_build.user;
+    if (fl_build.git_sha[0])
+        v->git_sha = (char *)fl_build.git_sha;
+    op->response.get_version = NEW(op, Aapi__Response__GetVersion, aapi__response__get_version);
+    op->response.get_version->version_info = v;
+    return 0;
+}
+
+static void count_metric(const char *name, double value, void *arg)
+{
+    ((struct row_list *)arg)->cap++;
+}
+
+static void add_metric(const char *name, double value, void *arg)
+{
+    struct row_list *l = arg;
+    V1__Metric *m = AGENT_VIEW_NEW(l->arena, V1__Metric, v1__metric);
+
+    m->name = fl_arena_strdup(l->arena, name);
+    m->has_value = true;
+    m->value = value;
+    l->items[l->n++] = m;
+}
+
+static int get_metrics(struct operation *op, struct fl_err *err)
+{
+    struct metrics *metrics = op->api->core->metrics;
+    struct row_list l = {.arena = op->arena};
+
+    metrics_each(metrics, count_metric, &l);
+    l.items = fl_arena_alloc(op->arena, (l.cap + 1) * sizeof(void *));
+    metrics_each(metrics, add_metric, &l);
+    op->response.get_metrics = NEW(op, Aapi__Response__GetMetrics, aapi__response__get_metrics);
+    op->response.get_metrics->n_metrics = l.n;
+    op->response.get_metrics->metrics = (V1__Metric **)l.items;
+    return 0;
+}
+
+static int get_logging_level(struct operation *op, struct fl_err *err)
+{
+    op->response.get_logging_level =
+        NEW(op, Aapi__Response__GetLoggingLevel, aapi__response__get_logging_level);
+    op->response.get_logging_level->level = log_toggle_level(op->api->log_toggle);
+    return 0;
+}
+
+static int set_logging_level(struct operation *op, struct fl_err *err)
+{
+    const Aapi__Call__SetLoggingLevel *c = op->call->set_logging_level;
+    int r = log_toggle_set(op->api->log_toggle, c->level,
+                           (uint64_t)FL_MAX(c->duration->nanoseconds, 0) / 1000, err);
+
+    if (r < 0)
+        return r;
+    http_respond(op->ex, 200, NULL, "");
+    return 1;
+}
+
+/* ---- files ---- */
+
+struct file_list {
+    struct fl_arena *arena;
+    V1__FileInfo **items;
+    size_t n, cap;
+};
+
+static void add_file(const struct http_file_info *info, void *arg)
+{
+    struct file_list *l = arg;
+    V1__FileInfo *f = AGENT_VIEW_NEW(l->arena, V1__FileInfo, v1__file_info);
+
+    f->path = fl_arena_strdup(l->arena, info->path);
+    f->has_nlink = f->has_size = f->has_mode = true;
+    f->nlink = (int32_t)info->st.st_nlink;
+    f->size = (uint64_t)info->st.st_size;
+    f->mode = info->st.st_mode;
+    f->mtime = AGENT_VIEW_NEW(l->arena, V1__TimeInfo, v1__time_info);
+    f->mtime->nanoseconds =
+        (int64_t)info->st.st_mtim.tv_sec * 1000000000 + info->st.st_mtim.tv_nsec;
+    f->uid = fl_arena_strdup(l->arena, info->user);
+    f->gid = fl_arena_strdup(l->arena, info->group);
+    l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof(void *));
+    l->items[l->n++] = f;
+}
+
+static int list_files(struct operation *op, struct fl_err *err)
+{
+    struct file_list l = {.arena = op->arena};
+    Aapi__Response__ListFiles *m = NEW(op, Aapi__Response__ListFiles, aapi__response__list_files);
+    int r = http_files_list(op->api->files, op->call->list_files->path, add_file, &l, err);
+
+    m->n_file_infos = l.n;
+    m->file_infos = fl_arena_alloc(op->arena, (l.n + 1) * sizeof(void *));
+    if (l.n > 0)
+        memcpy(m->file_infos, l.items, l.n * sizeof(void *));
+    free(l.items);
+    op->response.list_files = m;
+    return r;
+}
+
+static int read_file(struct operation *op, struct fl_err *err)
+{
+    const Aapi__Call__ReadFile *c = op->call->read_file;
+    _cleanup_buf_ struct fl_buf data = FL_BUF_INIT;
+    Aapi__Response__ReadFile *m = NEW(op, Aapi__Response__ReadFile, aapi__response__read_file);
+    int r = http_files_get(op->api->files, c->path, c->offset,
+                           c->has_length ? c->length : UINT64_MAX, &data, &m->size, err);
+
+    if (r < 0)
+        return r;
+    m->data.len = data.len;
+    m->data.data = fl_arena_alloc(op->arena, data.len + 1);
+    if (data.len > 0)
+        memcpy(m->data.data, data.data, data.len);
+    op->response.read_file = m;
+    return 0;
+}
+
+/* ---- state ---- */
+
+static int get_state(struct operation *op, struct fl_err *err)
+{
+    const struct agent_core *a = op->api->core;
+    Aapi__Response__GetState *s = NEW(op, Aapi__Response__GetState, aapi__response__get_state);
+
+    s->get_tasks = agent_view_tasks(a, op->arena);
+    s->get_executors = agent_view_executors(a, op->arena);
+    s->get_frameworks = agent_view_frameworks(a, op->arena);
+    op->response.get_state = s;
+    return 0;
+}
+
+static int get_frameworks(struct operation *op, struct fl_err *err)
+{
+    op->response.get_frameworks = agent_view_frameworks(op->api->core, op->arena);
+    return 0;
+}
+
+static int get_executors(struct operation *op, struct fl_err *err)
+{
+    op->response.get_executors = agent_view_executors(op->api->core, op->arena);
+    return 0;
+}
+
+static int get_tasks(struct operation *op, struct fl_err *err)
+{
+    op->response.get_tasks = agent_view_tasks(op->api->core, op->arena);
+    return 0;
+}
+
+static int get_containers(struct operation *op, struct fl_err *err)
+{
+    op->response.get_containers = agent_view_containers(op->api->core, op->arena);
+    return 0;
+}
+
+static int get_agent(struct operation *op, struct fl_err *err)
+{
+    const struct agent_core *a = op->api->core;
+    Aapi__Response__GetAgent *m = NEW(op, Aapi__Response__GetAgent, aapi__response__get_agent);
+
+    m->agent_info = a->info;
+    if (a->drain) {
+        m->drain_config = a->drain;
+        m->estimated_drain_start_time = NEW(op, V1__TimeInfo, v1__time_info);
+        m->estimated_drain_start_time->nanoseconds = (int64_t)(a->drain_start_time * 1e9);
+    }
+    op->response.get_agent = m;
+    return 0;
+}
+
+static int get_operations(struct operation *op, struct fl_err *err)
+{
+    op->response.get_operations =
+        NEW(op, Aapi__Response__GetOperations, aapi__response__get_operations);
+    return 0;
+}
+
+static int get_resource_providers(struct operation *op, struct fl_err *err)
+{
+    op->response.get_resource_providers =
+        NEW(op, Aapi__Response__GetResourceProviders, aapi__response__get_resource_providers);
+    return 0;
+}
+
+static const struct {
+    Aapi__Call__Type type;
+    operation_f *fn;
+} calls[] = {
+    {AAPI__CALL__TYPE__GET_HEALTH, get_health},
+    {AAPI__CALL__TYPE__GET_FLAGS, get_flags},
+    {AAPI__CALL__TYPE__GET_VERSION, get_version},
+    {AAPI__CALL__TYPE__GET_METRICS, get_metrics},
+    {AAPI__CALL__TYPE__GET_LOGGING_LEVEL, get_logging_level},
+    {AAPI__CALL__TYPE__SET_LOGGING_LEVEL, set_logging_level},
+    {AAPI__CALL__TYPE__LIST_FILES, list_files},
+    {AAPI__CALL__TYPE__READ_FILE, read_file},
+    {AAPI__CALL__TYPE__GET_STATE, get_state},
+    {AAPI__CALL__TYPE__GET_CONTAINERS, get_containers},
+    {AAPI__CALL__TYPE__GET_FRAMEWORKS, get_frameworks},
+    {AAPI__CALL__TYPE__GET_EXECUTORS, get_executors},
+    {AAPI__CALL__TYPE__GET_TASKS, get_tasks},
+    {AAPI__CALL__TYPE__GET_AGENT, get_agent},
+    {AAPI__CALL__TYPE__GET_OPERATIONS, get_operations},
+    {AAPI__CALL__TYPE__GET_RESOURCE_PROVIDERS, get_resource_providers},
+};
+
+/* ---- the endpoint ---- */
+
+/* A call's part bears its type's name in small letters; where the message has such a field it must be there. */
+static int check_part(const Aapi__Call *c, struct fl_err *err)
+{
+    const char *name = fl_enum_name(&aapi__call__type__descriptor, (int)c->type);
+    char field[64];
+    const ProtobufCFieldDescriptor *f;
+    size_t i;
+
+    if (!name || c->type == AAPI__CALL__TYPE__GET_CONTAINERS)
+        return 0;
+    for (i = 0; name[i] && i < sizeof field - 1; i++)
+        field[i] = (char)tolower((unsigned char)name[i]);
+    field[i] = '\0';
+    f = protobuf_c_message_descriptor_get_field_by_name(&aapi__call__descriptor, field);
+    if (f && !*(void *const *)((const char *)c + f->offset))
+        return fl_err_set(err, FL_INVALID,
+                          "Failed to validate agent::Call: Expecting '%s' to be present", field);
+    return 0;
+}
+
+void *agent_operator_decode(const struct http_request *r, struct fl_err *err)
+{
+    struct api_call *c = api_decode(r, &aapi__call__descriptor, err);
+    const Aapi__Call *call;
+    int bad;
+
+    if (!c)
+        return NULL;
+    call = (const Aapi__Call *)c->msg;
+    if (!call->has_type)
+        bad = fl_err_set(err, FL_INVALID,
+                         "Failed to validate agent::Call: Expecting 'type' to be present");
+    else
+        bad = check_part(call, err);
+    if (bad < 0) {
+        api_call_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void run(struct operation *op)
+{
+    const char *name = fl_enum_name(&aapi__call__type__descriptor, (int)op->call->type);
+    struct fl_err err = {0};
+    int value = 0, r;
+
+    aapi__response__init(&op->response);
+    op->response.has_type = true;
+    /* The names of calls and answers are the same; their numbers are not. */
+    if (fl_enum_value(&aapi__response__type__descriptor, name, &value) == 0)
+        op->response.type = (Aapi__Response__Type)value;
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        if (calls[i].type != op->call->type)
+            continue;
+        r = calls[i].fn(op, &err);
+        if (r < 0)
+            http_respond_err(op->ex, &err);
+        else if (r == 0)
+            respond(op);
+        return;
+    }
+    http_respondf(op->ex, 501, "text/plain", "The call '%s' is not implemented", name);
+}
+
+/* Only the streaming calls, of which there are none yet, have messages within messages. */
+static bool refuse_streaming(struct http_exchange *ex, const struct http_request *r)
+{
+    if (http_request_header(r, "Message-Content-Type")) {
+        http_respond(ex, 415, "text/plain",
+                     "Expecting 'Message-Content-Type' to be not set for a non-streaming request");
+        return true;
+    }
+    if (http_request_header(r, "Message-Accept")) {
+        http_respond(ex, 406, "text/plain",
+                     "Expecting 'Message-Accept' to be not set for a non-streaming response");
+        return true;
+    }
+    return false;
+}
+
+void agent_operator_post(struct http_exchange *ex, void *arg)
+{
+    struct agent_api *api = arg;
+    const struct http_request *r = http_exchange_request(ex);
+    const struct api_call *c;
+    struct operation op = {.ex = ex, .api = api};
+
+    if (api->core->state == AGENT_RECOVERING) {
+        http_respond(ex, 503, "text/plain", "Agent has not finished recovery");
+        return;
+    }
+    if (api_refuse_early(ex))
+        return;
+    c = r->decoded;
+    op.call = (const Aapi__Call *)c->msg;
+    op.arena = c->arena;
+    if (refuse_streaming(ex, r))
+        return;
+    if (api_accept(r, &op.encoding) < 0) {
+        http_respondf(ex, 406, "text/plain", "Expecting 'Accept' to allow '%s' or '%s'",
+                      api_content_type(API_PROTOBUF), api_content_type(API_JSON));
+        return;
+    }
+    run(&op);
+}

@@ -1,0 +1,146 @@
+/* The agent's state as messages of the v1 operator API. Borrowed from the core; only the lists are the arena's. */
+#include <utlist.h>
+
+#include "agent/api/handlers.h"
+
+#define NEW AGENT_VIEW_NEW
+
+/* Appends to a repeated field; grown by doubling within the arena. */
+#define APPEND(arena, list, n, item)                                                               \
+    do {                                                                                           \
+        if (((n) & ((n)-1)) == 0) {                                                                \
+            void *_p = fl_arena_alloc(arena, ((n) ? 2 * (n) : 1) * sizeof(*(list)));               \
+            if (n)                                                                                 \
+                memcpy(_p, list, (n) * sizeof(*(list)));                                           \
+            (list) = _p;                                                                           \
+        }                                                                                          \
+        (list)[(n)++] = (item);                                                                    \
+    } while (0)
+
+static Aapi__Response__GetFrameworks__Framework *one_framework(const struct agent_framework *f,
+                                                               struct fl_arena *arena)
+{
+    Aapi__Response__GetFrameworks__Framework *m = NEW(
+        arena, Aapi__Response__GetFrameworks__Framework, aapi__response__get_frameworks__framework);
+
+    m->framework_info = f->info;
+    return m;
+}
+
+Aapi__Response__GetFrameworks *agent_view_frameworks(const struct agent_core *a,
+                                                     struct fl_arena *arena)
+{
+    Aapi__Response__GetFrameworks *m =
+        NEW(arena, Aapi__Response__GetFrameworks, aapi__response__get_frameworks);
+    struct agent_framework *f;
+
+    for (f = a->frameworks; f; f = f->hh.next)
+        APPEND(arena, m->frameworks, m->n_frameworks, one_framework(f, arena));
+    DL_FOREACH (a->completed_frameworks, f) {
+        APPEND(arena, m->completed_frameworks, m->n_completed_frameworks, one_framework(f, arena));
+    }
+    return m;
+}
+
+static Aapi__Response__GetExecutors__Executor *one_executor(const struct agent_executor *e,
+                                                            struct fl_arena *arena)
+{
+    Aapi__Response__GetExecutors__Executor *m =
+        NEW(arena, Aapi__Response__GetExecutors__Executor, aapi__response__get_executors__executor);
+
+    m->executor_info = e->info;
+    return m;
+}
+
+static void add_executors(Aapi__Response__GetExecutors *m, const struct agent_framework *f,
+                          struct fl_arena *arena)
+{
+    struct agent_executor *e;
+
+    for (e = f->executors; e; e = e->hh.next)
+        APPEND(arena, m->executors, m->n_executors, one_executor(e, arena));
+    DL_FOREACH (f->completed, e) {
+        APPEND(arena, m->completed_executors, m->n_completed_executors, one_executor(e, arena));
+    }
+}
+
+Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
+                                                   struct fl_arena *arena)
+{
+    Aapi__Response__GetExecutors *m =
+        NEW(arena, Aapi__Response__GetExecutors, aapi__response__get_executors);
+    struct agent_framework *f;
+
+    for (f = a->frameworks; f; f = f->hh.next)
+        add_executors(m, f, arena);
+    DL_FOREACH (a->completed_frameworks, f) {
+        add_executors(m, f, arena);
+    }
+    return m;
+}
+
+static void add_tasks(Aapi__Response__GetTasks *m, const struct agent_executor *e,
+                      struct fl_arena *arena)
+{
+    struct agent_task *t;
+
+    for (t = e->tasks; t; t = t->hh.next) {
+        if (t->phase == AGENT_TASK_QUEUED)
+            APPEND(arena, m->queued_tasks, m->n_queued_tasks, t->pb);
+        else if (t->phase == AGENT_TASK_LAUNCHED)
+            APPEND(arena, m->launched_tasks, m->n_launched_tasks, t->pb);
+        else
+            APPEND(arena, m->terminated_tasks, m->n_terminated_tasks, t->pb);
+    }
+    DL_FOREACH (e->completed, t) {
+        APPEND(arena, m->completed_tasks, m->n_completed_tasks, t->pb);
+    }
+}
+
+static void add_framework_tasks(Aapi__Response__GetTasks *m, const struct agent_framework *f,
+                                struct fl_arena *arena)
+{
+    struct agent_executor *e;
+
+    for (e = f->executors; e; e = e->hh.next)
+        add_tasks(m, e, arena);
+    DL_FOREACH (f->completed, e) {
+        add_tasks(m, e, arena);
+    }
+}
+
+Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, struct fl_arena *arena)
+{
+    Aapi__Response__GetTasks *m = NEW(arena, Aapi__Response__GetTasks, aapi__response__get_tasks);
+    struct agent_framework *f;
+
+    for (f = a->frameworks; f; f = f->hh.next)
+        add_framework_tasks(m, f, arena);
+    DL_FOREACH (a->completed_frameworks, f) {
+        add_framework_tasks(m, f, arena);
+    }
+    return m;
+}
+
+Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
+                                                     struct fl_arena *arena)
+{
+    Aapi__Response__GetContainers *m =
+        NEW(arena, Aapi__Response__GetContainers, aapi__response__get_containers);
+
+    for (struct agent_executor *e = a->containers; e; e = e->hh_container.next) {
+        Aapi__Response__GetContainers__Container *c =
+            NEW(arena, Aapi__Response__GetContainers__Container,
+                aapi__response__get_containers__container);
+
+        c->framework_id = e->framework->info->id;
+        c->executor_id = e->info->executor_id;
+        c->executor_name = e->info->name ? e->info->name : (char *)"";
+        c->container_id = NEW(arena, V1__ContainerID, v1__container_id);
+        c->container_id->value = e->container_id;
+        c->container_status = agent_api_container_status(e, arena);
+        c->resource_statistics = agent_api_statistics(e, arena);
+        APPEND(arena, m->containers, m->n_containers, c);
+    }
+    return m;
+}

@@ -1,0 +1,66 @@
+/* The table of the agent's endpoints, made from routes.def, and the handlers that only pass on. */
+#include "agent/api/handlers.h"
+
+#define ROUTE(p, h, d, opts, text)                                                                 \
+    {                                                                                              \
+        .path = (p),                                                                               \
+        .handler = (h),                                                                            \
+        .decode = (d),                                                                             \
+        .decoded_free = api_call_free,                                                             \
+        .json_alias = ((opts)&AGENT_ROUTE_JSON_ALIAS) != 0,                                        \
+        .exact = ((opts)&AGENT_ROUTE_EXACT) != 0,                                                  \
+        .help = (text),                                                                            \
+    },
+const struct http_route agent_routes[] = {
+#include "agent/api/routes.def"
+};
+const size_t agent_routes_n = ARRAY_SIZE(agent_routes);
+
+void agent_flags_get(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    plain_flags(ex, api->flags);
+}
+
+void agent_metrics_get(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    plain_metrics(ex, api->core->metrics);
+}
+
+void agent_logging_toggle(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    plain_logging_toggle(ex, api->log_toggle);
+}
+
+void agent_files_browse_get(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    http_files_browse(api->files, ex);
+}
+
+void agent_files_read_get(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    http_files_read(api->files, ex);
+}
+
+void agent_files_download_get(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    http_files_download(api->files, ex);
+}
+
+void agent_files_debug_get(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    http_files_debug(api->files, ex);
+}

@@ -1,0 +1,352 @@
+/* cgroups/mem: the request as soft limit, the task's limit or the request as hard one, neither below 32 MB; and the kernel's word when it
+ * killed something for memory, which ends the container.
+ *
+ *   v1: memory.soft_limit_in_bytes, memory.limit_in_bytes (with --cgroups_limit_swap also memory.memsw.limit_in_bytes); an eventfd on
+ *       memory.oom_control (cgroup.event_control)
+ *   v2: memory.low, memory.max; memory.events watched by one inotify descriptor for all
+ *
+ * A running container's hard limit is only ever raised: lowering it below what is used would kill.
+ */
+#include "isolators/cgroup_isolator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+
+#include "isolators/id_map.h"
+
+#define MEGA      ((uint64_t)1 << 20)
+#define MIN_BYTES (32 * MEGA)
+#define NO_LIMIT  UINT64_MAX
+/* What the kernel shows for none: LONG_MAX rounded down to pages. */
+#define V1_NO_LIMIT_FROM (1ull << 62)
+
+struct mem_isolator {
+    struct cgroup_isolator cg; /* first */
+    struct fl_loop *loop;
+    isolator_limit_f *limit;
+    void *limit_arg;
+    bool limit_swap;
+    struct id_map entries;
+    int inotify; /* v2; -EBADF */
+    struct fl_watch *inotify_watch;
+};
+
+struct mem_entry {
+    struct id_entry id; /* first */
+    struct mem_isolator *mem;
+    milli_t requested; /* MB in thousandths */
+    uint64_t hard;
+    int event; /* v1: eventfd; v2: watch number */
+    struct fl_watch *watch;
+};
+
+/* ---- running out ---- */
+
+/* How often the kernel killed here; false when it cannot be told. */
+static bool oom_kills(const struct mem_isolator *m, const char *id, uint64_t *ret)
+{
+    char text[512];
+
+    return cgroup_read(&m->cg.room, id, m->cg.room.v2 ? "memory.events" : "memory.oom_control",
+                       text, sizeof(text)) >= 0 &&
+           cgroup_key(text, "oom_kill", ret);
+}
+
+static void report(struct mem_entry *e)
+{
+    const struct mem_isolator *m = e->mem;
+    V1__TaskResourceLimitation limitation = V1__TASK_RESOURCE_LIMITATION__INIT;
+    V1__Resource res = V1__RESOURCE__INIT, *res_v = &res;
+    V1__Value__Scalar scalar = V1__VALUE__SCALAR__INIT;
+    char message[2048], stat[1024] = "";
+    uint64_t max = 0;
+
+    cgroup_read_u64(&m->cg.room, e->id.id,
+                    m->cg.room.v2 ? "memory.peak" : "memory.max_usage_in_bytes", &max);
+    cgroup_read(&m->cg.room, e->id.id, "memory.stat", stat, sizeof(stat));
+    fl_snprintf(message, sizeof(message),
+                "Memory limit exceeded: Requested: %" PRIu64 "MB Maximum Used: %" PRIu64
+                "MB\n\nMEMORY STATISTICS: \n%s",
+                e->hard / MEGA, max / MEGA, stat);
+    res.name = (char *)(uintptr_t) "mem";
+    res.type = V1__VALUE__TYPE__SCALAR;
+    res.scalar = &scalar;
+    scalar.value = (double)e->hard / (double)MEGA;
+    limitation.n_resources = 1;
+    limitation.resources = &res_v;
+    m->limit(m->limit_arg, e->id.id, ISOLATOR_LIMIT_MEMORY, message, &limitation);
+}
+
+static void look(struct mem_entry *e)
+{
+    uint64_t kills = 0;
+
+    if (oom_kills(e->mem, e->id.id, &kills) && kills > 0)
+        report(e);
+}
+
+static void on_eventfd(int fd, bool readable, bool writable, void *arg)
+{
+    struct mem_entry *e = arg;
+    uint64_t n;
+
+    if (read(fd, &n, sizeof(n)) != sizeof(n))
+        return;
+    /* It also comes when the group is removed; then there is nothing to read any more. */
+    look(e);
+}
+
+static int watch_v1(struct mem_isolator *m, struct mem_entry *e, struct fl_err *err)
+{
+    _cleanup_free_ char *path = cgroup_path(&m->cg.room, e->id.id, "memory.oom_control");
+    _cleanup_close_ int control = open(path, O_RDONLY | O_CLOEXEC);
+    char text[32];
+
+    e->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (control < 0 || e->event < 0)
+        return fl_err_errno(err, errno, "open '%s'", path);
+    fl_snprintf(text, sizeof(text), "%d %d", e->event, control);
+    int r = cgroup_write(&m->cg.room, e->id.id, "cgroup.event_control", text, err);
+    return r < 0 ? r : fl_watch_new(m->loop, e->event, true, false, on_eventfd, e, &e->watch, err);
+}
+
+static void on_inotify(int fd, bool readable, bool writable, void *arg)
+{
+    struct mem_isolator *m = arg;
+    char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n;
+
+    while ((n = read(fd, buf, sizeof(buf))) > 0)
+        for (ssize_t at = 0; at < n;) {
+            const struct inotify_event *ev = (const struct inotify_event *)(buf + at);
+            struct id_entry *e, *next;
+            HASH_ITER (hh, m->entries.head, e, next) {
+                if (((struct mem_entry *)e)->event == ev->wd)
+                    look((struct mem_entry *)e);
+            }
+            at += (ssize_t)sizeof(*ev) + ev->len;
+        }
+}
+
+static int watch_v2(struct mem_isolator *m, struct mem_entry *e, struct fl_err *err)
+{
+    _cleanup_free_ char *path = cgroup_path(&m->cg.room, e->id.id, "memory.events");
+
+    e->event = inotify_add_watch(m->inotify, path, IN_MODIFY);
+    return e->event < 0 ? fl_err_errno(err, errno, "watch '%s'", path) : 0;
+}
+
+static int watch(struct mem_isolator *m, struct mem_entry *e, struct fl_err *err)
+{
+    return m->cg.room.v2 ? watch_v2(m, e, err) : watch_v1(m, e, err);
+}
+
+static void entry_drop(struct mem_isolator *m, struct mem_entry *e)
+{
+    fl_watch_free(e->watch);
+    if (m->cg.room.v2)
+        inotify_rm_watch(m->inotify, e->event);
+    else if (e->event >= 0)
+        close(e->event);
+    id_map_drop(&m->entries, e);
+}
+
+/* ---- life ---- */
+
+static void mem_free(struct isolator *i)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+
+    while (m->entries.head)
+        entry_drop(m, (struct mem_entry *)m->entries.head);
+    fl_watch_free(m->inotify_watch);
+    if (m->inotify >= 0)
+        close(m->inotify);
+    cgroup_isolator_free(i);
+}
+
+static int mem_create(struct fl_loop *loop, const struct isolator_config *config,
+                      isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err)
+{
+    struct cgroup_isolator *cg = NULL;
+    int r = cgroup_isolator_new(&isolator_cgroups_mem, config, "memory",
+                                sizeof(struct mem_isolator), &cg, err);
+
+    if (r < 0)
+        return r;
+    struct mem_isolator *m = (struct mem_isolator *)cg;
+    m->loop = loop;
+    m->limit = limit;
+    m->limit_arg = arg;
+    m->limit_swap = config->cgroups_limit_swap && !m->cg.room.v2;
+    m->inotify = -EBADF;
+    if (m->cg.room.v2) {
+        m->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        r = m->inotify < 0 ? fl_err_errno(err, errno, "watch memory events")
+                           : fl_watch_new(loop, m->inotify, true, false, on_inotify, m,
+                                          &m->inotify_watch, err);
+    }
+    if (r < 0) {
+        mem_free(&m->cg.base);
+        return r;
+    }
+    *ret = &m->cg.base;
+    return 0;
+}
+
+static uint64_t soft_of(const struct isolated_container *c)
+{
+    double mb = milli_to_double(resources_scalar(c->resources, "mem"));
+
+    return FL_MAX(MIN_BYTES, (uint64_t)(mb * (double)MEGA));
+}
+
+static uint64_t hard_of(const struct isolated_container *c)
+{
+    if (isinf(c->mem_limit))
+        return NO_LIMIT;
+    if (c->mem_limit < 0)
+        return soft_of(c);
+    return FL_MAX(MIN_BYTES, (uint64_t)(c->mem_limit * (double)MEGA));
+}
+
+static void number(struct cgroup_value *v, const char *name, uint64_t n, const char *none)
+{
+    v->name = name;
+    if (n == NO_LIMIT)
+        fl_snprintf(v->text, sizeof(v->text), "%s", none);
+    else
+        fl_snprintf(v->text, sizeof(v->text), "%" PRIu64, n);
+}
+
+/* Up to three values; hard before swap, since swap's limit may not be below it. */
+static size_t values_of(const struct mem_isolator *m, const struct isolated_container *c,
+                        struct cgroup_value v[3])
+{
+    size_t n = 0;
+
+    if (m->cg.room.v2) {
+        number(&v[n++], "memory.low", soft_of(c), "max");
+        number(&v[n++], "memory.max", hard_of(c), "max");
+        return n;
+    }
+    number(&v[n++], "memory.soft_limit_in_bytes", soft_of(c), "-1");
+    number(&v[n++], "memory.limit_in_bytes", hard_of(c), "-1");
+    if (m->limit_swap)
+        number(&v[n++], "memory.memsw.limit_in_bytes", hard_of(c), "-1");
+    return n;
+}
+
+static int take_up(struct mem_isolator *m, const struct isolated_container *c, struct fl_err *err)
+{
+    struct mem_entry *e = id_map_make(&m->entries, c->id, sizeof(*e));
+
+    e->mem = m;
+    e->event = -EBADF;
+    e->requested = resources_scalar(c->resources, "mem");
+    e->hard = hard_of(c);
+    return watch(m, e, err);
+}
+
+static int mem_prepare(struct isolator *i, const struct isolated_container *c,
+                       struct launch_plan *plan, struct fl_err *err)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+    struct cgroup_value v[3];
+    size_t n = values_of(m, c, v);
+
+    int r = cgroup_isolator_make(&m->cg, c->id, v, n, plan, err);
+    return r < 0 ? r : take_up(m, c, err);
+}
+
+static int mem_recover(struct isolator *i, const struct isolated_container *c, pid_t pid,
+                       struct fl_err *err)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+
+    return pid > 0 ? take_up(m, c, err) : 0;
+}
+
+static int mem_update(struct isolator *i, const struct isolated_container *c, struct fl_err *err)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+    struct mem_entry *e = id_map_get(&m->entries, c->id);
+    uint64_t hard = hard_of(c);
+    struct cgroup_value v[3];
+    size_t n = values_of(m, c, v);
+    int r = 0;
+
+    if (!e)
+        return 0;
+    if (hard > e->hard) {
+        /* Swap's limit first when raising. */
+        for (size_t k = n; k-- > 1 && r == 0;)
+            r = cgroup_write(&m->cg.room, c->id, v[k].name, v[k].text, err);
+        e->hard = hard;
+    }
+    e->requested = resources_scalar(c->resources, "mem");
+    return r < 0 ? r : cgroup_write(&m->cg.room, c->id, v[0].name, v[0].text, err);
+}
+
+static uint64_t limit_shown(const struct mem_isolator *m, const char *id, const char *file)
+{
+    uint64_t v = 0;
+
+    if (cgroup_read_u64(&m->cg.room, id, file, &v) < 0 || v >= V1_NO_LIMIT_FROM)
+        return 0;
+    return v;
+}
+
+static int mem_usage(struct isolator *i, const char *id, struct container_usage *out)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+    bool v2 = m->cg.room.v2;
+    char text[4096];
+    uint64_t v;
+
+    out->mem_limit_bytes = limit_shown(m, id, v2 ? "memory.max" : "memory.limit_in_bytes");
+    out->mem_soft_limit_bytes =
+        limit_shown(m, id, v2 ? "memory.low" : "memory.soft_limit_in_bytes");
+    if (cgroup_read_u64(&m->cg.room, id, v2 ? "memory.current" : "memory.usage_in_bytes", &v) == 0)
+        out->mem_total_bytes = v;
+    if (cgroup_read(&m->cg.room, id, "memory.stat", text, sizeof(text)) >= 0) {
+        out->mem_rss_bytes = cgroup_key(text, v2 ? "anon" : "total_rss", &v) ? v : 0;
+        out->mem_cache_bytes = cgroup_key(text, v2 ? "file" : "total_cache", &v) ? v : 0;
+    }
+    return 0;
+}
+
+static void mem_exited(struct isolator *i, const char *id)
+{
+    struct mem_entry *e = id_map_get(&((struct mem_isolator *)i)->entries, id);
+
+    if (e)
+        look(e);
+}
+
+static int mem_cleanup(struct isolator *i, const char *id)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+    struct mem_entry *e = id_map_get(&m->entries, id);
+
+    if (e)
+        entry_drop(m, e);
+    return cgroup_remove(&m->cg.room, id);
+}
+
+const struct isolator_ops isolator_cgroups_mem = {
+    .name = "cgroups/mem",
+    .create = mem_create,
+    .free = mem_free,
+    .prepare = mem_prepare,
+    .recover = mem_recover,
+    .update = mem_update,
+    .usage = mem_usage,
+    .exited = mem_exited,
+    .cleanup = mem_cleanup,
+    .orphans = cgroup_isolator_orphans,
+};

@@ -1,0 +1,17 @@
+/* One volume of a container, whichever isolator it comes from. */
+#ifndef ISOLATORS_VOLUME_H
+#define ISOLATORS_VOLUME_H
+
+#include "isolators/sandbox_path.h"
+#include "isolators/stateless.h"
+
+/* Shows `source` (absolute, exists) as `container_path`: by a bind mount when the plan has a mount namespace, else by a link in the
+ * sandbox, where only a relative container_path and read-write are possible. */
+int volume_add(const struct isolated_container *c, const char *source, const char *container_path,
+               bool read_only, struct launch_plan *plan, struct fl_err *err);
+/* The same with a source in the sandbox. */
+int volume_add_from_sandbox(const struct isolated_container *c, const char *source,
+                            const char *container_path, bool read_only, struct launch_plan *plan,
+                            struct fl_err *err);
+
+#endif
