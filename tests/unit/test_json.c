@@ -471,6 +471,15 @@ START_TEST(codec_survives_a_cut_anywhere)
 }
 END_TEST
 
+START_TEST(codec_refuses_nul_between_tokens)
+{
+    static const char in[] = "{\"x\":1\0}";
+    ProtobufCMessage *m = NULL;
+
+    ck_assert_int_eq(fl_json_to_pb(in, sizeof in - 1, CALL, 0, NULL, &m, NULL), -EINVAL);
+}
+END_TEST
+
 START_TEST(value_of_jansson)
 {
     _cleanup_pb_ ProtobufCMessage *m = NULL;
@@ -557,6 +566,7 @@ int main(void)
     tcase_add_test(t, codec_limits_lists_in_lists);
     tcase_add_test(t, codec_limits_what_it_skips);
     tcase_add_test(t, codec_survives_a_cut_anywhere);
+    tcase_add_test(t, codec_refuses_nul_between_tokens);
     tcase_add_test(t, value_of_jansson);
     tcase_add_test(t, unknown_enum_numbers_are_left_out);
     tcase_add_test(t, enums_by_name_and_number);
