@@ -9,6 +9,8 @@ struct entry {
     struct entry *next;
     uint32_t hash;
     uint32_t len;
+    unsigned refs; /* under the lock */
+    bool pinned;   /* set by whoever holds a reference */
     char text[];
 };
 
@@ -43,21 +45,27 @@ static void grow_table(void)
     table.n_buckets = wider;
 }
 
-static const char *find_or_add(const char *s, size_t n, uint32_t hash)
+/* With the lock held. */
+static struct entry *find_or_add(const char *s, size_t n, uint32_t hash)
 {
     if (table.n >= table.n_buckets)
         grow_table();
     struct entry **bucket = &table.buckets[hash & (table.n_buckets - 1)];
     for (struct entry *e = *bucket; e; e = e->next)
         if (e->hash == hash && e->len == n && memcmp(e->text, s, n) == 0)
-            return e->text;
+            return e;
     struct entry *e = xmalloc(sizeof(*e) + n + 1);
     *e = (struct entry){.next = *bucket, .hash = hash, .len = (uint32_t)n};
     memcpy(e->text, s, n);
     e->text[n] = 0;
     *bucket = e;
     table.n++;
-    return e->text;
+    return e;
+}
+
+static struct entry *entry_of(const char *interned)
+{
+    return container_of(interned, struct entry, text[0]);
 }
 
 const char *intern_n(const char *s, size_t n)
@@ -66,12 +74,61 @@ const char *intern_n(const char *s, size_t n)
         return NULL;
     uint32_t hash = hash_bytes(s, n);
     pthread_mutex_lock(&table.lock);
-    const char *text = find_or_add(s, n, hash);
+    struct entry *e = find_or_add(s, n, hash);
+    intern_pin(e->text);
     pthread_mutex_unlock(&table.lock);
-    return text;
+    return e->text;
 }
 
 const char *intern(const char *s)
 {
     return s ? intern_n(s, strlen(s)) : NULL;
+}
+
+const char *intern_ref(const char *s)
+{
+    if (!s)
+        return NULL;
+    size_t n = strlen(s);
+    uint32_t hash = hash_bytes(s, n);
+    pthread_mutex_lock(&table.lock);
+    struct entry *e = find_or_add(s, n, hash);
+    e->refs++;
+    pthread_mutex_unlock(&table.lock);
+    return e->text;
+}
+
+void intern_unref(const char *interned)
+{
+    if (!interned)
+        return;
+    struct entry *e = entry_of(interned);
+    pthread_mutex_lock(&table.lock);
+    assert(e->refs > 0);
+    bool last = --e->refs == 0 && !__atomic_load_n(&e->pinned, __ATOMIC_RELAXED);
+    if (last) {
+        struct entry **p = &table.buckets[e->hash & (table.n_buckets - 1)];
+        while (*p != e)
+            p = &(*p)->next;
+        *p = e->next;
+        table.n--;
+    }
+    pthread_mutex_unlock(&table.lock);
+    if (last)
+        free(e);
+}
+
+const char *intern_pin(const char *interned)
+{
+    if (interned)
+        __atomic_store_n(&entry_of(interned)->pinned, true, __ATOMIC_RELAXED);
+    return interned;
+}
+
+size_t intern_count(void)
+{
+    pthread_mutex_lock(&table.lock);
+    size_t n = table.n;
+    pthread_mutex_unlock(&table.lock);
+    return n;
 }

@@ -10,6 +10,14 @@
 const char *intern(const char *s); /* NULL stays NULL */
 const char *intern_n(const char *s, size_t n);
 
+/* For common/model itself: what peers name without end (resources, roles in messages) must not stay for ever, so a text can also be held by
+ * reference. Every intern_ref() needs an intern_unref(); a text that is handed out to be kept is pinned first. intern() of the same
+ * text gives the same pointer. NULL stays NULL. */
+const char *intern_ref(const char *s);
+void intern_unref(const char *interned);
+const char *intern_pin(const char *interned);
+size_t intern_count(void); /* texts in the table */
+
 #pragma GCC visibility pop
 
 #endif

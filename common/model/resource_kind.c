@@ -84,10 +84,14 @@ static void free_kind(struct kind *k)
 {
     if (k->identity != k)
         kind_unref(k->identity);
-    if (k->base)
+    intern_unref(k->allocation);
+    if (k->base) {
         kind_unref(k->base);
-    else
+    } else {
+        intern_unref(k->name);
+        intern_unref(k->role);
         fl_pb_free((V1__Resource *)k->message);
+    }
     free(k);
 }
 
@@ -207,12 +211,12 @@ static const struct kind *intern_base(V1__Resource *m, const uint8_t *key, size_
 {
     struct kind *k = new_kind(key, n);
     k->message = m;
-    k->name = intern(m->name);
+    k->name = intern_ref(m->name);
     k->type = m->type;
     k->n_reservations = (uint8_t)FL_MIN(m->n_reservations, 255u);
     if (m->n_reservations) {
         const V1__Resource__ReservationInfo *last = m->reservations[m->n_reservations - 1];
-        k->role = intern(last->role);
+        k->role = intern_ref(last->role);
         k->dynamic = last->type == V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC;
     }
     k->revocable = m->revocable != NULL;
@@ -283,12 +287,20 @@ const struct kind *kind_intern(const V1__Resource *message)
 
 const struct kind *kind_allocated(const struct kind *k, const char *role)
 {
+    const char *interned = intern_ref(role);
+    const struct kind *allocated = kind_allocated_to(k, interned);
+    intern_unref(interned);
+    return allocated;
+}
+
+const struct kind *kind_allocated_to(const struct kind *k, const char *interned_role)
+{
     const struct kind *base = k->base ? k->base : k;
-    if (!role)
+    if (!interned_role)
         return kind_ref(base);
-    const void *pair[2] = {base, intern(role)};
-    if (k->allocation == pair[1])
+    if (k->allocation == interned_role)
         return kind_ref(k);
+    const void *pair[2] = {base, interned_role};
     struct kind *found = find((const uint8_t *)pair, sizeof(pair), false);
     if (found)
         return found;
@@ -296,7 +308,7 @@ const struct kind *kind_allocated(const struct kind *k, const char *role)
     fresh->base = (struct kind *)kind_ref(base);
     fresh->name = base->name;
     fresh->role = base->role;
-    fresh->allocation = pair[1];
+    fresh->allocation = intern_ref(interned_role);
     fresh->type = base->type;
     fresh->n_reservations = base->n_reservations;
     fresh->dynamic = base->dynamic;
@@ -305,7 +317,8 @@ const struct kind *kind_allocated(const struct kind *k, const char *role)
     fresh->persistent = base->persistent;
     fresh->whole = base->whole;
     fresh->message = base->message;
-    fresh->identity = base->identity == base ? fresh : kind_allocated(base->identity, role);
+    fresh->identity =
+        base->identity == base ? fresh : kind_allocated_to(base->identity, interned_role);
     return publish(fresh);
 }
 

@@ -19,10 +19,11 @@ struct kind {
     /* What counts when two are compared: the kind without the volume and the principal of a
      * persistent volume, which say how it is used and not what it is. Mostly the kind itself. */
     const struct kind *identity;
-    struct kind *base;      /* of an allocated kind; NULL in a base kind */
-    const char *name;       /* interned */
-    const char *allocation; /* role it is allocated to, interned, or NULL */
-    const char *role;       /* role it is reserved to (the last of the stack), interned, or NULL */
+    struct kind *base; /* of an allocated kind; NULL in a base kind */
+    /* Interned, with a reference of the kind's: pinned before they are handed out. */
+    const char *name;
+    const char *allocation; /* role it is allocated to, or NULL */
+    const char *role;       /* role it is reserved to (the last of the stack), or NULL */
     V1__Value__Type type;
     uint8_t n_reservations; /* capped at 255 */
     bool dynamic;           /* the last reservation is a dynamic one */
@@ -47,6 +48,8 @@ struct kind {
 const struct kind *kind_intern(const V1__Resource *message);
 /* The same resource allocated to `role` (NULL: to none). The caller owns a reference. */
 const struct kind *kind_allocated(const struct kind *k, const char *role);
+const struct kind *kind_allocated_to(const struct kind *k,
+                                     const char *interned_role); /* the caller holds the role */
 const struct kind *kind_ref(const struct kind *k);
 void kind_unref(const struct kind *k);
 

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "common/model/intern.h"
 #include "common/model/resources_internal.h"
 
 milli_t milli_from_double(double v)
@@ -217,12 +218,14 @@ bool resources_equal(const struct resources *a, const struct resources *b)
 static void set_allocation(struct resources *r, const char *role)
 {
     bool changed = false;
+    const char *interned = intern_ref(role);
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *kind = kind_allocated(r->items[i]->kind, role);
+        const struct kind *kind = kind_allocated_to(r->items[i]->kind, interned);
         changed |= kind != r->items[i]->kind;
         kind_unref(r->items[i]->kind);
         r->items[i]->kind = kind;
     }
+    intern_unref(interned);
     for (size_t i = 1; changed && i < r->n; i++) {
         for (size_t j = 0; j < i; j++) {
             struct resource *into = r->items[j], *item = r->items[i];
@@ -254,7 +257,7 @@ const char *resources_allocation_role(const struct resources *r)
     for (size_t i = 1; i < r->n; i++)
         if (r->items[i]->kind->allocation != role)
             return NULL;
-    return role;
+    return intern_pin(role);
 }
 
 /* ---- quantities ---- */
@@ -287,7 +290,7 @@ void resources_each_scalar(const struct resources *r,
     for (size_t i = 0; i < r->n; i++) {
         const struct kind *kind = r->items[i]->kind;
         if (kind->type == V1__VALUE__TYPE__SCALAR && !named_before(r, i))
-            fn(kind->name, resources_scalar(r, kind->name), arg);
+            fn(intern_pin(kind->name), resources_scalar(r, kind->name), arg);
     }
 }
 

@@ -7,6 +7,9 @@
 #include "common/model/resource_value.h"
 #include "common/model/resources.h"
 
+/* The algebra walks whole sets, so a peer's list must end somewhere. No agent has a hundredth of this. */
+#define RESOURCES_PER_MESSAGE 10000
+
 struct resource {
     const struct kind *kind; /* a reference is owned */
     struct value value;      /* owned */

@@ -1,6 +1,7 @@
 /* Parts of a set of resources by what they are: reserved, revocable, shared, persistent. Pure.
  *
  * A part of a normalised set is normalised, so parts are plain copies without merging. */
+#include "common/model/intern.h"
 #include "common/model/resources_internal.h"
 #include "common/model/roles.h"
 
@@ -112,7 +113,7 @@ size_t resources_reservation_roles(const struct resources *r, const char ***ret_
         while (j < n && roles[j] != role)
             j++;
         if (role && j == n)
-            roles[n++] = role;
+            roles[n++] = intern_pin(role);
     }
     *ret_roles = roles;
     return n;
@@ -131,7 +132,7 @@ void resources_by_role(const struct resources *r,
             continue;
         _cleanup_resources_ struct resources part = RESOURCES_INIT;
         take_part(r, is_allocated_to, role, &part);
-        fn(role, &part, arg);
+        fn(intern_pin(role), &part, arg);
     }
 }
 

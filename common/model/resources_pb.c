@@ -60,6 +60,9 @@ int resources_add_pb(struct resources *out, const V1__Resource *pb, struct fl_er
 int resources_from_pb(V1__Resource *const *pb, size_t n, struct resources *out, struct fl_err *err)
 {
     _cleanup_resources_ struct resources made = RESOURCES_INIT;
+    if (n > RESOURCES_PER_MESSAGE)
+        return fl_err_set(err, FL_INVALID, "%zu resources in one list are more than the %d allowed",
+                          n, RESOURCES_PER_MESSAGE);
     for (size_t i = 0; i < n; i++) {
         int rc = resources_add_pb(&made, pb[i], err);
         if (rc < 0)

@@ -505,12 +505,31 @@ END_TEST
 
 START_TEST(test_kinds_go)
 {
-    size_t before = kind_count();
+    size_t before = kind_count(), texts = intern_count();
     struct resources r = from_json(PV(",\"principal\":\"gone\""));
     resources_allocate(&r, "somebody");
+    struct resources odd = parse("never-seen-before:1");
+    resources_add(&r, &odd);
+    resources_done(&odd);
+    ck_assert_uint_gt(intern_count(), texts);
     ck_assert_uint_gt(kind_count(), before);
     resources_done(&r);
     ck_assert_uint_eq(kind_count(), before);
+    ck_assert_uint_eq(intern_count(), texts);
+}
+END_TEST
+
+START_TEST(test_too_many)
+{
+    struct resources r = RESOURCES_INIT;
+    struct fl_err err = {0};
+    V1__Resource *one = message(CPU "}"), *many[RESOURCES_PER_MESSAGE + 1];
+    for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+        many[i] = one;
+    ck_assert_int_eq(resources_from_pb(many, ARRAY_SIZE(many) - 1, &r, &err), 0);
+    ck_assert_int_lt(resources_from_pb(many, ARRAY_SIZE(many), &r, &err), 0);
+    ck_assert_int_eq(err.reason, FL_INVALID);
+    resources_done(&r);
 }
 END_TEST
 
@@ -551,6 +570,7 @@ int main(void)
     tcase_add_test(t, test_full);
     tcase_add_test(t, test_find);
     tcase_add_test(t, test_kinds_go);
+    tcase_add_test(t, test_too_many);
     tcase_add_test(t, test_plain_key);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
