@@ -330,7 +330,8 @@ static void parse_failed(struct http_conn *c, enum http_errno e)
 void conn_pump(struct http_conn *c)
 {
     size_t n;
-    const char *p = fl_stream_peek(c->stream, &n);
+    struct fl_stream *s = c->stream; /* which a switch of protocol takes away from the connection */
+    const char *p = fl_stream_peek(s, &n);
     /* Reading on, though nothing of it is wanted, is how the end of the peer is noticed. */
     if (c->last_request) {
         fl_stream_consume(c->stream, n);
@@ -342,9 +343,9 @@ void conn_pump(struct http_conn *c)
         size_t used = http_parser_execute(&c->parser, &settings, p, n);
         HTTP_COUNT(c->io->stats.bytes_in, used);
         enum http_errno e = HTTP_PARSER_ERRNO(&c->parser);
+        fl_stream_consume(s, used); /* also of a stream that was freed: its memory goes later */
         if (c->dead)
             return;
-        fl_stream_consume(c->stream, used);
         if (e != HPE_OK && e != HPE_PAUSED) {
             parse_failed(c, e);
             return;
