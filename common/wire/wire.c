@@ -1,0 +1,331 @@
+/* Channels: messages of both directions over one stream. On the loop of the channel's owner.
+ *
+ * Sending encodes at once, so the message may go, into `out`; what has gathered there is handed to the stream once per turn of the loop, or
+ * earlier when it is much. Receiving decodes each frame into one arena, which is reset after its callback.
+ *
+ * A channel ends once: by wire_channel_free(), or by fail() and then on_closed. Both may happen inside its own callbacks, so every
+ * function looks at the state after calling back; memory goes by a deferred job.
+ */
+#include "common/wire/wire_priv.h"
+
+#define WIRE_MAGIC 0x31e0f1a5u
+/* What has gathered is written at once when it is this long. */
+#define FLUSH_NOW (128u << 10)
+/* An arena that one large message has made larger than this does not stay. */
+#define ARENA_KEEP  ((size_t)1 << 20)
+#define ARENA_FIRST 4096
+
+const struct wire_limits wire_limits_default = {
+    .max_frame = (size_t)64 << 20,
+    .max_unsent = (size_t)256 << 20,
+};
+
+enum wire_state { WIRE_OPENING, WIRE_OPEN, WIRE_CLOSING, WIRE_CLOSED, WIRE_FREED };
+
+struct wire_channel {
+    unsigned magic;
+    enum wire_state state;
+    struct fl_loop *loop;
+    struct fl_stream *stream;
+    struct fl_timer *timer; /* while opening */
+    struct wire_limits limits;
+    const struct wire_ops *ops; /* borrowed */
+    void *arg;
+    struct fl_buf request; /* of an outgoing channel, until it is connected */
+    struct fl_buf out;
+    bool flush_coming;
+    bool failing; /* on_closed is on its way, with `why` */
+    struct fl_err why;
+    struct fl_arena *arena;
+    char *peer;
+};
+
+static void free_memory(void *arg)
+{
+    struct wire_channel *c = arg;
+
+    fl_buf_done(&c->request);
+    fl_buf_done(&c->out);
+    fl_arena_free(c->arena);
+    free(c->peer);
+    c->magic = 0;
+    free(c);
+}
+
+struct wire_channel *wire_channel_new(struct fl_loop *loop, const struct wire_limits *limits)
+{
+    struct wire_channel *c = xnew0(struct wire_channel);
+
+    c->magic = WIRE_MAGIC;
+    c->loop = loop;
+    c->limits = limits ? *limits : wire_limits_default;
+    c->peer = xstrdup("?");
+    return c;
+}
+
+void wire_set_ops(struct wire_channel *c, const struct wire_ops *ops, void *arg)
+{
+    c->ops = ops;
+    c->arg = arg;
+}
+
+/* ---- the end ---- */
+
+static void drop_stream(struct wire_channel *c)
+{
+    fl_stream_free(TAKE_PTR(c->stream));
+    fl_timer_free(TAKE_PTR(c->timer));
+    fl_buf_done(&c->out);
+}
+
+static void fail(struct wire_channel *c, const struct fl_err *why)
+{
+    struct fl_err err = *why;
+
+    if (c->state >= WIRE_CLOSED)
+        return;
+    c->state = WIRE_CLOSED;
+    drop_stream(c);
+    if (c->ops && c->ops->on_closed)
+        c->ops->on_closed(c, &err, c->arg);
+}
+
+static void fail_now(void *arg)
+{
+    struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
+
+    fail(c, &c->why);
+}
+
+/* For failures found inside a call of the owner, who does not expect its callback before that returns. */
+static void fail_soon(struct wire_channel *c)
+{
+    if (c->failing)
+        return;
+    c->failing = true;
+    fl_loop_defer(c->loop, fail_now, c);
+}
+
+void wire_channel_free(struct wire_channel *c)
+{
+    if (!c || c->state == WIRE_FREED)
+        return;
+    c->state = WIRE_FREED;
+    drop_stream(c);
+    /* After the jobs that know the channel: deferred ones run in order. */
+    fl_loop_defer(c->loop, free_memory, c);
+}
+
+/* ---- sending ---- */
+
+static void flush(struct wire_channel *c)
+{
+    if (c->out.len && c->stream && (c->state == WIRE_OPEN || c->state == WIRE_CLOSING))
+        fl_stream_write_buf(c->stream, &c->out);
+}
+
+static void flush_later(void *arg)
+{
+    struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
+
+    c->flush_coming = false;
+    flush(c);
+}
+
+bool wire_send(struct wire_channel *c, const ProtobufCMessage *m)
+{
+    if (c->state > WIRE_OPEN || c->failing)
+        return false;
+    if (wire_frame_encode(&c->out, m, c->limits.max_frame, &c->why) < 0) {
+        fail_soon(c);
+        return false;
+    }
+    if (wire_unsent(c) > c->limits.max_unsent) {
+        fl_err_set(&c->why, FL_LIMIT,
+                   "%s does not read: %zu bytes are unsent, over the limit of %zu", c->peer,
+                   wire_unsent(c), c->limits.max_unsent);
+        fail_soon(c);
+        return false;
+    }
+    if (c->out.len >= FLUSH_NOW)
+        flush(c);
+    if (c->out.len && !c->flush_coming) {
+        c->flush_coming = true;
+        fl_loop_defer(c->loop, flush_later, c);
+    }
+    return true;
+}
+
+size_t wire_unsent(const struct wire_channel *c)
+{
+    return c->out.len + (c->stream ? fl_stream_unsent(c->stream) : 0);
+}
+
+const char *wire_peer(const struct wire_channel *c)
+{
+    return c->peer;
+}
+
+void wire_channel_close(struct wire_channel *c)
+{
+    if (c->state >= WIRE_CLOSING || c->failing)
+        return;
+    if (c->state == WIRE_OPENING) {
+        fl_err_set(&c->why, FL_CLOSED, "the channel to %s was closed before it was open", c->peer);
+        fail_soon(c);
+        return;
+    }
+    c->state = WIRE_CLOSING;
+    flush(c);
+    fl_stream_close_after_write(c->stream);
+}
+
+/* ---- receiving ---- */
+
+static void reset_arena(struct wire_channel *c)
+{
+    if (fl_arena_used(c->arena) <= ARENA_KEEP) {
+        fl_arena_reset(c->arena);
+        return;
+    }
+    fl_arena_free(c->arena);
+    c->arena = fl_arena_new(ARENA_FIRST);
+}
+
+/* One frame at p. 1: go on behind it; 0: more must come; negative: the channel is over (or the owner ended it). */
+static int take_frame(struct wire_channel *c, const char *p, size_t n, size_t *ret_size)
+{
+    struct wire_frame f;
+    struct wire_message m;
+    struct fl_err err;
+    int r = wire_frame_next(p, n, c->limits.max_frame, &f, &err);
+
+    if (r == 0)
+        return 0;
+    if (r > 0)
+        r = wire_frame_decode(&f, c->arena, &m, &err);
+    if (r < 0) {
+        fl_err_wrap(&err, "from %s", c->peer);
+        fail(c, &err);
+        return r;
+    }
+    *ret_size = f.size;
+    c->ops->on_message(c, &m, c->arg);
+    if (c->state != WIRE_OPEN)
+        return -1;
+    reset_arena(c);
+    return 1;
+}
+
+static void receive(struct wire_channel *c)
+{
+    size_t n, size = 0, taken = 0;
+
+    if (!c->arena)
+        c->arena = fl_arena_new(ARENA_FIRST);
+    for (;;) {
+        const char *p = fl_stream_peek(c->stream, &n);
+        int r = take_frame(c, p + taken, n - taken, &size);
+
+        if (r < 0)
+            return; /* over, or closing: nothing more is delivered */
+        if (r == 0)
+            break;
+        taken += size;
+    }
+    fl_stream_consume(c->stream, taken);
+}
+
+static void on_answer(struct wire_channel *c)
+{
+    struct fl_err err;
+    size_t n;
+    const char *p = fl_stream_peek(c->stream, &n);
+    ssize_t r = wire_answer(p, n, c->peer, &err);
+
+    if (r < 0)
+        fail(c, &err);
+    if (r <= 0)
+        return;
+    fl_stream_consume(c->stream, (size_t)r);
+    fl_timer_free(TAKE_PTR(c->timer));
+    fl_stream_set_idle_timeout(c->stream, c->limits.idle_timeout_s);
+    c->state = WIRE_OPEN;
+    flush(c);
+    if (c->ops->on_open)
+        c->ops->on_open(c, c->arg);
+}
+
+static void on_read(struct fl_stream *s, void *arg)
+{
+    struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
+    size_t n;
+
+    if (c->failing)
+        return;
+    if (c->state == WIRE_OPENING)
+        on_answer(c);
+    if (c->state == WIRE_OPEN && fl_stream_peek(c->stream, &n) && n)
+        receive(c);
+}
+
+static void on_stream_closed(struct fl_stream *s, const struct fl_err *why, void *arg)
+{
+    fail(FL_CAST(wire_channel, WIRE_MAGIC, arg), why);
+}
+
+/* ---- the beginning ---- */
+
+static void take_peer(struct wire_channel *c)
+{
+    free(c->peer);
+    c->peer = xstrdup(fl_stream_peer(c->stream));
+}
+
+static void on_connected(struct fl_stream *s, void *arg)
+{
+    struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
+
+    take_peer(c);
+    fl_stream_write_buf(s, &c->request);
+}
+
+static const struct fl_stream_ops stream_ops = {
+    .on_read = on_read,
+    .on_connected = on_connected,
+    .on_closed = on_stream_closed,
+};
+
+static void on_open_timeout(void *arg)
+{
+    struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
+    struct fl_err err;
+
+    fl_err_set(&err, FL_TIMEOUT, "%s did not open the channel within %d s", c->peer, WIRE_OPEN_S);
+    fail(c, &err);
+}
+
+int wire_channel_connect(struct wire_channel *c, const char *host, uint16_t port,
+                         const char *bind_ip, struct fl_tls *tls, const char *self,
+                         struct fl_err *err)
+{
+    int r = fl_stream_connect(c->loop, host, port, bind_ip, tls, &stream_ops, c, &c->stream, err);
+
+    if (r < 0)
+        return r;
+    free(c->peer);
+    c->peer = xasprintf("%s:%u", host, port);
+    wire_request(&c->request, host, port, self);
+    c->timer = fl_timer_new(c->loop, on_open_timeout, c);
+    fl_timer_set(c->timer, (uint64_t)WIRE_OPEN_S * 1000000);
+    return 0;
+}
+
+void wire_channel_attach(struct wire_channel *c, struct fl_stream *s)
+{
+    c->stream = s;
+    c->state = WIRE_OPEN;
+    take_peer(c);
+    fl_stream_set_ops(s, &stream_ops, c);
+    fl_stream_set_idle_timeout(s, c->limits.idle_timeout_s);
+}
