@@ -1,12 +1,11 @@
-/* One connection of the server, on its I/O side: its requests in order, their answers in the same
- * order, its end. A connection dies once (`dead`), the memory goes with the loop's deferred jobs,
+/* One connection of the server, on its I/O side: its beginning, its time, its end (what is read is in
+ * http_parse.c, what is answered in http_answer.c). A connection dies once (`dead`), the memory goes with the loop's deferred jobs,
  * so every function may be called from below a callback of the parser or the stream. */
 #include <errno.h>
 #include <stdio.h>
 
 #include "common/base/http_priv.h"
 
-#define BODY_AHEAD_MAX (FL_LOOP_SCRATCH * 4)
 /* Connections over the limit are still told 503, but not without limit. */
 #define REFUSE_MAX 256
 
@@ -64,286 +63,13 @@ void conn_close(struct http_conn *c)
     io_check_idle(io);
 }
 
-/* Nothing more is read; what is queued leaves, then the connection ends. */
-static void finish(struct http_conn *c)
+void conn_finish(struct http_conn *c)
 {
     if (c->dead || c->closing)
         return;
     c->closing = true;
     c->deadline_us = 0; /* the stream has its own */
     fl_stream_close_after_write(c->stream);
-}
-
-/* ---- answers ---- */
-
-static void put(struct http_exchange *ex, const void *p, size_t n)
-{
-    struct http_conn *c = ex->conn;
-    HTTP_COUNT(c->io->stats.bytes_out, n);
-    if (c->first == ex)
-        fl_stream_write(c->stream, p, n);
-    else
-        fl_buf_add(&ex->out, p, n);
-}
-
-static void put_buf(struct http_exchange *ex, struct fl_buf *b)
-{
-    struct http_conn *c = ex->conn;
-    HTTP_COUNT(c->io->stats.bytes_out, b->len);
-    if (c->first == ex) {
-        fl_stream_write_buf(c->stream, b);
-    } else if (ex->out.len == 0) {
-        fl_buf_done(&ex->out);
-        ex->out = *b;
-        *b = (struct fl_buf)FL_BUF_INIT;
-    } else {
-        fl_buf_add(&ex->out, b->data, b->len);
-    }
-}
-
-static bool must_block(const struct http_conn *c)
-{
-    const struct http_exchange *r = c->reading;
-    if (c->n_pending >= limits(c)->max_pipelined)
-        return true;
-    if (r && atomic_load(&((struct http_exchange *)r)->body_ahead) > BODY_AHEAD_MAX)
-        return true;
-    for (const struct http_exchange *ex = c->first; ex; ex = ex->next)
-        if (ex->wants_upgrade)
-            return true;
-    return false;
-}
-
-static void unblock(struct http_conn *c)
-{
-    if (!c->blocked || c->dead || c->closing || must_block(c))
-        return;
-    c->blocked = false;
-    fl_stream_pause_read(c->stream, false); /* conn_pump() follows when bytes wait */
-}
-
-static void pop(struct http_conn *c)
-{
-    struct http_exchange *ex = c->first;
-    c->first = ex->next;
-    if (!c->first)
-        c->last = &c->first;
-    c->n_pending--;
-    ex->conn = NULL;
-    exchange_unref(ex);
-}
-
-static void send_continue(struct http_exchange *ex)
-{
-    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (ex->continue_due && !ex->out_started)
-        put(ex, text, sizeof text - 1);
-    ex->continue_due = false;
-}
-
-static void switch_protocol(struct http_exchange *ex, struct http_msg *m);
-
-/* Sends what has its turn now. */
-void conn_advance(struct http_conn *c)
-{
-    while (!c->dead && !c->closing && c->first) {
-        struct http_exchange *ex = c->first;
-        if (ex->out.len > 0) {
-            fl_stream_write_buf(c->stream, &ex->out);
-            atomic_store(&ex->unsent, fl_stream_unsent(c->stream));
-        }
-        send_continue(ex);
-        if (ex->upgrade) {
-            _cleanup_(msg_freep) struct http_msg *m = TAKE_PTR(ex->upgrade);
-            switch_protocol(ex, m);
-            return;
-        }
-        if (!ex->out_end)
-            break;
-        if (!ex->keep_alive) {
-            finish(c); /* even when the body is not all here: the client hears why */
-            return;
-        }
-        if (!ex->body_done)
-            break;
-        pop(c);
-    }
-    if (c->dead || c->closing)
-        return;
-    if (!c->first && (c->eof || c->io->draining)) {
-        finish(c);
-        return;
-    }
-    if (!c->first)
-        c->deadline_us = in_seconds(c, limits(c)->idle_timeout_s);
-    unblock(c);
-}
-
-static void start_answer(struct http_exchange *ex, struct http_head *h)
-{
-    _cleanup_buf_ struct fl_buf head = FL_BUF_INIT;
-    struct http_io *io = ex->conn->io;
-    if (io->draining || ex->conn->eof)
-        ex->keep_alive = false;
-    if (h->status >= 500)
-        HTTP_COUNT(io->stats.responses_5xx, 1);
-    ex->out_started = true;
-    response_head(io, ex, h, &head);
-    put(ex, head.data, head.len);
-}
-
-static void whole_answer(struct http_exchange *ex, struct http_msg *m)
-{
-    struct http_conn *c = ex->conn;
-    size_t gzip_min = limits(c)->gzip_min;
-    struct http_head h = {
-        .status = m->status, .content_type = m->content_type, .headers = &m->headers};
-    if (ex->accepts_gzip && gzip_min && m->body.len >= gzip_min) {
-        _cleanup_buf_ struct fl_buf packed = FL_BUF_INIT;
-        if (response_gzip(c->io, &m->body, &packed)) {
-            fl_buf_done(&m->body);
-            m->body = packed;
-            packed = (struct fl_buf)FL_BUF_INIT;
-            h.gzip = true;
-        }
-    }
-    h.content_length = m->body.len;
-    start_answer(ex, &h);
-    if (!ex->head_only && m->body.len > 0)
-        put_buf(ex, &m->body);
-    ex->out_end = true;
-    ex->wants_upgrade = false;
-    conn_advance(c);
-}
-
-static void stream_head(struct http_exchange *ex, struct http_msg *m)
-{
-    struct http_conn *c = ex->conn;
-    ex->chunked_out = !ex->http10;
-    ex->raw_out = ex->http10;
-    if (ex->http10)
-        ex->keep_alive = false;
-    if (c->eof) {
-        conn_close(c); /* nobody would read it */
-        return;
-    }
-    start_answer(ex, &(struct http_head){.status = m->status,
-                                         .content_type = m->content_type,
-                                         .headers = &m->headers,
-                                         .chunked = ex->chunked_out,
-                                         .raw = ex->raw_out});
-    ex->wants_upgrade = false;
-}
-
-static size_t unsent_of(struct http_exchange *ex)
-{
-    struct http_conn *c = ex->conn;
-    return c->first == ex ? fl_stream_unsent(c->stream) : ex->out.len;
-}
-
-/* Size line, data and line end go into one buffer, so that they leave in one piece. */
-static void stream_data(struct http_exchange *ex, struct http_msg *m)
-{
-    char line[20];
-    size_t n = m->body.len;
-    if (ex->head_only || n == 0)
-        return;
-    if (ex->raw_out) {
-        put_buf(ex, &m->body);
-    } else if (n < 4096) {
-        size_t len = chunk_line(line, n);
-        char piece[4096 + sizeof line + 2];
-        memcpy(piece, line, len);
-        memcpy(piece + len, m->body.data, n);
-        memcpy(piece + len + n, "\r\n", 2);
-        put(ex, piece, len + n + 2);
-    } else {
-        put(ex, line, chunk_line(line, n));
-        fl_buf_add(&m->body, "\r\n", 2);
-        put_buf(ex, &m->body);
-    }
-    size_t unsent = unsent_of(ex);
-    atomic_store(&ex->unsent, unsent);
-    if (unsent > limits(ex->conn)->max_unsent) {
-        HTTP_COUNT(ex->conn->io->stats.overrun_closed, 1);
-        conn_close(ex->conn);
-    }
-}
-
-static void stream_end(struct http_exchange *ex)
-{
-    if (ex->chunked_out && !ex->head_only)
-        put(ex, "0\r\n\r\n", 5);
-    ex->out_end = true;
-    conn_advance(ex->conn);
-}
-
-static void tell_drained(struct http_exchange *ex)
-{
-    if (!ex->want_drained || unsent_of(ex) > 0)
-        return;
-    ex->want_drained = false;
-    owner_send(ex->conn->io, msg_new(MSG_DRAINED, ex));
-}
-
-static void switch_protocol(struct http_exchange *ex, struct http_msg *m)
-{
-    struct http_conn *c = ex->conn;
-    start_answer(ex, &(struct http_head){.status = 101, .headers = &m->headers});
-    struct fl_stream *s = TAKE_PTR(c->stream);
-    exchange_ref(ex);
-    pop(c);
-    fl_stream_set_idle_timeout(s, 0);
-    fl_stream_move(s, m->loop, m->taken, m->arg);
-    exchange_unref(ex);
-    conn_close(c);
-}
-
-static void apply(struct http_exchange *ex, struct http_msg *m)
-{
-    switch (m->kind) {
-    case MSG_ANSWER:
-        whole_answer(ex, m);
-        break;
-    case MSG_STREAM_HEAD:
-        stream_head(ex, m);
-        break;
-    case MSG_STREAM_DATA:
-        stream_data(ex, m);
-        break;
-    case MSG_STREAM_END:
-        stream_end(ex);
-        break;
-    case MSG_ABORT:
-        conn_close(ex->conn);
-        break;
-    case MSG_WANT_DRAINED:
-        ex->want_drained = true;
-        tell_drained(ex);
-        break;
-    case MSG_BODY_TAKEN:
-        unblock(ex->conn);
-        break;
-    case MSG_UPGRADE:
-        ex->upgrade = m;
-        exchange_unref(TAKE_PTR(m->ex)); /* or the exchange would hold itself */
-        conn_advance(ex->conn);
-        return;
-    default:
-        assert(!"a message of the other side");
-    }
-    msg_free(m);
-}
-
-void conn_apply(struct http_msg *m)
-{
-    struct http_exchange *ex = m->ex;
-    if (m->kind == MSG_STREAM_DATA)
-        atomic_fetch_sub(&ex->posted, m->n);
-    if (ex->conn && !ex->conn->dead && !ex->conn->closing)
-        apply(ex, m);
-    else
-        msg_free(m);
 }
 
 /* ---- requests ---- */
@@ -385,19 +111,15 @@ static void on_read(struct fl_stream *s, void *arg)
     conn_pump(c);
 }
 
+/* A client that takes its answers slowly, but takes them, is not idle. */
 static void on_progress(struct fl_stream *s, void *arg)
 {
     struct http_conn *c = FL_CAST(http_conn, CONN_MAGIC, arg);
-    if (!c->dead && c->first)
-        atomic_store(&c->first->unsent, unsent_of(c->first));
-}
-
-static void on_drained(struct fl_stream *s, void *arg)
-{
-    struct http_conn *c = FL_CAST(http_conn, CONN_MAGIC, arg);
-    on_progress(s, arg);
-    if (!c->dead && c->first)
-        tell_drained(c->first);
+    if (c->dead)
+        return;
+    if (!c->first)
+        c->deadline_us = in_seconds(c, limits(c)->idle_timeout_s);
+    conn_sent(c);
 }
 
 /* A client that only shut down its sending half (HTTP/1.0 habits, nc) still gets whole answers; a
@@ -428,7 +150,7 @@ static void on_closed(struct fl_stream *s, const struct fl_err *why, void *arg)
 
 static const struct fl_stream_ops ops = {
     .on_read = on_read,
-    .on_drained = on_drained,
+    .on_drained = on_progress,
     .on_progress = on_progress,
     .on_closed = on_closed,
 };
@@ -477,10 +199,10 @@ void conn_accept(struct http_io *io, int fd)
 
 static bool waits_for_peer(const struct http_conn *c)
 {
+    if (!c->first)
+        return true; /* it asks nothing, or does not take what it got */
     /* While a whole request waits for our answer, or a stream runs, the delay is ours. */
-    if (c->blocked)
-        return false;
-    return c->reading ? !c->reading->out_started || !c->reading->body_done : !c->first;
+    return c->reading && !c->blocked && (!c->reading->out_started || !c->reading->body_done);
 }
 
 void conn_sweep(struct http_io *io)

@@ -126,6 +126,10 @@ static void flush_to_io(void *arg)
 
 void io_send(struct http_io *io, struct http_msg *m)
 {
+    if (!io->loop) {
+        msg_free(m); /* stopped */
+        return;
+    }
     if (!io->threaded) {
         io_take(io, m);
         return;

@@ -281,6 +281,7 @@ static int on_complete(http_parser *p)
         c->last_request = true;
     if (c->n_pending >= l->max_pipelined || ex->wants_upgrade)
         c->blocked = true;
+    conn_block_if_clogged(c);
     if (!ex->dispatched) {
         decode_body(ex);
         conn_dispatch(c, ex);

@@ -125,6 +125,7 @@ struct http_conn {
     uint64_t deadline_us;                /* of the sweep; 0 = none */
     struct http_exchange *first, **last; /* requests in order, each with one reference */
     unsigned n_pending;
+    size_t queued;                 /* bytes in the `out` of requests that are not first */
     struct http_exchange *reading; /* the one the parser fills: the queue's last, or none */
     bool in_value;                 /* the parser's last header callback was a value */
     bool blocked;                  /* nothing is read until an answer leaves */
@@ -222,12 +223,18 @@ const char *io_date(struct http_io *io);
 /* http_conn.c */
 void conn_accept(struct http_io *io, int fd);
 void conn_close(struct http_conn *c);
-void conn_apply(struct http_msg *m); /* what the owner sent for an exchange; takes m */
-void conn_advance(struct http_conn *c);
+/* Nothing more is read; what is queued leaves, then the connection ends. */
+void conn_finish(struct http_conn *c);
 void conn_sweep(struct http_io *io);
 void conn_drain(struct http_io *io);
 void conn_dispatch(struct http_conn *c, struct http_exchange *ex);
 void conn_refuse(struct http_conn *c, int status, const char *text);
+
+/* http_answer.c */
+void conn_apply(struct http_msg *m);    /* what the owner sent for an exchange; takes m */
+void conn_advance(struct http_conn *c); /* sends what has its turn now */
+void conn_sent(struct http_conn *c);    /* the kernel took bytes */
+void conn_block_if_clogged(struct http_conn *c);
 
 /* http_parse.c */
 void conn_parser_init(struct http_conn *c);

@@ -355,6 +355,41 @@ START_TEST(slow_reader)
 }
 END_TEST
 
+/* One who asks and asks but takes no answers is not served further until it does. */
+START_TEST(greedy_client)
+{
+    struct setup u;
+    prepare(&u, _i);
+    u.c.limits.idle_timeout_s = 2;
+    begin(&u);
+    struct fl_buf b = FL_BUF_INIT;
+    for (int i = 0; i < 3000; i++)
+        fl_buf_adds(&b, "GET /text HTTP/1.1\r\n\r\n");
+    int fd = dial(u.f.port), stuck = dial(u.f.port);
+    send_all(fd, b.data, b.len);
+    send_all(stuck, b.data, b.len);
+    uint64_t before;
+    do { /* until nothing moves */
+        before = counters(&u).requests;
+        usleep(100000);
+    } while (counters(&u).requests != before);
+    ck_assert_uint_lt(before, 3000);
+    size_t got = 0;
+    static char block[1 << 20];
+    while (got < 3000 * 10000) {
+        ssize_t n = recv(fd, block, sizeof block, 0);
+        ck_assert_int_gt(n, 0);
+        got += (size_t)n;
+    }
+    /* Who takes nothing at all is closed when its idle time is over. */
+    EVENTUALLY(counters(&u).open_connections == 0);
+    close(fd);
+    close(stuck);
+    fl_buf_done(&b);
+    end(&u);
+}
+END_TEST
+
 START_TEST(client_leaves)
 {
     struct setup u;
@@ -614,9 +649,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        large_headers,    large_bodies, slow_clients,      slow_reader,         client_leaves,
-        pressure_is_felt, compression,  continues,         streamed_bodies,     protocol_switch,
-        connection_limit, draining,     draining_by_force, freed_with_all_open,
+        large_headers,   large_bodies,     slow_clients, slow_reader,       greedy_client,
+        client_leaves,   pressure_is_felt, compression,  continues,         streamed_bodies,
+        protocol_switch, connection_limit, draining,     draining_by_force, freed_with_all_open,
     };
     Suite *s = suite_create("http_limits");
     TCase *t = tcase_create("limits");
