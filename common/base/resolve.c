@@ -17,7 +17,7 @@
 struct resolve {
     char *host; /* owned */
     uint16_t port;
-    struct fl_box *box;   /* a reference */
+    struct fl_box *box;   /* the thread's reference, which outlives the request */
     struct fl_loop *loop; /* borrowed; the loop's thread only */
     resolve_f *fn;        /* the loop's thread only; NULL when cancelled */
     void *arg;
@@ -47,7 +47,6 @@ int resolve_numeric(const char *host, uint16_t port, struct sockaddr_storage *re
 
 static void resolve_free(struct resolve *r)
 {
-    fl_box_unref(r->box);
     free(r->host);
     free(r->addrs);
     free(r);
@@ -83,6 +82,7 @@ static void collect(struct resolve *r, const struct addrinfo *list)
 static void *lookup(void *arg)
 {
     struct resolve *r = arg;
+    struct fl_box *box = r->box; /* r is the loop's once it is posted */
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     char port[8];
     fl_snprintf(port, sizeof port, "%u", r->port);
@@ -91,8 +91,9 @@ static void *lookup(void *arg)
         collect(r, list);
         freeaddrinfo(list);
     }
-    if (!fl_box_post(r->box, deliver, r))
+    if (!fl_box_post(box, deliver, r))
         resolve_free(r);
+    fl_box_unref(box);
     return NULL;
 }
 
@@ -116,6 +117,7 @@ int resolve_start(struct fl_loop *loop, const char *host, uint16_t port, resolve
     int rc = pthread_create(&thread, &attr, lookup, r);
     pthread_attr_destroy(&attr);
     if (rc != 0) {
+        fl_box_unref(r->box);
         resolve_free(r);
         return fl_err_errno(err, rc, "start a thread to look up the host '%s'", host);
     }
