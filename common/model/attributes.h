@@ -10,20 +10,21 @@
 #pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
 
 /* Messages in the arena. */
-int attributes_parse(const char *text, struct fl_arena *arena, V1__Attribute ***ret_attributes, size_t *ret_n,
-                     struct fl_err *err);
+int attributes_parse(const char *text, struct fl_arena *arena, V1__Attribute ***ret_attributes,
+                     size_t *ret_n, struct fl_err *err);
 /* {"rack":"r1","level":3.0,"span":"[10-20]"} as in /state. */
 void attributes_json(V1__Attribute *const *a, size_t n, struct json_out *j);
 bool attributes_equal(V1__Attribute *const *a, size_t na, V1__Attribute *const *b, size_t nb);
 
 /* Offer constraints of a framework, compiled (regular expressions of RE2's semantics, bounded size). */
 struct offer_constraints;
-int offer_constraints_new(const Sched__OfferConstraints *pb, const char *const *roles, size_t n_roles,
-                          struct offer_constraints **ret, struct fl_err *err);
+int offer_constraints_new(const Sched__OfferConstraints *pb, const char *const *roles,
+                          size_t n_roles, struct offer_constraints **ret, struct fl_err *err);
 void offer_constraints_free(struct offer_constraints *c);
 FL_DEFINE_CLEANUP(struct offer_constraints *, offer_constraints_free, offer_constraints_freep)
 /* Whether resources of this agent may be offered to `role`. Roles without constraints pass. */
-bool offer_constraints_pass(const struct offer_constraints *c, const char *role, const V1__AgentInfo *agent);
+bool offer_constraints_pass(const struct offer_constraints *c, const char *role,
+                            const V1__AgentInfo *agent);
 
 #pragma GCC visibility pop
 

@@ -36,8 +36,9 @@ struct resources {
     }
 void resources_done(struct resources *r);
 #define _cleanup_resources_ _cleanup_(resources_done)
-void resources_copy(struct resources *dst, const struct resources *src); /* dst initialised; replaced */
-void resources_move(struct resources *dst, struct resources *src);       /* src becomes empty */
+void resources_copy(struct resources *dst,
+                    const struct resources *src);                  /* dst initialised; replaced */
+void resources_move(struct resources *dst, struct resources *src); /* src becomes empty */
 static inline bool resources_empty(const struct resources *r)
 {
     return r->n == 0;
@@ -49,17 +50,19 @@ static inline bool resources_empty(const struct resources *r)
 int resources_from_pb(V1__Resource *const *pb, size_t n, struct resources *out, struct fl_err *err);
 
 enum resources_format {
-    RESOURCES_PRE_REFINEMENT,  /* `role` + `reservation`; refined ones cannot be said and are left out */
+    RESOURCES_PRE_REFINEMENT, /* `role` + `reservation`; refined ones cannot be said and are left out */
     RESOURCES_POST_REFINEMENT, /* `reservations` only, no `role` */
     RESOURCES_ENDPOINT,        /* both where possible, for the JSON endpoints */
 };
 /* An array of messages in the arena. `keep_allocation` false leaves allocation_info out. */
-size_t resources_to_pb(const struct resources *r, enum resources_format format, bool keep_allocation,
-                       struct fl_arena *arena, V1__Resource ***ret_pb);
+size_t resources_to_pb(const struct resources *r, enum resources_format format,
+                       bool keep_allocation, struct fl_arena *arena, V1__Resource ***ret_pb);
 
 /* "cpus:4;mem(role):1024;ports:[1-2,5-6];zone:{a,b}", or a JSON array of Resource. `default_role` is usually "*". */
-int resources_parse(const char *text, const char *default_role, struct resources *out, struct fl_err *err);
-void resources_format(const struct resources *r, struct fl_buf *out); /* "cpus(*):4; ports(*):[31000-32000]" */
+int resources_parse(const char *text, const char *default_role, struct resources *out,
+                    struct fl_err *err);
+void resources_format(const struct resources *r,
+                      struct fl_buf *out); /* "cpus(*):4; ports(*):[31000-32000]" */
 /* The summary object of /state: {"cpus":1.0,"disk":..,"gpus":0.0,"mem":..,"ports":"[31000-32000]", "cpus_revocable":..};
  * cpus, disk, gpus, mem are always there. */
 void resources_json_summary(const struct resources *r, struct json_out *j);
@@ -74,17 +77,20 @@ bool resources_contains(const struct resources *a, const struct resources *b);
 bool resources_equal(const struct resources *a, const struct resources *b);
 /* Takes the quantities `want` (unallocated, possibly role-less) out of `pool` as concrete resources: for executors and
  * tests. False when they do not fit. */
-bool resources_find(const struct resources *pool, const struct resources *want, struct resources *ret_found);
+bool resources_find(const struct resources *pool, const struct resources *want,
+                    struct resources *ret_found);
 
 /* ---- allocation ---- */
-void resources_allocate(struct resources *r, const char *role); /* sets allocation_info.role on all */
+void resources_allocate(struct resources *r,
+                        const char *role); /* sets allocation_info.role on all */
 void resources_unallocate(struct resources *r);
 /* The single allocation role, or NULL when there is none or several. */
 const char *resources_allocation_role(const struct resources *r);
 
 /* ---- parts (out is replaced; initialise it) ---- */
 void resources_unreserved(const struct resources *r, struct resources *out);
-void resources_reserved_to(const struct resources *r, const char *role_or_null, struct resources *out); /* NULL: any */
+void resources_reserved_to(const struct resources *r, const char *role_or_null,
+                           struct resources *out); /* NULL: any */
 /* What a framework of `role` may be offered: unreserved, or reserved to the role or an ancestor of it. */
 void resources_allocatable_to(const struct resources *r, const char *role, struct resources *out);
 void resources_revocable(const struct resources *r, bool revocable, struct resources *out);
@@ -96,19 +102,22 @@ void resources_without_refined(const struct resources *r, struct resources *out)
 size_t resources_reservation_roles(const struct resources *r, const char ***ret_roles);
 /* Calls fn once per allocation role with what is allocated to it (NULL: to none). */
 void resources_by_role(const struct resources *r,
-                       void (*fn)(const char *role, const struct resources *part, void *arg), void *arg);
+                       void (*fn)(const char *role, const struct resources *part, void *arg),
+                       void *arg);
 
 /* ---- quantities ---- */
-milli_t resources_scalar(const struct resources *r, const char *name); /* sum over all items of that name */
+milli_t resources_scalar(const struct resources *r,
+                         const char *name); /* sum over all items of that name */
 /* Calls fn once per scalar name with its sum over all items. */
-void resources_each_scalar(const struct resources *r, void (*fn)(const char *name, milli_t sum, void *arg),
-                           void *arg);
+void resources_each_scalar(const struct resources *r,
+                           void (*fn)(const char *name, milli_t sum, void *arg), void *arg);
 bool resources_has_revocable(const struct resources *r);
 bool resources_has_refined(const struct resources *r);
 
 /* ---- operations that change the shape (RESERVE, UNRESERVE, CREATE, DESTROY, GROW, SHRINK) ----
  * Applies a validated operation to `total` in place: FL_INVALID when the needed resources are not in it. */
-int resources_apply_operation(struct resources *total, const V1__Offer__Operation *op, struct fl_err *err);
+int resources_apply_operation(struct resources *total, const V1__Offer__Operation *op,
+                              struct fl_err *err);
 
 #pragma GCC visibility pop
 

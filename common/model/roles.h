@@ -8,11 +8,13 @@
 #pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
 
 int role_validate(const char *role, struct fl_err *err);
-bool role_is_strict_subrole(const char *child, const char *parent); /* "a/b" of "a"; not of itself */
+bool role_is_strict_subrole(const char *child,
+                            const char *parent); /* "a/b" of "a"; not of itself */
 /* The roles of a framework: `roles` with MULTI_ROLE, else the one `role` ("*" when unset). Borrowed strings in an array of
  * the caller's. */
 size_t framework_roles(const V1__FrameworkInfo *info, const char ***ret_roles);
-bool framework_has_capability(const V1__FrameworkInfo *info, V1__FrameworkInfo__Capability__Type type);
+bool framework_has_capability(const V1__FrameworkInfo *info,
+                              V1__FrameworkInfo__Capability__Type type);
 
 #pragma GCC visibility pop
 

@@ -5,9 +5,9 @@
 #include "common/base/util.h"
 #include "proto/mesos.pb-c.h"
 
-const char *task_state_name(V1__TaskState s);       /* "TASK_RUNNING" */
-const char *task_state_metric(V1__TaskState s);     /* "running": for master/tasks_running */
-bool task_state_is_terminal(V1__TaskState s);       /* features.md 3.1; UNREACHABLE, UNKNOWN are not */
+const char *task_state_name(V1__TaskState s);   /* "TASK_RUNNING" */
+const char *task_state_metric(V1__TaskState s); /* "running": for master/tasks_running */
+bool task_state_is_terminal(V1__TaskState s);   /* features.md 3.1; UNREACHABLE, UNKNOWN are not */
 /* No longer holds resources: terminal or UNREACHABLE. */
 bool task_state_is_released(V1__TaskState s);
 /* What a framework without PARTITION_AWARE is told instead (TASK_LOST for DROPPED, UNREACHABLE, GONE, ...). */

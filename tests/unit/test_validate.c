@@ -87,7 +87,7 @@ static const struct {
      "}}",
      NULL},
     {"{\"type\":\"ACKNOWLEDGE\"," FW ",\"acknowledge\":{\"agent_id\":{\"value\":\"a\"},\"task_id\":"
-                                     "{\"value\":\"t\"},\"uuid\":\"AAEC\"}}",
+     "{\"value\":\"t\"},\"uuid\":\"AAEC\"}}",
      "16 bytes"},
     {"{\"type\":\"ACKNOWLEDGE_OPERATION_STATUS\"," FW
      ",\"acknowledge_operation_status\":{\"uuid\":" UUID ",\"operation_id\":{\"value\":\"o\"}}}",
@@ -114,8 +114,8 @@ END_TEST
 #define EXEC "\"executor_id\":{\"value\":\"e\"}," FW
 #define STATUS(more)                                                                               \
     "{" EXEC ",\"type\":\"UPDATE\",\"update\":{\"status\":{\"task_id\":{\"value\":\"t\"}" more "}" \
-                                                                                               "}" \
-                                                                                               "}"
+    "}"                                                                                            \
+    "}"
 #define FROM_EXECUTOR ",\"source\":\"SOURCE_EXECUTOR\",\"state\":\"TASK_RUNNING\""
 static const struct {
     const char *json, *part;
