@@ -17,7 +17,7 @@ BANNED = {
     "dup": "use fcntl(F_DUPFD_CLOEXEC)", "system": "use posix_spawn or the launcher", "popen": "use posix_spawn",
     "tmpnam": "use mkostemp", "mktemp": "use mkostemp", "vfork": "use posix_spawn",
     "gmtime": "use gmtime_r", "localtime": "use localtime_r", "asctime": "use strftime", "ctime": "use strftime",
-    "strerror": "use fl_err_errno, or strerror_r in a signal's way", "rand": "use env_random", "srand": "use env_random",
+    "rand": "use env_random", "srand": "use env_random",
     "signal": "use sigaction or the loop's signals",
     "malloc": "use xmalloc", "calloc": "use xcalloc", "realloc": "use xrealloc", "strdup": "use xstrdup",
     "strndup": "use xstrndup", "asprintf": "use xasprintf",
@@ -75,7 +75,7 @@ def check(findings, path, text):
         if name in own:
             continue
         line = c_source.line_of(code, match.start())
-        excused = (test and name in ("strerror", "signal", "system", "popen", "sscanf")) \
+        excused = (test and name in ("signal", "system", "popen", "sscanf")) \
             or (name in ALLOCATION and OWN_ALLOCATION.match(path))
         if name == "signal" and re.search(r"SIG_(IGN|DFL)\s*$", arguments(code, match.end() - 1)):
             excused = True
