@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+static char mark[64]; /* the last part of the open fixture's directory, which no other run has */
+
 struct seen *fixture_seen(struct fixture *f, const char *id)
 {
     for (size_t i = 0; i < f->n_seen; i++)
@@ -83,6 +85,7 @@ void fixture_open(struct fixture *f, const char *launcher, const char *isolation
     memset(f, 0, sizeof(*f));
     fl_snprintf(f->dir, sizeof(f->dir), "/tmp/fl-container-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->dir));
+    fl_snprintf(mark, sizeof(mark), "%s", strrchr(f->dir, '/') + 1);
     chmod(f->dir, 0755);
     fl_snprintf(args[0], sizeof(args[0]), "agent");
     fl_snprintf(args[1], sizeof(args[1]), "--work_dir=%s/work", f->dir);
@@ -292,6 +295,21 @@ char *sandbox_read(const struct fixture *f, const char *id, const char *file)
     return text;
 }
 
+/* Another run of these tests on the machine has processes of the same command lines: ours are those whose sandbox or
+ * cgroup bears the fixture's name. */
+static bool is_ours(const char *pid)
+{
+    char path[300], buf[4096];
+    fl_snprintf(path, sizeof(path), "/proc/%s/cwd", pid);
+    ssize_t n = readlink(path, buf, sizeof(buf));
+    if (n > 0 && memmem(buf, (size_t)n, mark, strlen(mark)))
+        return true;
+    fl_snprintf(path, sizeof(path), "/proc/%s/cgroup", pid);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
+    return n > 0 && memmem(buf, (size_t)n, mark, strlen(mark));
+}
+
 int processes_with(const char *text)
 {
     DIR *d = opendir("/proc");
@@ -305,7 +323,7 @@ int processes_with(const char *text)
         fl_snprintf(path, sizeof(path), "/proc/%s/cmdline", e->d_name);
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
         ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-        if (n > 0 && memmem(buf, (size_t)n, text, strlen(text)))
+        if (n > 0 && memmem(buf, (size_t)n, text, strlen(text)) && is_ours(e->d_name))
             found++;
     }
     closedir(d);
