@@ -1,0 +1,409 @@
+/* Command tasks: what is launched, what is told in which order, how it is killed. */
+#include "tests/unit/agent_harness.h"
+
+static struct harness *h;
+
+static void setup(void)
+{
+    h = h_new(NULL);
+    h_register(h);
+}
+
+static void teardown(void)
+{
+    h_free(h);
+}
+
+START_TEST(tells_starting_running_finished_each_after_the_acknowledgement)
+{
+    h_run(h, "t", "", H_COMMAND);
+    ck_assert_ptr_null(h_update(h));
+    ck_assert_str_eq(h_last(h)->command, "sleep 5");
+    h_started(h);
+    ck_assert_uint_eq(h_updates(h), 1);
+    ck_assert_int_eq(h_update(h)->status->source, V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR);
+    ck_assert_str_eq(h_update(h)->status->executor_id->value, "t");
+    ck_assert_int_eq(h_update(h)->latest_state, V1__TASK_STATE__TASK_STARTING);
+    h_ack(h, "t", V1__TASK_STATE__TASK_STARTING);
+    ck_assert_int_eq(h_update(h)->status->container_status->executor_pid, 777);
+    ck_assert_str_eq(h_update(h)->status->container_status->container_id->value, h_last(h)->id);
+    ck_assert_str_eq(
+        h_update(h)->status->container_status->network_infos[0]->ip_addresses[0]->ip_address,
+        "127.0.0.1");
+    h_ended(h, CONTAINER_EXITED, 0);
+    ck_assert_uint_eq(h_updates(h), 2);
+    h_ack(h, "t", V1__TASK_STATE__TASK_RUNNING);
+    ck_assert_uint_eq(h_updates(h), 3);
+    ck_assert_str_eq(h_update(h)->status->message, "Command exited with status 0");
+    ck_assert(!h_update(h)->status->has_reason);
+    h_ack(h, "t", V1__TASK_STATE__TASK_FINISHED);
+    ck_assert_ptr_null(agent_find_framework(h->a, H_FRAMEWORK));
+    ck_assert_ptr_nonnull(h->a->completed_frameworks);
+    ck_assert(h_last(h)->forgotten);
+}
+END_TEST
+
+START_TEST(repeats_the_head_after_10_20_40_seconds_up_to_ten_minutes)
+{
+    static const unsigned after[] = {10, 20, 40, 80, 160, 320, 600, 600};
+    unsigned sent = 1;
+    uint8_t uuid[FL_UUID_LEN];
+
+    h_run(h, "t", "", H_COMMAND);
+    h_started(h);
+    memcpy(uuid, h_update(h)->uuid.data, sizeof uuid);
+    h->a->link.ping_timeout_us = SECONDS(1000000);
+    env_timer_stop(agent_time(h->a), h->a->link.ping_timer);
+    for (size_t i = 0; i < ARRAY_SIZE(after); i++) {
+        h_pass(h, SECONDS(after[i]) - 1);
+        ck_assert_uint_eq(h_updates(h), sent);
+        h_pass(h, 1);
+        ck_assert_uint_eq(h_updates(h), ++sent);
+        ck_assert_mem_eq(h_update(h)->uuid.data, uuid, sizeof uuid);
+        ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_STARTING);
+    }
+    h_ack(h, "t", V1__TASK_STATE__TASK_STARTING);
+    h_pass(h, SECONDS(10) - 1);
+    ck_assert_uint_eq(h_updates(h), sent + 1);
+    h_pass(h, 1);
+    ck_assert_uint_eq(h_updates(h), sent + 2);
+}
+END_TEST
+
+START_TEST(refuses_an_acknowledgement_of_another_update)
+{
+    uint8_t other[FL_UUID_LEN] = {1, 2, 3};
+    ProtobufCBinaryData uuid = {FL_UUID_LEN, other};
+
+    h_run(h, "t", "", H_COMMAND);
+    h_started(h);
+    h_ack_uuid(h, "t", &uuid);
+    ck_assert_uint_eq(h_updates(h), 1);
+    h_ack_uuid(h, "unknown", &uuid);
+    h_ack(h, "t", V1__TASK_STATE__TASK_STARTING);
+    ck_assert_uint_eq(h_updates(h), 2);
+}
+END_TEST
+
+START_TEST(a_failing_command_names_its_status_and_no_reason)
+{
+    static const struct {
+        int status;
+        const char *message;
+    } rows[] = {{3 << 8, "Command exited with status 3"},
+                {9, "Command terminated with signal Killed"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "t%zu", i);
+        h_running(h, id, "", H_COMMAND);
+        h_ended(h, CONTAINER_EXITED, rows[i].status);
+        ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_FAILED);
+        ck_assert_int_eq(h_update(h)->status->source, V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR);
+        ck_assert_str_eq(h_update(h)->status->message, rows[i].message);
+        ck_assert(!h_update(h)->status->has_reason);
+    }
+}
+END_TEST
+
+START_TEST(ends_that_are_not_the_commands_own_have_reasons)
+{
+    static const struct {
+        enum container_end_reason end;
+        V1__TaskStatus__Reason reason;
+        bool started;
+    } rows[] = {
+        {CONTAINER_LAUNCH_FAILED, V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED, false},
+        {CONTAINER_LIMIT_MEMORY, V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY, true},
+        {CONTAINER_LIMIT_DISK, V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK, true},
+        {CONTAINER_DESTROYED, V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char id[8];
+
+        snprintf(id, sizeof id, "t%zu", i);
+        if (rows[i].started)
+            h_running(h, id, "", H_COMMAND);
+        else
+            h_run(h, id, "", H_COMMAND);
+        h_ended(h, rows[i].end, 0);
+        ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_FAILED);
+        ck_assert_int_eq(h_update(h)->status->reason, rows[i].reason);
+        ck_assert_int_eq(h_update(h)->status->source, V1__TASK_STATUS__SOURCE__SOURCE_AGENT);
+    }
+}
+END_TEST
+
+START_TEST(a_refused_launch_ends_the_task)
+{
+    h->refuse_launch = true;
+    h_run(h, "t", "", H_COMMAND);
+    ck_assert_int_eq(h_update(h)->status->reason,
+                     V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED);
+    ck_assert_str_eq(h_update(h)->status->message, "no such image");
+    h_ack(h, "t", V1__TASK_STATE__TASK_FAILED);
+    ck_assert_ptr_null(h->a->frameworks);
+}
+END_TEST
+
+START_TEST(adds_what_the_reference_spends_on_an_executor)
+{
+    _cleanup_resources_ struct resources used = RESOURCES_INIT;
+
+    h_running(h, "t", "", H_COMMAND);
+    ck_assert_double_eq_tol(h_last(h)->cpus, 1.1, 1e-9);
+    ck_assert_double_eq_tol(h_last(h)->mem, 96, 1e-9);
+    agent_allocated(h->a, &used);
+    ck_assert_int_eq(resources_scalar(&used, "cpus"), 1100);
+    h_ended(h, CONTAINER_EXITED, 0);
+    agent_allocated(h->a, &used);
+    ck_assert(resources_empty(&used));
+}
+END_TEST
+
+START_TEST(environment_names_the_executor_and_no_task)
+{
+    const char *env;
+
+    h_run(h, "t", "", H_COMMAND);
+    env = h_last(h)->env;
+    ck_assert_ptr_nonnull(strstr(env, "MESOS_EXECUTOR_ID=t\n"));
+    ck_assert_ptr_nonnull(strstr(env, "MESOS_FRAMEWORK_ID=" H_FRAMEWORK "\n"));
+    ck_assert_ptr_nonnull(strstr(env, "MESOS_ALLOCATION_ROLE=r\n"));
+    ck_assert_ptr_nonnull(strstr(env, "MESOS_SLAVE_PID=slave(1)@127.0.0.1:5051\n"));
+    ck_assert_ptr_nonnull(strstr(env, "MESOS_CHECKPOINT=0\n"));
+    ck_assert_ptr_null(strstr(env, "MESOS_TASK_ID"));
+    ck_assert_ptr_null(strstr(env, "MESOS_RECOVERY_TIMEOUT"));
+    ck_assert_str_eq(h_last(h)->user, "u");
+}
+END_TEST
+
+START_TEST(killed_by_term_then_after_three_seconds_by_kill)
+{
+    h_running(h, "t", "", H_COMMAND);
+    h_kill(h, "t", "");
+    ck_assert_uint_eq(h_last(h)->n_signals, 1);
+    ck_assert_int_eq(h_last(h)->signals[0], SIGTERM);
+    h_pass(h, SECONDS(3) - 1);
+    ck_assert(!h_last(h)->destroyed);
+    h_pass(h, 1);
+    ck_assert(h_last(h)->destroyed);
+    h_ended(h, CONTAINER_DESTROYED, 0);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_KILLED);
+    ck_assert_str_eq(h_update(h)->status->message, "Command terminated with signal Killed");
+    ck_assert_int_eq(h_update(h)->status->source, V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR);
+}
+END_TEST
+
+START_TEST(killed_task_that_exits_by_itself_is_killed)
+{
+    h_running(h, "t", "", H_COMMAND);
+    h_kill(h, "t", "");
+    h_ended(h, CONTAINER_EXITED, 0);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_KILLED);
+}
+END_TEST
+
+#define GRACE(ns) ",\"kill_policy\":{\"grace_period\":{\"nanoseconds\":" #ns "}}"
+
+START_TEST(grace_of_the_call_over_that_of_the_task)
+{
+    h_running(h, "own", "", H_COMMAND GRACE(60000000000));
+    h_kill(h, "own", "");
+    h_pass(h, SECONDS(60) - 1);
+    ck_assert(!h_last(h)->destroyed);
+    h_pass(h, 1);
+    ck_assert(h_last(h)->destroyed);
+    h_running(h, "call", "", H_COMMAND GRACE(60000000000));
+    h_kill(h, "call", GRACE(1000000000));
+    h_pass(h, SECONDS(1));
+    ck_assert(h_last(h)->destroyed);
+}
+END_TEST
+
+START_TEST(a_second_kill_can_only_shorten)
+{
+    h_running(h, "t", "", H_COMMAND GRACE(20000000000));
+    h_kill(h, "t", "");
+    h_pass(h, SECONDS(2));
+    h_kill(h, "t", GRACE(30000000000));
+    h_kill(h, "t", GRACE(5000000000));
+    ck_assert_uint_eq(h_last(h)->n_signals, 1);
+    h_pass(h, SECONDS(3) - 1);
+    ck_assert(!h_last(h)->destroyed);
+    h_pass(h, 1);
+    ck_assert(h_last(h)->destroyed);
+}
+END_TEST
+
+START_TEST(killing_is_told_to_those_who_know_the_state)
+{
+    h_running(h, "t", ",\"capabilities\":[{\"type\":\"TASK_KILLING_STATE\"}]", H_COMMAND);
+    h_kill(h, "t", "");
+    h_ack(h, "t", V1__TASK_STATE__TASK_KILLING);
+    h_ended(h, CONTAINER_EXITED, SIGTERM);
+    h_ack(h, "t", V1__TASK_STATE__TASK_KILLED);
+}
+END_TEST
+
+START_TEST(killed_before_it_was_started)
+{
+    h_run(h, "t", "", H_COMMAND);
+    h_kill(h, "t", "");
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_KILLED);
+    ck_assert_int_eq(h_update(h)->status->reason,
+                     V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH);
+    ck_assert(h_last(h)->destroyed);
+    h_started(h); /* was under way */
+    ck_assert_uint_eq(h_updates(h), 1);
+    h_ended(h, CONTAINER_DESTROYED, 0);
+    ck_assert_uint_eq(h_updates(h), 1);
+    h_ack(h, "t", V1__TASK_STATE__TASK_KILLED);
+    ck_assert_ptr_null(h->a->frameworks);
+}
+END_TEST
+
+START_TEST(kill_of_an_unknown_task_is_answered)
+{
+    h_kill(h, "nobody", "");
+    ck_assert_ptr_null(h_update(h)); /* nor is its framework known here */
+    h_running(h, "t", ",\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]", H_COMMAND);
+    h_kill(h, "nobody", "");
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_DROPPED);
+    ck_assert_int_eq(h_update(h)->status->reason,
+                     V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED);
+}
+END_TEST
+
+START_TEST(longest_time_fails_the_task)
+{
+    h_running(h, "t", ",\"capabilities\":[{\"type\":\"TASK_KILLING_STATE\"}]",
+              H_COMMAND ",\"max_completion_time\":{\"nanoseconds\":7000000000}");
+    h_pass(h, SECONDS(7) - 1);
+    ck_assert_uint_eq(h_last(h)->n_signals, 0);
+    h_pass(h, 1);
+    ck_assert(h_last(h)->destroyed);
+    h_ended(h, CONTAINER_DESTROYED, 0);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_FAILED);
+    ck_assert_int_eq(h_update(h)->status->reason,
+                     V1__TASK_STATUS__REASON__REASON_MAX_COMPLETION_TIME_REACHED);
+}
+END_TEST
+
+#define SHUTDOWN_FRAMEWORK                                                                         \
+    h_deliver(h, &msg__shutdown_framework_message__descriptor,                                     \
+              "{\"framework_id\":{\"value\":\"" H_FRAMEWORK "\"}}")
+
+START_TEST(framework_shutdown_kills_in_silence)
+{
+    unsigned before;
+
+    h_running(h, "t", "", H_COMMAND);
+    before = h_updates(h);
+    SHUTDOWN_FRAMEWORK;
+    ck_assert_int_eq(h_last(h)->signals[0], SIGTERM);
+    h_pass(h, SECONDS(4));
+    ck_assert(h_last(h)->destroyed);
+    h_ended(h, CONTAINER_DESTROYED, 0);
+    ck_assert_uint_eq(h_updates(h), before);
+    ck_assert_ptr_null(h->a->frameworks);
+    ck_assert_int_eq(h->a->completed_frameworks->completed->completed->pb->state,
+                     V1__TASK_STATE__TASK_KILLED);
+}
+END_TEST
+
+START_TEST(framework_shutdown_drops_what_nobody_will_acknowledge)
+{
+    h_running(h, "t", "", H_COMMAND);
+    h_ended(h, CONTAINER_EXITED, 0);
+    ck_assert_uint_eq(agent_updates_streams(h->a->updates), 1);
+    SHUTDOWN_FRAMEWORK;
+    ck_assert_uint_eq(agent_updates_streams(h->a->updates), 0);
+    ck_assert_ptr_null(h->a->frameworks);
+}
+END_TEST
+
+START_TEST(a_duplicate_launch_is_ignored)
+{
+    h_running(h, "t", "", H_COMMAND);
+    h_run(h, "t", "", H_COMMAND);
+    ck_assert_ptr_eq(h->containers, h->containers->prev);
+}
+END_TEST
+
+START_TEST(drops_launches_of_an_older_resource_version)
+{
+    h_deliver(
+        h, &msg__run_task_message__descriptor,
+        "{\"framework\":{\"user\":\"u\",\"name\":\"f\",\"id\":{\"value\":\"" H_FRAMEWORK "\"}},"
+        "\"task\":{\"name\":\"n\",\"task_id\":{\"value\":\"t\"},\"agent_id\":{\"value\":\"a\"},"
+        "\"command\":{\"value\":\"x\"}},"
+        "\"resource_version_uuids\":[{\"uuid\":{\"value\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}}]}");
+    ck_assert_ptr_null(h->containers);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_LOST);
+    ck_assert_int_eq(h_update(h)->status->reason, V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS);
+}
+END_TEST
+
+START_TEST(ids_that_are_no_file_names_are_not_run)
+{
+    h_run(h, "../../etc", "", H_COMMAND);
+    ck_assert_ptr_null(h->containers);
+    ck_assert_ptr_null(h->a->frameworks);
+}
+END_TEST
+
+START_TEST(draining_kills_and_refuses)
+{
+    h_running(h, "t", "", H_COMMAND);
+    h_deliver(h, &msg__drain_slave_message__descriptor,
+              "{\"config\":{\"max_grace_period\":{\"nanoseconds\":1000000000}}}");
+    ck_assert_int_eq(h_last(h)->signals[0], SIGTERM);
+    h_ended(h, CONTAINER_EXITED, SIGTERM);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_KILLED);
+    ck_assert_int_eq(h_update(h)->status->reason, V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING);
+    h_run(h, "later", "", H_COMMAND);
+    ck_assert_int_eq(h_update(h)->status->reason, V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_LOST);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("agent_tasks");
+    TCase *tc = tcase_create("all");
+    SRunner *sr;
+    int failed;
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, tells_starting_running_finished_each_after_the_acknowledgement);
+    tcase_add_test(tc, repeats_the_head_after_10_20_40_seconds_up_to_ten_minutes);
+    tcase_add_test(tc, refuses_an_acknowledgement_of_another_update);
+    tcase_add_test(tc, a_failing_command_names_its_status_and_no_reason);
+    tcase_add_test(tc, ends_that_are_not_the_commands_own_have_reasons);
+    tcase_add_test(tc, a_refused_launch_ends_the_task);
+    tcase_add_test(tc, adds_what_the_reference_spends_on_an_executor);
+    tcase_add_test(tc, environment_names_the_executor_and_no_task);
+    tcase_add_test(tc, killed_by_term_then_after_three_seconds_by_kill);
+    tcase_add_test(tc, killed_task_that_exits_by_itself_is_killed);
+    tcase_add_test(tc, grace_of_the_call_over_that_of_the_task);
+    tcase_add_test(tc, a_second_kill_can_only_shorten);
+    tcase_add_test(tc, killing_is_told_to_those_who_know_the_state);
+    tcase_add_test(tc, killed_before_it_was_started);
+    tcase_add_test(tc, kill_of_an_unknown_task_is_answered);
+    tcase_add_test(tc, longest_time_fails_the_task);
+    tcase_add_test(tc, framework_shutdown_kills_in_silence);
+    tcase_add_test(tc, framework_shutdown_drops_what_nobody_will_acknowledge);
+    tcase_add_test(tc, a_duplicate_launch_is_ignored);
+    tcase_add_test(tc, drops_launches_of_an_older_resource_version);
+    tcase_add_test(tc, ids_that_are_no_file_names_are_not_run);
+    tcase_add_test(tc, draining_kills_and_refuses);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_ENV);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? 1 : 0;
+}
