@@ -44,10 +44,13 @@ struct master_io {
     /* `peer` is what master_agent_message() was called with (a wire channel). Never blocks; a dead peer is reported by
      * master_agent_closed() later, not from inside. */
     void (*agent_send)(void *ctx, void *peer, const ProtobufCMessage *m);
-    void (*agent_close)(void *ctx, void *peer); /* after what was sent; master_agent_closed() does not follow */
+    void (*agent_close)(
+        void *ctx, void *peer); /* after what was sent; master_agent_closed() does not follow */
     /* `stream` is what master_subscribe() was called with. */
     void (*framework_send)(void *ctx, void *stream, const Sched__Event *ev);
-    void (*framework_close)(void *ctx, void *stream); /* after what was sent; master_framework_closed() does not follow */
+    void (*framework_close)(
+        void *ctx,
+        void *stream); /* after what was sent; master_framework_closed() does not follow */
     void (*publish)(void *ctx, const Mapi__Event *ev); /* to the operator API's subscribers */
     void (*store)(void *ctx, const struct store_op *ops, size_t n, store_done_f *done, void *arg);
     void (*fatal)(void *ctx, const char *why); /* registry lost: the process must end */
@@ -60,35 +63,48 @@ struct master_io {
 struct task {
     char *id;                    /* owned; key in framework->tasks */
     struct framework *framework; /* borrowed */
-    struct agent *agent;         /* borrowed; NULL when the agent is not registered (unreachable, completed) */
+    struct agent
+        *agent; /* borrowed; NULL when the agent is not registered (unreachable, completed) */
     char agent_id[64];
-    char *executor_id;           /* owned; NULL for a command task */
-    V1__TaskState state;         /* latest known on the agent */
-    bool has_status_update;      /* what was last forwarded to the framework: */
+    char *executor_id;      /* owned; NULL for a command task */
+    V1__TaskState state;    /* latest known on the agent */
+    bool has_status_update; /* what was last forwarded to the framework: */
     V1__TaskState status_update_state;
     uint8_t status_update_uuid[FL_UUID_LEN];
     bool has_status_update_uuid;
-    bool released;               /* resources were given back to the allocator */
-    struct resources resources;  /* with allocation_info */
-    uint8_t *info;               /* owned: encoded V1__Task without state, statuses and resources */
+    bool released;              /* resources were given back to the allocator */
+    uint32_t mark;              /* scratch of a re-registration */
+    bool kill_requested;        /* KILL came: repeated when the agent comes back with it */
+    struct resources resources; /* with allocation_info */
+    uint8_t *info;              /* owned: encoded V1__Task without state, statuses and resources */
     uint32_t info_len;
-    uint8_t *statuses;           /* owned: one encoded V1__TaskStatus after another, u32 length first (no `data`) */
+    uint8_t *
+        statuses; /* owned: one encoded V1__TaskStatus after another, u32 length first (no `data`) */
     uint32_t statuses_len, n_statuses;
-    double first_status_time;    /* seconds; orders /tasks */
-    uint64_t unreachable_ns;     /* wall time, or 0 */
-    UT_hash_handle hh;           /* framework->tasks or ->unreachable_tasks */
-    struct task *agent_next, *agent_prev; /* agent->tasks list */
+    V1__TaskState last_status_state; /* of the last of `statuses` */
+    double first_status_time;        /* seconds; orders /tasks */
+    uint64_t unreachable_ns;         /* wall time, or 0 */
+    UT_hash_handle hh;               /* framework->tasks or ->unreachable_tasks */
+    struct task *agent_next,
+        *agent_prev;             /* agent->tasks list, or known_agent->tasks while unreachable */
     struct task *next_completed; /* framework->completed_tasks, oldest first */
 };
 
 struct executor {
-    char *id;
+    char *id; /* borrowed from info */
     struct framework *framework;
     struct agent *agent;
     V1__ExecutorInfo *info; /* owned */
     struct resources resources;
-    unsigned n_tasks; /* live tasks on it */
     struct executor *next, *prev; /* agent->executors */
+};
+
+/* An operation (RESERVE .. DESTROY_DISK) that the agent was told of and whose last status is not acknowledged yet. */
+struct operation {
+    uint8_t uuid[FL_UUID_LEN];
+    struct agent *agent;
+    V1__Operation *pb;             /* owned; as operators see it */
+    struct operation *next, *prev; /* agent->operations */
 };
 
 struct offer {
@@ -113,15 +129,16 @@ struct usage {
 
 struct agent {
     unsigned magic;
-    char id[64]; /* "<master id>-S0" */
-    V1__AgentInfo *info; /* owned */
-    char *pid;           /* "slave(1)@127.0.0.1:5051" */
+    struct master *master; /* borrowed */
+    char id[64];           /* "<master id>-S0" */
+    V1__AgentInfo *info;   /* owned */
+    char *pid;             /* "slave(1)@127.0.0.1:5051" */
     char *version;
     V1__AgentInfo__Capability__Type *capabilities; /* owned array of known ones */
     size_t n_capabilities;
     uint8_t resource_version[FL_UUID_LEN];
     bool has_resource_version;
-    void *peer;       /* wire channel; NULL while disconnected */
+    void *peer; /* wire channel; NULL while disconnected */
     bool connected;
     bool active;      /* may be offered: connected, not draining, not deactivated */
     bool deactivated; /* by the operator */
@@ -130,21 +147,30 @@ struct agent {
     struct task *tasks;                    /* list by agent_next */
     struct executor *executors;
     struct offer *offers;
+    struct operation *operations;
     double registered_time, reregistered_time; /* seconds since 1970; 0 = never */
     unsigned missed_pings;
+    bool pong_missing;   /* the last ping is not answered yet */
+    bool removing;       /* on its way to unreachable or removed: the registry is being told */
+    bool removal_queued; /* waits for agent_removal_rate_limit */
     struct env_timer *ping_timer, *reregister_timer;
     V1__DrainInfo *drain_info; /* owned or NULL */
     double drain_start_time;
     V1__Unavailability *unavailability; /* owned or NULL */
-    void *priv;                         /* agents.c's own */
-    UT_hash_handle hh;                  /* master->agents */
+    V1__Resource **checkpointed; /* owned array of owned messages: as last told by the agent */
+    size_t n_checkpointed;
+    UT_hash_handle hh;     /* master->agents, by id */
+    UT_hash_handle hh_pid; /* master->agents_by_pid */
 };
 
 /* An agent that is not registered: from the registry (recovered, unreachable, gone). */
 struct known_agent {
     char id[64];
-    V1__AgentInfo *info; /* owned; recovered ones only */
-    uint64_t since_ns;   /* unreachable or gone: wall time */
+    V1__AgentInfo *info;       /* owned; recovered ones only */
+    uint64_t since_ns;         /* unreachable or gone: wall time */
+    struct task *tasks;        /* unreachable ones of frameworks: list by agent_next */
+    V1__DrainInfo *drain_info; /* owned or NULL */
+    bool deactivated;
     UT_hash_handle hh;
 };
 
@@ -154,25 +180,29 @@ struct framework {
     V1__FrameworkInfo *info; /* owned; id set */
     const char **roles;      /* interned; owned array */
     size_t n_roles;
-    char **suppressed;       /* owned */
+    char **suppressed; /* owned */
     size_t n_suppressed;
     Sched__OfferConstraints *constraints_pb; /* owned or NULL */
     struct offer_constraints *constraints;
-    char *principal;   /* authenticated principal or NULL */
-    void *stream;      /* NULL while disconnected */
+    char *principal; /* authenticated principal or NULL */
+    void *stream;    /* NULL while disconnected */
     char stream_id[FL_UUID_STR];
     bool connected, active, recovered;
     bool cap_partition_aware, cap_task_killing, cap_multi_role, cap_refinement;
     double registered_time, reregistered_time, unregistered_time;
-    struct task *tasks;             /* hash by id */
-    struct task *unreachable_tasks; /* hash by id */
+    struct task *tasks;                            /* hash by id */
+    struct task *unreachable_tasks;                /* hash by id */
     struct task *completed_tasks, *completed_tail; /* oldest first */
     unsigned n_completed;
     struct offer *offers;
     struct resources used, offered; /* sums over agents, with allocation_info */
+    struct master *master;          /* borrowed */
     struct env_timer *failover_timer, *heartbeat_timer;
-    void *priv;
-    UT_hash_handle hh;              /* master->frameworks */
+    uint64_t heartbeat_due_us;
+    V1__Offer **pending_offers; /* of the allocation run under way; in the scratch arena */
+    size_t n_pending, cap_pending;
+    struct framework *next_pending;
+    UT_hash_handle hh; /* master->frameworks */
     struct framework *next_completed;
 };
 
@@ -182,47 +212,56 @@ struct master {
     const struct master_flags *flags;
     struct metrics *metrics;
     char id[FL_UUID_STR];
-    V1__MasterInfo *info; /* owned; ip as in the reference, port, hostname, pid, version, domain, capabilities */
+    V1__MasterInfo *
+        info; /* owned; ip as in the reference, port, hostname, pid, version, domain, capabilities */
     double start_time, elected_time;
-    bool recovered;       /* the registry has been read: calls are served */
+    bool recovered; /* the registry has been read: calls are served */
     const struct allocator_ops *alloc_ops;
     struct allocator *alloc;
     struct framework *frameworks;           /* hash */
     struct framework *completed_frameworks; /* oldest first, at most max_completed_frameworks */
     unsigned n_completed_frameworks;
-    struct agent *agents;                   /* hash: registered ones, connected or not */
-    struct known_agent *recovered_agents;   /* admitted, not yet back after a restart */
+    struct agent *agents; /* hash: registered ones, connected or not */
+    struct agent *agents_by_pid;
+    struct known_agent *recovered_agents; /* admitted, not yet back after a restart */
     struct known_agent *unreachable_agents;
     struct known_agent *gone_agents;
     struct offer *offers; /* hash */
     uint64_t next_framework, next_agent, next_offer;
-    void *priv; /* core.c's own */
+    unsigned
+        n_subscribers; /* of the operator's event stream; written by master/api. 0: events are not made */
+    const char **role_whitelist; /* interned, from --roles; NULL when not given */
+    size_t n_role_whitelist;
+    struct core *core; /* core.h: of the core's files only */
 };
 
 /* ---- life ---- */
 /* `env`, `flags`, `metrics` outlive it. `info` is copied; its id is made here. */
 int master_new(struct master_env *env, const struct master_flags *flags, struct metrics *metrics,
-               const struct allocator_ops *alloc, const V1__MasterInfo *info, struct master **ret, struct fl_err *err);
+               const struct allocator_ops *alloc, const V1__MasterInfo *info, struct master **ret,
+               struct fl_err *err);
 void master_free(struct master *m);
 /* One record of the registry, at start; then master_recovered(). */
-int master_recover_record(struct master *m, const char *key, const void *data, size_t len, struct fl_err *err);
+int master_recover_record(struct master *m, const char *key, const void *data, size_t len,
+                          struct fl_err *err);
 void master_recovered(struct master *m);
 
 /* ---- agents ---- */
 /* Any message of the wire. `peer` is new or known; `peer_address` "ip:port" of the connection. */
-void master_agent_message(struct master *m, void *peer, const char *peer_address, const ProtobufCMessage *msg);
+void master_agent_message(struct master *m, void *peer, const char *peer_address,
+                          const ProtobufCMessage *msg);
 void master_agent_closed(struct master *m, void *peer);
 
 /* ---- frameworks ---- */
 /* SUBSCRIBE that passed the HTTP checks; answers by events on `stream` (also refusals: ERROR, then close). `stream_id` is the new
  * Mesos-Stream-Id. */
-void master_subscribe(struct master *m, void *stream, const char *stream_id, const Sched__Call *call,
-                      const char *principal);
+void master_subscribe(struct master *m, void *stream, const char *stream_id,
+                      const Sched__Call *call, const char *principal);
 void master_framework_closed(struct master *m, void *stream);
 /* Any other call: the checks that need state (unknown framework 400, principal 400, not subscribed 403, stream id 400), then its
  * effect. Returns the HTTP status; *err says why when it is no success. */
-int master_call(struct master *m, const Sched__Call *call, const char *stream_id_or_null, const char *principal,
-                struct fl_err *err);
+int master_call(struct master *m, const Sched__Call *call, const char *stream_id_or_null,
+                const char *principal, struct fl_err *err);
 
 /* ---- operators (those of issue 2; others join here) ---- */
 int master_teardown(struct master *m, const char *framework_id, struct fl_err *err);
@@ -233,5 +272,15 @@ V1__Task *master_task_pb(const struct task *t, struct fl_arena *arena);
 /* FrameworkInfo etc. in operator form. */
 struct framework *master_framework(const struct master *m, const char *id);
 struct agent *master_agent(const struct master *m, const char *id);
+/* The messages of the operator API, in the arena; parts that live as long as the object are borrowed from it. */
+Mapi__Response__GetAgents__Agent *master_agent_pb(const struct master *m, const struct agent *a,
+                                                  struct fl_arena *arena);
+Mapi__Response__GetFrameworks__Framework *
+master_framework_pb(const struct master *m, const struct framework *f, struct fl_arena *arena);
+/* The offer as the framework was sent it (its resource format), or with allocation_info for operators. */
+V1__Offer *master_offer_pb(const struct master *m, const struct offer *o, bool for_operator,
+                           struct fl_arena *arena);
+/* How many tasks are in that state now: counted as they change. */
+unsigned master_task_count(const struct master *m, V1__TaskState state);
 
 #endif

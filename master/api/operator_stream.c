@@ -20,7 +20,7 @@ struct api_subscriber {
 static void subscriber_free(struct api_subscriber *s)
 {
     DL_DELETE(s->api->subscribers, s);
-    s->api->n_subscribers--;
+    s->api->master->n_subscribers = --s->api->n_subscribers;
     env_timer_free(&s->api->master->env->env, s->heartbeat);
     free(s);
 }
@@ -107,7 +107,7 @@ void operator_subscribe(struct http_exchange *ex, struct master_api *api,
         subscriber_free(oldest);
     }
     DL_APPEND(api->subscribers, s);
-    api->n_subscribers++;
+    api->master->n_subscribers = ++api->n_subscribers;
     send_subscribed(s);
     beat(s);
 }

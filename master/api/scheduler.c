@@ -1,0 +1,79 @@
+/* POST /api/v1/scheduler: the checks of features.md 1.0 in their order, then the core's calls. The body is
+ * decoded on an I/O thread; everything else runs on the core's thread. */
+#include "master/api/handlers.h"
+
+#include "common/model/validate.h"
+#include "master/api/scheduler.h"
+
+#define STREAM_ID "Mesos-Stream-Id"
+
+void *scheduler_decode(const struct http_request *r, struct fl_err *err)
+{
+    return api_decode(r, &sched__call__descriptor, err);
+}
+
+static void subscribe(struct http_exchange *ex, struct master_api *api, const Sched__Call *call,
+                      enum api_encoding encoding)
+{
+    _cleanup_pb_ Sched__Call *copy = NULL;
+    struct sched_stream *stream;
+    uint8_t uuid[FL_UUID_LEN];
+    char stream_id[FL_UUID_STR];
+
+    if (http_request_header(http_exchange_request(ex), STREAM_ID)) {
+        http_respond(ex, 400, "text/plain",
+                     "Subscribe calls should not include the '" STREAM_ID "' header");
+        return;
+    }
+    fl_uuid_make(&api->master->env->env, uuid);
+    fl_uuid_format(uuid, stream_id);
+    http_exchange_add_header(ex, STREAM_ID, stream_id);
+    copy = FL_PB_DUP(call); /* the request ends where the stream begins */
+    stream = sched_stream_new(api, ex, encoding);
+    master_subscribe(api->master, stream, stream_id, copy, NULL);
+}
+
+static void other_call(struct http_exchange *ex, struct master_api *api, const Sched__Call *call)
+{
+    const char *stream_id = http_request_header(http_exchange_request(ex), STREAM_ID);
+    struct fl_err err = {0};
+    int status = master_call(api->master, call, stream_id, NULL, &err);
+
+    if (status < 300)
+        http_respond(ex, status, NULL, "");
+    else
+        http_respond(ex, status, "text/plain; charset=utf-8", err.msg);
+}
+
+void scheduler_post(struct http_exchange *ex, void *arg)
+{
+    struct master_api *api = arg;
+    const struct api_call *decoded;
+    const Sched__Call *call;
+    enum api_encoding encoding = API_JSON;
+    struct fl_err err = {0};
+
+    if (!api->master->recovered) {
+        http_respond(ex, 503, "text/plain", "Master has not finished recovery");
+        return;
+    }
+    if (api_refuse_early(ex))
+        return;
+    decoded = http_exchange_request(ex)->decoded;
+    call = (const Sched__Call *)decoded->msg;
+    if (validate_scheduler_call(call, &err) < 0) {
+        http_respondf(ex, 400, "text/plain", "Failed to validate scheduler::Call: %s", err.msg);
+        return;
+    }
+    if ((call->type == SCHED__CALL__TYPE__SUBSCRIBE ||
+         call->type == SCHED__CALL__TYPE__RECONCILE_OPERATIONS) &&
+        api_accept(http_exchange_request(ex), &encoding) < 0) {
+        http_respondf(ex, 406, "text/plain", "Expecting 'Accept' to allow '%s' or '%s'",
+                      api_content_type(API_PROTOBUF), api_content_type(API_JSON));
+        return;
+    }
+    if (call->type == SCHED__CALL__TYPE__SUBSCRIBE)
+        subscribe(ex, api, call, encoding);
+    else
+        other_call(ex, api, call);
+}

@@ -1,0 +1,307 @@
+/* What the files of the master's core share, and nobody else includes. All on the core's thread.
+ *
+ * Every entry from outside (message, call, timer, completed store) runs between core_enter() and
+ * core_leave(): the scratch arena lives until the outermost leave, so whatever is built for one
+ * event needs no free. State that stays is on the heap.
+ */
+#ifndef MASTER_CORE_H
+#define MASTER_CORE_H
+
+#include <utlist.h>
+
+#include "common/base/log.h"
+#include "common/model/validate.h"
+#include "master/master.h"
+#include "proto/registry.pb-c.h"
+
+#define MASTER_MAGIC    0x4d535452u
+#define AGENT_MAGIC     0x4147454eu
+#define FRAMEWORK_MAGIC 0x4652414du
+
+#define US_PER_S 1000000ull
+
+/* One wire channel of an agent. */
+struct link {
+    void *peer;
+    char address[64];
+    struct agent *agent; /* NULL until (re-)registered */
+    bool registering;    /* its registration waits for the registry */
+    UT_hash_handle hh;
+};
+
+enum transition_kind {
+    TRANSITION_ADMIT,       /* registration of a new agent */
+    TRANSITION_READMIT,     /* re-registration of one that is not registered */
+    TRANSITION_UPDATE,      /* re-registration of a registered one with another AgentInfo */
+    TRANSITION_UNREACHABLE, /* leaves the registered ones */
+    TRANSITION_REMOVE,      /* leaves the registry */
+};
+
+/* A change of an agent that waits for the registry; at most one an agent. */
+struct transition {
+    struct master *master;
+    enum transition_kind kind;
+    char id[64];
+    void *peer;            /* who asked; NULL when it has gone meanwhile */
+    ProtobufCMessage *msg; /* owned: the (re-)registration */
+    char *why;             /* owned: of a removal */
+    uint64_t since_ns;
+    struct metric *reason; /* counted when done; or NULL */
+    UT_hash_handle hh;
+};
+
+struct core_metrics {
+#define METRIC_COUNTER(field, name) struct metric *field;
+#define METRIC_PULL(name, fn)
+#include "master/metrics.def"
+#undef METRIC_COUNTER
+#undef METRIC_PULL
+};
+
+struct core {
+    unsigned depth;           /* of core_enter() */
+    struct fl_arena *scratch; /* of the event under way */
+    struct link *links;
+    struct transition *transitions;
+    struct core_metrics c;
+    unsigned task_count[32]; /* by TaskState */
+    struct fl_buf pack;      /* reused */
+    struct totals *totals;   /* metrics.c */
+    struct total_gauge *total_gauges;
+
+    /* allocation */
+    struct env_timer *alloc_timer, *alloc_interval_timer;
+    bool alloc_kicked;
+    bool alloc_running; /* inside run(): what it may not be told then waits in `returned` */
+    struct returned {
+        char *framework_id, *agent_id; /* in scratch */
+        struct resources res;
+        struct returned *next;
+    } * returned;
+    struct framework *pending; /* those with pending_offers, by next_pending */
+
+    /* removals.c: agents on their way to unreachable, at most so many a time */
+    uint64_t removal_period_us; /* 0: no limit */
+    uint64_t removal_next_us;
+    struct env_timer *removal_timer;
+    struct removal *removals; /* waiting, oldest first */
+    double recovery_limit;    /* share of the recovered agents that may stay away */
+
+    struct env_timer *recovery_timer; /* recovered agents that do not come back */
+    size_t n_recovered_at_start;
+    struct env_timer *gc_timer; /* of the registry's old entries */
+    uint32_t generation;        /* for task->mark */
+};
+
+void core_enter(struct master *m);
+void core_leave(struct master *m);
+const struct env *core_env(const struct master *m);
+uint64_t core_now(const struct master *m);
+void *core_alloc(struct master *m, size_t n); /* zeroed, of the scratch arena */
+#define core_new(m, type) ((type *)core_alloc(m, sizeof(type)))
+char *core_printf(struct master *m, const char *fmt, ...) _printf_(2, 3); /* scratch */
+
+/* ---- metrics.c ---- */
+void core_metrics_init(struct master *m);
+
+/* ---- allocation.c ---- */
+int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_err *err);
+void allocation_free(struct master *m);
+void allocation_kick(struct master *m); /* run soon */
+void allocation_recover(struct master *m, const char *framework_id, const char *agent_id,
+                        const struct resources *res, const V1__Filters *filters);
+void allocation_add_framework(struct master *m, struct framework *f);
+void allocation_update_framework(struct master *m, struct framework *f);
+void allocation_add_agent(struct master *m, struct agent *a, bool is_update);
+
+/* ---- offers.c ---- */
+void offer_made(void *arg, const char *framework_id, const char *role, const char *agent_id,
+                const struct resources *res); /* the allocator's callback */
+void offers_flush(struct master *m);
+struct offer *offer_find(const struct master *m, const char *id);
+/* Takes it off the books without giving anything to the allocator. */
+void offer_remove(struct master *m, struct offer *o);
+/* Gives the resources back; tells the framework when `rescind`. */
+void offer_withdraw(struct master *m, struct offer *o, bool rescind, const V1__Filters *filters);
+
+/* ---- usage.c: what is used and offered, on agents and of frameworks ---- */
+struct usage *usage_of(struct agent *a, const char *framework_id, bool make);
+void usage_add(struct agent *a, struct framework *f, const struct resources *r, bool offered);
+void usage_subtract(struct agent *a, struct framework *f, const struct resources *r, bool offered);
+void usages_free(struct agent *a);
+void agents_put_total(struct agent *a); /* total from info and checkpointed resources */
+
+/* ---- send.c ---- */
+void framework_send(struct master *m, struct framework *f, const Sched__Event *ev);
+void framework_error(struct master *m, void *stream, const char *why); /* ERROR, then close */
+void agents_send(struct master *m, struct agent *a, const ProtobufCMessage *msg);
+void agents_shutdown(struct master *m, void *peer, const char *why);
+/* A status made by the master. Strings are borrowed. */
+struct made_status {
+    const char *task_id, *agent_id, *executor_id; /* the last two may be NULL */
+    V1__TaskState state;
+    V1__TaskStatus__Reason reason;
+    const char *message;
+    uint64_t unreachable_ns;    /* or 0 */
+    const V1__TaskStatus *like; /* health, check and container status of this one; or NULL */
+};
+/* In the scratch arena. */
+V1__TaskStatus *status_make(struct master *m, const struct made_status *s);
+void status_send(struct master *m, struct framework *f, const V1__TaskStatus *st);
+V1__TaskState state_told(const struct framework *f, V1__TaskState aware_state);
+/* TASK_ERROR, TASK_LOST, ... for a task that never was; counted. */
+void count_terminal(struct master *m,
+                    V1__TaskState state); /* tasks.c: master/tasks_finished, ... */
+void status_refuse(struct master *m, struct framework *f, const V1__TaskInfo *t,
+                   V1__TaskState state, V1__TaskStatus__Reason reason, const char *why);
+
+/* ---- tasks.c ---- */
+struct task *task_add(struct master *m, struct framework *f, struct agent *a,
+                      const V1__TaskInfo *info);
+struct task *task_add_known(struct master *m, struct framework *f, struct agent *a,
+                            const V1__Task *t);
+/* A status came or was made: state, history, resources, counters, operator event. */
+void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
+                 const V1__TaskState *latest_or_null);
+/* From the agent's books to the framework's completed (or unreachable) ones. */
+void task_remove(struct master *m, struct task *t, bool unreachable);
+void task_complete_unreachable(struct master *m, struct task *t); /* unreachable -> completed */
+void task_forget_unreachable(struct master *m, struct task *t);
+void tasks_forget_completed(struct framework *f, const char *task_id);
+void task_free(struct task *t);
+V1__TaskStatus *task_last_status(struct master *m, const struct task *t); /* scratch; NULL: none */
+/* The completed ones over the limit go. */
+void tasks_trim_completed(struct master *m, struct framework *f);
+void task_append_completed(struct master *m, struct framework *f, struct task *t);
+
+struct executor *executor_find(struct agent *a, const struct framework *f, const char *id);
+struct executor *executor_add(struct master *m, struct framework *f, struct agent *a,
+                              const V1__ExecutorInfo *info);
+void executor_remove(struct master *m, struct executor *e);
+
+/* ---- updates.c, reconcile.c ---- */
+void agents_status_update(struct master *m, struct agent *a, const Msg__StatusUpdateMessage *msg);
+void framework_reconcile(struct master *m, struct framework *f, const Sched__Call__Reconcile *call);
+void reconcile_one(struct master *m, struct framework *f, const char *task_id,
+                   const char *agent_id_or_null);
+
+/* ---- accept.c, launch.c, operations.c ---- */
+/* Filters as given, or the protocol's default of five seconds. */
+const V1__Filters *filters_or_default(struct master *m, const V1__Filters *filters);
+void framework_accept(struct master *m, struct framework *f, Sched__Call__Accept *call);
+/* An ACCEPT under way: what is left of its offers. */
+struct acceptance {
+    struct master *m;
+    struct framework *f;
+    struct agent *a;
+    const char *role;
+    struct resources offered;   /* what the offers were */
+    struct resources remaining; /* of it, not taken by a task yet */
+    struct resources launched;
+};
+void accept_context(struct acceptance *acc, struct validate_context *ret_c);
+void accept_launch(struct acceptance *acc, V1__Offer__Operation *op);
+void accept_launch_group(struct acceptance *acc, V1__Offer__Operation *op);
+void accept_operation(struct acceptance *acc, V1__Offer__Operation *op);
+/* OPERATION_ERROR to a framework that asked for feedback by an operation id. */
+void operation_refuse(struct master *m, struct framework *f, const V1__Offer__Operation *op,
+                      const char *why);
+void agents_operation_status(struct master *m, struct agent *a,
+                             const Msg__UpdateOperationStatusMessage *msg);
+/* What the agent says it has under way: what the master does not know is put on the books. */
+void operations_told(struct master *m, struct agent *a, V1__Operation *const *ops, size_t n);
+void operations_drop(struct agent *a); /* of an agent that leaves the books */
+void framework_reconcile_operations(struct master *m, struct framework *f,
+                                    const Sched__Call__ReconcileOperations *call);
+void framework_ack_operation(struct master *m, struct framework *f,
+                             const Sched__Call__AcknowledgeOperationStatus *ack);
+
+/* ---- frameworks.c ---- */
+struct framework *framework_add(struct master *m, const V1__FrameworkInfo *info);
+/* Known through an agent only, after a restart of the master. */
+struct framework *framework_recover(struct master *m, const V1__FrameworkInfo *info);
+void framework_remove(struct master *m, struct framework *f);
+void framework_free(struct framework *f);
+bool framework_is_completed(const struct master *m, const char *id);
+int framework_update(struct master *m, struct framework *f,
+                     const Sched__Call__UpdateFramework *call, struct fl_err *err);
+
+/* ---- agents.c: what an agent is ---- */
+struct link *link_find(struct master *m, void *peer);
+struct link *link_get(struct master *m, void *peer, const char *address);
+/* From the table, as its agent (if any) has another or none; closes the channel when `close`. */
+void link_drop(struct master *m, struct link *l, bool close);
+struct agent *agents_new(struct master *m, const V1__AgentInfo *info, const char *pid);
+void agents_free(struct master *m, struct agent *a);
+char *agents_pid_of(const char *peer_address, const V1__AgentInfo *info); /* heap */
+void agents_set_info(struct agent *a, const V1__AgentInfo *info);
+void agents_set_pid(struct master *m, struct agent *a, const char *pid);
+void agents_set_version(struct agent *a, const char *version,
+                        V1__AgentInfo__Capability *const *caps, size_t n_caps,
+                        const V1__UUID *resource_version);
+void agents_set_checkpointed(struct agent *a, V1__Resource *const *r, size_t n);
+bool agents_has_capability(const struct agent *a, V1__AgentInfo__Capability__Type type);
+/* On the books, offered when active. The link may be NULL: then it is disconnected from the start. */
+void agents_admit(struct master *m, struct agent *a, struct link *l);
+void agents_attach(struct master *m, struct agent *a, struct link *l);
+
+/* ---- register.c, reregister.c ---- */
+void agents_register(struct master *m, struct link *l, const Msg__RegisterSlaveMessage *msg);
+void agents_registered(struct master *m, struct transition *tr);
+void agents_reregister(struct master *m, struct link *l, const Msg__ReregisterSlaveMessage *msg);
+void agents_reregistered(struct master *m, struct transition *tr);
+/* Version, domain, resources; FL_INVALID says what is wrong. */
+int agents_check(struct master *m, const V1__AgentInfo *info, const char *version,
+                 struct fl_err *err);
+Msg__MasterSlaveConnection *agents_connection_pb(struct master *m); /* scratch */
+void agents_update(struct master *m, struct agent *a, const Msg__UpdateSlaveMessage *msg);
+
+/* ---- agents_leave.c: pings, disconnection, removal ---- */
+void agents_start_pings(struct master *m, struct agent *a);
+void agents_pong(struct master *m, struct agent *a);
+void agents_disconnected(struct master *m, struct agent *a);
+void agents_deactivate(struct master *m,
+                       struct agent *a); /* no more offers; those out are rescinded */
+/* Through the registry; then its tasks are told about. */
+void agents_mark_unreachable(struct master *m, struct agent *a, const char *why);
+void agents_unregister(struct master *m, struct agent *a, const char *why, struct metric *reason);
+/* The registry knows: off the books, tasks LOST / UNREACHABLE, FAILURE to frameworks. */
+void agents_left(struct master *m, struct transition *tr);
+void agents_exited_executor(struct master *m, struct agent *a,
+                            const Msg__ExitedExecutorMessage *msg);
+void agents_executor_message(struct master *m, struct agent *a,
+                             const Msg__ExecutorToFrameworkMessage *msg);
+
+/* ---- removals.c ---- */
+/* Reads --agent_removal_rate_limit and --recovery_agent_removal_limit. */
+int removals_init(struct master *m, struct fl_err *err);
+void removals_free(struct master *m);
+/* The agent (registered or recovered) goes unreachable as soon as the rate limit lets it, unless it
+ * is heard of before. */
+void removal_queue(struct master *m, const char *agent_id, const char *why);
+void removal_cancel(struct master *m, struct agent *a);
+/* Recovered agents have agent_reregister_timeout to come back. */
+void recovery_watch_start(struct master *m);
+
+/* ---- registry.c ---- */
+struct transition *transition_find(struct master *m, const char *agent_id);
+struct transition *transition_new(struct master *m, enum transition_kind kind,
+                                  const char *agent_id);
+/* Takes `tr`. Writes the records of its kind; then what its kind does. */
+void transition_start(struct transition *tr, const V1__AgentInfo *info,
+                      V1__DrainInfo *drain_or_null, bool deactivated);
+void transition_free(struct transition *tr);
+struct known_agent *known_find(struct known_agent *list, const char *id);
+struct known_agent *known_add(struct known_agent **list, const char *id);
+void known_remove(struct known_agent **list, struct known_agent *k);
+void registry_gc_start(struct master *m);
+
+/* ---- publish.c: the operator's events; nothing is built while nobody listens ---- */
+void publish_task_added(struct master *m, const struct task *t);
+void publish_task_updated(struct master *m, const struct task *t, const V1__TaskStatus *st);
+void publish_agent_added(struct master *m, const struct agent *a);
+void publish_agent_removed(struct master *m, const char *agent_id);
+void publish_framework(struct master *m, const struct framework *f, Mapi__Event__Type type);
+void publish_framework_removed(struct master *m, const struct framework *f);
+
+#endif

@@ -1,0 +1,291 @@
+/* The registry: which agents are admitted, unreachable or gone, one record an agent, so that a
+ * cluster of any size writes only what changes.
+ *
+ *   agent/<id>        Registry.Slave             admitted
+ *   unreachable/<id>  Registry.UnreachableSlave
+ *   gone/<id>         Registry.GoneSlave
+ *
+ * An agent changes its place only after the store has the change (struct transition). A failed
+ * write ends the process: what is on disk is then no longer known.
+ */
+#include "master/core.h"
+
+#include "common/base/json.h"
+
+/* ---- known agents ---- */
+
+struct known_agent *known_find(struct known_agent *list, const char *id)
+{
+    struct known_agent *k;
+
+    HASH_FIND_STR(list, id, k);
+    return k;
+}
+
+struct known_agent *known_add(struct known_agent **list, const char *id)
+{
+    struct known_agent *k = known_find(*list, id);
+
+    if (k)
+        return k;
+    k = xnew0(struct known_agent);
+    fl_snprintf(k->id, sizeof(k->id), "%s", id);
+    HASH_ADD_STR(*list, id, k);
+    return k;
+}
+
+void known_remove(struct known_agent **list, struct known_agent *k)
+{
+    HASH_DEL(*list, k);
+    fl_pb_free(k->info);
+    fl_pb_free(k->drain_info);
+    free(k);
+}
+
+/* ---- reading at start ---- */
+
+static int recover_agent(struct master *m, const ProtobufCMessage *msg, struct fl_err *err)
+{
+    const Reg__Registry__Slave *rec = (const Reg__Registry__Slave *)msg;
+    struct known_agent *k;
+
+    if (!rec->info->id)
+        return fl_err_set(err, FL_INVALID, "an agent of the registry has no id");
+    k = known_add(&m->recovered_agents, rec->info->id->value);
+    fl_pb_free(k->info);
+    k->info = FL_PB_DUP(rec->info);
+    k->drain_info = rec->drain_info ? FL_PB_DUP(rec->drain_info) : NULL;
+    k->deactivated = rec->deactivated;
+    return 0;
+}
+
+static int recover_unreachable(struct master *m, const ProtobufCMessage *msg, struct fl_err *err)
+{
+    const Reg__Registry__UnreachableSlave *rec = (const Reg__Registry__UnreachableSlave *)msg;
+    struct known_agent *k = known_add(&m->unreachable_agents, rec->id->value);
+
+    k->since_ns = (uint64_t)rec->timestamp->nanoseconds;
+    k->drain_info = rec->drain_info ? FL_PB_DUP(rec->drain_info) : NULL;
+    k->deactivated = rec->deactivated;
+    return 0;
+}
+
+static int recover_gone(struct master *m, const ProtobufCMessage *msg, struct fl_err *err)
+{
+    const Reg__Registry__GoneSlave *rec = (const Reg__Registry__GoneSlave *)msg;
+
+    known_add(&m->gone_agents, rec->id->value)->since_ns = (uint64_t)rec->timestamp->nanoseconds;
+    return 0;
+}
+
+static const struct {
+    const char *prefix;
+    const ProtobufCMessageDescriptor *type;
+    int (*recover)(struct master *m, const ProtobufCMessage *msg, struct fl_err *err);
+} record_kinds[] = {
+    {"agent/", &reg__registry__slave__descriptor, recover_agent},
+    {"unreachable/", &reg__registry__unreachable_slave__descriptor, recover_unreachable},
+    {"gone/", &reg__registry__gone_slave__descriptor, recover_gone},
+};
+
+int master_recover_record(struct master *m, const char *key, const void *data, size_t len,
+                          struct fl_err *err)
+{
+    ProtobufCMessage *msg;
+    int r = 0;
+
+    assert(!m->recovered);
+    core_enter(m);
+    for (size_t i = 0; i < ARRAY_SIZE(record_kinds); i++) {
+        if (!str_starts(key, record_kinds[i].prefix))
+            continue;
+        r = fl_pb_decode(data, len, record_kinds[i].type, fl_arena_allocator(m->core->scratch),
+                         &msg, err);
+        if (r == 0)
+            r = record_kinds[i].recover(m, msg, err);
+        if (r < 0)
+            fl_err_wrap(err, "registry record '%s'", key);
+        break;
+    }
+    core_leave(m);
+    return r;
+}
+
+void master_recovered(struct master *m)
+{
+    m->recovered = true;
+    m->elected_time = env_wall_s(core_env(m));
+    m->core->n_recovered_at_start = HASH_COUNT(m->recovered_agents);
+    log_info("registry read: %u agents, %u unreachable, %u gone", HASH_COUNT(m->recovered_agents),
+             HASH_COUNT(m->unreachable_agents), HASH_COUNT(m->gone_agents));
+    recovery_watch_start(m);
+    registry_gc_start(m);
+    allocation_kick(m);
+}
+
+/* ---- changes ---- */
+
+struct transition *transition_find(struct master *m, const char *agent_id)
+{
+    struct transition *tr;
+
+    HASH_FIND_STR(m->core->transitions, agent_id, tr);
+    return tr;
+}
+
+struct transition *transition_new(struct master *m, enum transition_kind kind, const char *agent_id)
+{
+    struct transition *tr = xnew0(struct transition);
+
+    assert(!transition_find(m, agent_id));
+    tr->master = m;
+    tr->kind = kind;
+    fl_snprintf(tr->id, sizeof(tr->id), "%s", agent_id);
+    HASH_ADD_STR(m->core->transitions, id, tr);
+    return tr;
+}
+
+void transition_free(struct transition *tr)
+{
+    fl_pb_free(tr->msg);
+    free(tr->why);
+    free(tr);
+}
+
+static void on_stored(const struct fl_err *err, void *arg)
+{
+    struct transition *tr = arg;
+    struct master *m = tr->master;
+
+    core_enter(m);
+    HASH_DEL(m->core->transitions, tr);
+    if (err) {
+        m->env->io->fatal(m->env->ctx,
+                          core_printf(m, "the registry cannot be written: %s", err->msg));
+    } else {
+        switch (tr->kind) {
+        case TRANSITION_ADMIT:
+            agents_registered(m, tr);
+            break;
+        case TRANSITION_READMIT:
+        case TRANSITION_UPDATE:
+            agents_reregistered(m, tr);
+            break;
+        case TRANSITION_UNREACHABLE:
+        case TRANSITION_REMOVE:
+            agents_left(m, tr);
+            break;
+        }
+    }
+    transition_free(tr);
+    core_leave(m);
+}
+
+static void encode(struct master *m, const ProtobufCMessage *rec, struct store_op *op)
+{
+    size_t n = protobuf_c_message_get_packed_size(rec);
+    uint8_t *data = core_alloc(m, n + 1);
+
+    op->len = protobuf_c_message_pack(rec, data);
+    op->data = data;
+}
+
+static void encode_admitted(struct master *m, const V1__AgentInfo *info, V1__DrainInfo *drain,
+                            bool deactivated, struct store_op *op)
+{
+    Reg__Registry__Slave rec = REG__REGISTRY__SLAVE__INIT;
+
+    rec.info = (V1__AgentInfo *)info;
+    rec.drain_info = drain;
+    rec.has_deactivated = rec.deactivated = deactivated;
+    encode(m, &rec.base, op);
+}
+
+static void encode_unreachable(struct transition *tr, V1__DrainInfo *drain, bool deactivated,
+                               struct store_op *op)
+{
+    Reg__Registry__UnreachableSlave rec = REG__REGISTRY__UNREACHABLE_SLAVE__INIT;
+    V1__AgentID id = V1__AGENT_ID__INIT;
+    V1__TimeInfo at = V1__TIME_INFO__INIT;
+
+    id.value = tr->id;
+    at.nanoseconds = (int64_t)tr->since_ns;
+    rec.id = &id;
+    rec.timestamp = &at;
+    rec.drain_info = drain;
+    rec.has_deactivated = rec.deactivated = deactivated;
+    encode(tr->master, &rec.base, op);
+}
+
+void transition_start(struct transition *tr, const V1__AgentInfo *info,
+                      V1__DrainInfo *drain_or_null, bool deactivated)
+{
+    struct master *m = tr->master;
+    struct store_op ops[2] = {
+        {.key = core_printf(m, "agent/%s", tr->id)},
+        {.key = core_printf(m, "unreachable/%s", tr->id)},
+    };
+
+    switch (tr->kind) {
+    case TRANSITION_ADMIT:
+    case TRANSITION_READMIT:
+    case TRANSITION_UPDATE:
+        encode_admitted(m, info, drain_or_null, deactivated, &ops[0]);
+        break;
+    case TRANSITION_UNREACHABLE:
+        tr->since_ns = env_wall_ns(core_env(m));
+        encode_unreachable(tr, drain_or_null, deactivated, &ops[1]);
+        break;
+    case TRANSITION_REMOVE:
+        break;
+    }
+    m->env->io->store(m->env->ctx, ops, ARRAY_SIZE(ops), on_stored, tr);
+}
+
+/* ---- old entries ---- */
+
+static void on_gc_stored(const struct fl_err *err, void *arg)
+{
+    struct master *m = arg;
+
+    if (err)
+        m->env->io->fatal(m->env->ctx, err->msg);
+}
+
+static void gc_list(struct master *m, struct known_agent **list, const char *prefix)
+{
+    uint64_t now = env_wall_ns(core_env(m)), age = m->flags->registry_max_agent_age * 1000;
+    struct known_agent *k, *tmp;
+    struct store_op op = {0};
+
+    /* In order of insertion, which is the order of age but for what recovery brought. */
+    HASH_ITER (hh, *list, k, tmp) {
+        bool old = now > k->since_ns && now - k->since_ns > age;
+        if (!old && HASH_COUNT(*list) <= m->flags->registry_max_agent_count)
+            continue;
+        if (transition_find(m, k->id))
+            continue;
+        op.key = core_printf(m, "%s%s", prefix, k->id);
+        m->env->io->store(m->env->ctx, &op, 1, on_gc_stored, m);
+        while (k->tasks)
+            task_forget_unreachable(m, k->tasks);
+        known_remove(list, k);
+    }
+}
+
+static void on_gc(void *arg)
+{
+    struct master *m = arg;
+
+    core_enter(m);
+    gc_list(m, &m->unreachable_agents, "unreachable/");
+    gc_list(m, &m->gone_agents, "gone/");
+    env_timer_set(core_env(m), m->core->gc_timer, m->flags->registry_gc_interval);
+    core_leave(m);
+}
+
+void registry_gc_start(struct master *m)
+{
+    m->core->gc_timer = env_timer_new(core_env(m), on_gc, m);
+    env_timer_set(core_env(m), m->core->gc_timer, m->flags->registry_gc_interval);
+}

@@ -1,0 +1,41 @@
+/* The master's shell: what its files share. Everything runs on the main thread's loop, but for the I/O
+ * threads of the HTTP server and the store's own. */
+#ifndef MASTER_SHELL_H
+#define MASTER_SHELL_H
+
+#include "common/base/daemon.h"
+#include "master/api/api.h"
+
+struct fl_tls;
+
+struct shell {
+    struct fl_flags *flags_table;
+    struct master_flags flags;
+    struct fl_loop *loop;
+    struct fl_daemon_address address;
+    struct fl_tls *tls, *client_tls;
+    struct http_server *http;
+    struct store *store;
+    struct metrics *metrics;
+    struct master_env env;
+    struct master *master;
+    struct master_api api;
+    struct metric *store_ms;
+    struct fl_signal *on_term, *on_int, *on_hup;
+    bool stopping;
+    int exit_status;
+};
+
+/* ---- shell_info.c ---- */
+/* What the master says of itself, in heap memory. `port` is the one listened on. */
+int shell_master_info(const struct shell *s, uint16_t port, V1__MasterInfo **ret,
+                      struct fl_err *err);
+
+/* ---- shell_io.c ---- */
+extern const struct master_io shell_io;
+/* Reads the registry into the core. */
+int shell_recover(struct shell *s, struct fl_err *err);
+int shell_open_store(struct shell *s, struct fl_err *err);
+void shell_metrics(struct shell *s);
+
+#endif
