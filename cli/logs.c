@@ -1,0 +1,112 @@
+/* `fairlead logs`: what a task wrote, from its sandbox; with --follow until the task has ended. */
+#include <stdio.h>
+
+#include "cli/sandbox.h"
+#include "cli/task.h"
+
+#define POLL_US 300000
+
+struct logs {
+    struct cli *cli;
+    const char *task_id;
+    bool keep; /* --follow, and the task has not ended */
+    struct fl_loop *loop;
+    struct fl_timer *timer;
+    struct follow file;
+};
+
+static void out(const char *p, size_t n, void *arg)
+{
+    fwrite(p, 1, n, stdout);
+    fflush(stdout);
+}
+
+static bool task_has_ended(struct logs *l)
+{
+    _cleanup_task_place_ struct task_place p = {0};
+    struct fl_err err = {0};
+    static const char *const live[] = {"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING",
+                                       "TASK_KILLING"};
+
+    if (task_find(l->cli, l->task_id, &p, &err) < 0)
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(live); i++)
+        if (streq(jstr(p.task, "state"), live[i]))
+            return false;
+    return true;
+}
+
+static void turn(void *arg, bool more)
+{
+    struct logs *l = arg;
+
+    if (more)
+        follow_poll(&l->file);
+    else if (!l->keep)
+        fl_loop_stop(l->loop);
+    else
+        fl_timer_set(l->timer, POLL_US);
+}
+
+static void again(void *arg)
+{
+    struct logs *l = arg;
+
+    if (task_has_ended(l))
+        l->keep = false;
+    follow_poll(&l->file);
+}
+
+int verb_logs(struct cli *c, int argc, char **argv)
+{
+    bool help, use_stderr = false, follow = false;
+    const struct opt opts[] = {
+        {"--stderr", OPT_FLAG, &use_stderr, "what it wrote to stderr"},
+        {"--follow", OPT_FLAG, &follow, "go on until the task has ended"},
+    };
+    _cleanup_task_place_ struct task_place p = {0};
+    struct fl_err err = {0};
+    struct logs l = {.cli = c, .keep = false};
+    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+
+    if (i < 0)
+        return help ? CLI_OK : CLI_USAGE;
+    if (i >= argc)
+        return cli_failf("whose? `fairlead logs TASK`; `fairlead ps --all` lists tasks"), CLI_USAGE;
+    l.task_id = argv[i++];
+    /* Options may stand behind the task as well. */
+    if (i < argc) {
+        argv[i - 1] = argv[0];
+        i = opt_parse(c, opts, ARRAY_SIZE(opts), argc - i + 1, argv + i - 1, &help);
+        if (i < 0)
+            return help ? CLI_OK : CLI_USAGE;
+    }
+    l.keep = follow;
+    if (task_find(c, l.task_id, &p, &err) < 0)
+        return cli_fail(&err);
+    _cleanup_free_ char *directory =
+        xasprintf("/frameworks/%s/executors/%s/runs/%s", p.framework_id, p.executor_id,
+                  p.container_id ? p.container_id : "latest");
+    if (fl_loop_new(&l.loop, &err) < 0)
+        return cli_fail(&err);
+    struct http_client *http = http_client_new(l.loop);
+    l.timer = fl_timer_new(l.loop, again, &l);
+    l.file.out = out;
+    l.file.turn = turn;
+    l.file.arg = &l;
+    if (follow_init(&l.file, http, p.agent_address, directory, use_stderr ? "stderr" : "stdout",
+                    &err) == 0) {
+        follow_poll(&l.file);
+        fl_loop_run(l.loop);
+    }
+    bool unreadable = l.file.status && l.file.status != 200;
+    int status = l.file.status;
+    follow_done(&l.file);
+    fl_timer_free(l.timer);
+    http_client_free(http);
+    fl_loop_free(l.loop);
+    if (unreadable)
+        return cli_failf("the agent at '%s' does not have the files of '%s' any more (status %d)",
+                         p.agent_address, l.task_id, status);
+    return CLI_OK;
+}

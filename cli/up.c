@@ -1,0 +1,295 @@
+/* `fairlead up` and `fairlead down`: a master and agents of this machine as children of one process that stays in the foreground.
+ *
+ * Everything it makes lies under one folder (--dir): work folders, logs, and `pids` with a line "pid starttime name" for each
+ * process, so that `down` stops just those, even after this process was killed, and never a stranger that got a recycled pid. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/processes.h"
+
+#define READY_S 30
+
+extern char **environ;
+
+struct up {
+    struct cli *cli;
+    const char *dir;
+    char *dir_default;
+    unsigned agents, port;
+    const char *isolation, *launcher;
+    double cpus, mem, disk;
+    bool detach;
+    char *bin; /* folder of the daemons */
+    char *address;
+    struct processes started;
+};
+
+/* The daemons lie beside this program. */
+static char *bin_folder(void)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    char *slash;
+
+    if (n <= 0)
+        return xstrdup(".");
+    path[n] = '\0';
+    slash = strrchr(path, '/');
+    if (slash)
+        *slash = '\0';
+    return xstrdup(path);
+}
+
+static int make_folder(const char *path, struct fl_err *err)
+{
+    if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        return fl_err_errno(err, errno, "make the folder '%s'", path);
+    return 0;
+}
+
+static int spawn_daemon(struct up *u, const char *name, char *const argv[], struct fl_err *err)
+{
+    _cleanup_free_ char *log = xasprintf("%s/%s.log", u->dir, name);
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    pid_t pid;
+    int rc;
+
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attr);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    /* A group of its own: an interrupt at the terminal reaches this process only, which then ends them in order. */
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+    rc = posix_spawn(&pid, argv[0], &files, &attr, argv, environ);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    if (rc)
+        return fl_err_errno(err, rc, "start '%s'", argv[0]);
+    return processes_add(&u->started, pid, name, u->dir, err);
+}
+
+static int start_master(struct up *u, struct fl_err *err)
+{
+    _cleanup_free_ char *program = xasprintf("%s/fairlead-master", u->bin);
+    _cleanup_free_ char *port = xasprintf("--port=%u", u->port);
+    _cleanup_free_ char *work = xasprintf("--work_dir=%s/master", u->dir);
+    char *const argv[] = {program, (char *)"--ip=127.0.0.1",  port,
+                          work,    (char *)"--cluster=local", (char *)"--hostname=127.0.0.1",
+                          NULL};
+
+    return spawn_daemon(u, "master", argv, err);
+}
+
+/* An equal part of the machine each: together they offer what is there. */
+static int start_agent(struct up *u, unsigned i, struct fl_err *err)
+{
+    _cleanup_free_ char *name = xasprintf("agent%u", i + 1);
+    _cleanup_free_ char *program = xasprintf("%s/fairlead-agent", u->bin);
+    _cleanup_free_ char *port = xasprintf("--port=%u", u->port + 1 + i);
+    _cleanup_free_ char *master = xasprintf("--master=%s", u->address);
+    _cleanup_free_ char *work = xasprintf("--work_dir=%s/%s", u->dir, name);
+    _cleanup_free_ char *runtime = xasprintf("--runtime_dir=%s/%s/run", u->dir, name);
+    _cleanup_free_ char *res =
+        xasprintf("--resources=cpus:%g;mem:%.0f;disk:%.0f;ports:[%u-%u]", u->cpus, u->mem, u->disk,
+                  31000 + 300 * i, 31299 + 300 * i);
+    _cleanup_free_ char *attributes = xasprintf("--attributes=machine:%s", name);
+    _cleanup_free_ char *launcher = u->launcher ? xasprintf("--launcher=%s", u->launcher) : NULL;
+    _cleanup_free_ char *isolation =
+        u->isolation ? xasprintf("--isolation=%s", u->isolation) : NULL;
+    _cleanup_free_ char *root = xasprintf("--cgroups_root=fairlead-%u-%s", u->port, name);
+    char *argv[16] = {
+        program, (char *)"--ip=127.0.0.1",      port, master, work, runtime, res, attributes,
+        root,    (char *)"--hostname=127.0.0.1"};
+    size_t n = 10;
+
+    if (launcher)
+        argv[n++] = launcher;
+    if (isolation)
+        argv[n++] = isolation;
+    argv[n] = NULL;
+    return spawn_daemon(u, name, argv, err);
+}
+
+static void machine_parts(struct up *u)
+{
+    double mem_mb = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+
+    if (u->cpus <= 0)
+        u->cpus = (double)sysconf(_SC_NPROCESSORS_ONLN) / u->agents;
+    if (u->mem <= 0)
+        u->mem = FL_MAX(128, (mem_mb > 2048 ? mem_mb - 1024 : mem_mb / 2) / u->agents);
+    if (u->disk <= 0)
+        u->disk = 10240;
+}
+
+static size_t agents_ready(const char *address)
+{
+    _cleanup_json_ json_t *all = NULL;
+    struct fl_err err = {0};
+    size_t n = 0, i;
+    json_t *a;
+
+    if (cli_get_json(address, "/slaves", &all, &err) < 0)
+        return 0;
+    json_array_foreach(json_object_get(all, "slaves"), i, a) n +=
+        json_is_true(json_object_get(a, "active"));
+    return n;
+}
+
+static int wait_ready(struct up *u, struct fl_err *err)
+{
+    for (int tries = 0; tries < READY_S * 10; tries++) {
+        const char *dead = processes_first_dead(&u->started);
+        if (dead)
+            return fl_err_set(err, FL_UNAVAILABLE,
+                              "the %s ended at once; its last words are in '%s/%s.log'", dead,
+                              u->dir, dead);
+        if (agents_ready(u->address) >= u->agents)
+            return 0;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    return fl_err_set(err, FL_TIMEOUT,
+                      "the agents did not register within %d s; see the logs in '%s'", READY_S,
+                      u->dir);
+}
+
+static int start_all(struct up *u, struct fl_err *err)
+{
+    int r = make_folder(u->dir, err);
+
+    if (r == 0 && processes_running(u->dir))
+        r = fl_err_set(err, FL_CONFLICT,
+                       "a cluster of '%s' runs already; `fairlead down --dir %s` stops it", u->dir,
+                       u->dir);
+    if (r == 0)
+        r = start_master(u, err);
+    for (unsigned i = 0; r == 0 && i < u->agents; i++)
+        r = start_agent(u, i, err);
+    return r == 0 ? wait_ready(u, err) : r;
+}
+
+static void wait_for_signal(struct up *u)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCHLD);
+    for (;;) {
+        int sig = sigwaitinfo(&set, NULL);
+        if (sig == SIGINT || sig == SIGTERM)
+            return;
+        const char *dead = processes_first_dead(&u->started);
+        if (dead) {
+            cli_failf("the %s has ended; its last words are in '%s/%s.log'", dead, u->dir, dead);
+            return;
+        }
+    }
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static char *default_dir(void)
+{
+    const char *state = getenv("XDG_RUNTIME_DIR");
+
+    if (geteuid() != 0 && state)
+        return xasprintf("%s/fairlead", state);
+    return xasprintf("/tmp/fairlead-%u", (unsigned)geteuid());
+}
+
+static int up(struct up *u)
+{
+    struct fl_err err = {0};
+    int r;
+
+    u->bin = bin_folder();
+    u->address = xasprintf("127.0.0.1:%u", u->port);
+    machine_parts(u);
+    block_signals();
+    r = start_all(u, &err);
+    if (r < 0) {
+        processes_stop(u->dir);
+        return cli_fail(&err);
+    }
+    printf("The cluster runs: %u agents, each with %g cpus and %.0f MB.\n"
+           "  page     http://%s/\n"
+           "  logs     %s\n"
+           "  try      %s/fairlead run --master %s -- sh -c 'echo hello from $HOSTNAME'\n",
+           u->agents, u->cpus, u->mem, u->address, u->dir, u->bin, u->address);
+    fflush(stdout);
+    if (u->detach)
+        return CLI_OK;
+    wait_for_signal(u);
+    processes_stop(u->dir);
+    return CLI_OK;
+}
+
+int verb_up(struct cli *c, int argc, char **argv)
+{
+    struct up u = {.cli = c, .agents = 3, .port = 5050, .dir_default = default_dir()};
+    const struct opt opts[] = {
+        {"--agents N", OPT_COUNT, &u.agents, "how many agents share this machine (3)"},
+        {"--port N", OPT_COUNT, &u.port,
+         "of the master; the agents take the following ones (5050)"},
+        {"--cpus N", OPT_NUMBER, &u.cpus, "of each agent (an equal part of the machine's)"},
+        {"--mem MB", OPT_NUMBER, &u.mem, "of each agent (an equal part of the machine's)"},
+        {"--disk MB", OPT_NUMBER, &u.disk, "of each agent (10240)"},
+        {"--isolation LIST", OPT_TEXT, &u.isolation, "isolators of the agents"},
+        {"--launcher NAME", OPT_TEXT, &u.launcher, "linux or posix"},
+        {"--dir DIR", OPT_TEXT, &u.dir, "where everything lies (/tmp/fairlead-UID)"},
+        {"--detach", OPT_FLAG, &u.detach, "return when it runs; `fairlead down` stops it"},
+    };
+    bool help;
+    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help), code;
+
+    if (i < 0) {
+        code = help ? CLI_OK : CLI_USAGE;
+    } else {
+        if (!u.dir)
+            u.dir = u.dir_default;
+        code = up(&u);
+    }
+    processes_done(&u.started);
+    free(u.bin);
+    free(u.address);
+    free(u.dir_default);
+    return code;
+}
+
+int verb_down(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *standard = default_dir();
+    const char *dir = standard;
+    const struct opt opts[] = {
+        {"--dir DIR", OPT_TEXT, &dir, "as given to `up` (/tmp/fairlead-UID)"}};
+    bool help;
+    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+
+    if (i < 0)
+        return help ? CLI_OK : CLI_USAGE;
+    if (!processes_running(dir))
+        return cli_failf("no cluster of '%s' runs", dir);
+    processes_stop(dir);
+    return CLI_OK;
+}
