@@ -91,6 +91,8 @@ $(LIBFL): $(PROTO_OBJ) $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
+$(BUILD)/obj/master/api/page.o: webui/index.html
+
 define BINARY_RULE
 $(BUILD)/bin/$(call BIN_OF,$(1)): $(BUILD)/obj/$(patsubst %.c,%.o,$(call MAIN_OF,$(1))) $(LIBFL)
 	@mkdir -p $$(@D)

@@ -13,6 +13,9 @@ enum { ROUTE_JSON_ALIAS = 1, ROUTE_EXACT = 2 };
 void *scheduler_decode(const struct http_request *r, struct fl_err *err);
 void *operator_decode(const struct http_request *r, struct fl_err *err);
 
+/* The server's fallback: the page at "/", 404 elsewhere. */
+http_handler_f page_get;
+
 /* One task as the older endpoints show it. */
 void legacy_task(struct json_out *j, const struct task *t);
 
