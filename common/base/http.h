@@ -72,14 +72,15 @@ struct http_route {
     bool exact;       /* no deeper paths: 404 */
     bool stream_body; /* handler is called when the headers are complete; body by http_on_body() */
     /* Runs on the I/O thread when the body is complete, for parsing off the owner's thread. Its result is
-     * request.decoded; on failure it returns NULL and fills err, kept in request.decode_err. Optional. */
+     * request.decoded; on failure it returns NULL and fills err, kept in request.decode_err. Optional.
+     * decoded_free runs on either thread. */
     void *(*decode)(const struct http_request *r, struct fl_err *err);
     void (*decoded_free)(void *decoded);
     const char *help; /* one line for /help and the documents */
 };
 
 struct http_limits {
-    size_t max_header;         /* bytes; 64 KiB */
+    size_t max_header;         /* bytes; 64 KiB, at most 80 */
     size_t max_body;           /* bytes; 64 MiB */
     unsigned max_connections;  /* 20000 */
     unsigned header_timeout_s; /* first byte of a request to its last header; 30 */
@@ -118,6 +119,8 @@ uint16_t http_server_port(const struct http_server *s);
 void http_server_counters(const struct http_server *s, struct http_counters *out);
 /* Stops listening, lets answers under way finish for at most grace_ms, then closes all and calls done. */
 void http_server_drain(struct http_server *s, unsigned grace_ms, fl_callback_f *done, void *arg);
+/* Closes all at once. No on_gone follows; exchanges and streams that are still held may be answered, written to or
+ * ended afterwards (nothing is sent), and must be, for that frees them. */
 void http_server_free(struct http_server *s);
 
 /* ---- answering (owner loop) ---- */
@@ -158,7 +161,7 @@ void http_stream_abort(struct http_stream *st); /* closes the connection; no on_
 typedef void http_body_f(struct http_exchange *ex, const char *p, size_t n, void *arg);
 void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg);
 
-/* Protocol switch: answers 101 with `protocol` and hands the connection over as a stream ON `loop` (which may be
+/* Protocol switch (426 when the request does not ask for one): answers 101 with `protocol` and hands the connection over as a stream ON `loop` (which may be
  * another thread's: `taken` runs there). The exchange is gone. */
 typedef void http_taken_f(struct fl_stream *s, void *arg);
 void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,

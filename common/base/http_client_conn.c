@@ -8,7 +8,7 @@
 
 #define MAX_IDLE   256
 #define IDLE_S     60
-#define MAX_HEADER (256 * 1024)
+#define MAX_HEADER (64 * 1024)
 
 enum { GO_ON = 0, SKIP_BODY = 1, STOP = -1 };
 

@@ -33,6 +33,8 @@ static void fill_limits(struct http_limits *l)
     FILL(max_unsent);
     FILL(max_pipelined);
 #undef FILL
+    /* The parser counts a head's bytes too, and stops there. */
+    l->max_header = FL_MIN(l->max_header, (size_t)HTTP_MAX_HEADER_SIZE);
 }
 
 /* On I/O side 0. */

@@ -214,6 +214,17 @@ uint64_t fl_loop_delay_us(const struct fl_loop *loop)
     return loop->delay_us;
 }
 
+/* Unless the program (a user's, with our library) has a handler of its own. Whoever starts programs gives them the
+ * default back before exec. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction sa;
+    if (sigaction(SIGPIPE, NULL, &sa) == 0 && sa.sa_handler == SIG_DFL) {
+        sa.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &sa, NULL);
+    }
+}
+
 int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -223,7 +234,7 @@ int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
     loop->magic = LOOP_MAGIC;
     loop->box = box_new(fd);
     /* A peer that closed its end must be an error of write(), never the end of the process. */
-    signal(SIGPIPE, SIG_IGN);
+    ignore_sigpipe();
 
     struct event_config *cfg = event_config_new();
     if (cfg) {

@@ -257,6 +257,10 @@ void fl_stream_close_after_write(struct fl_stream *s)
     }
     if (s->state == STREAM_OVER)
         s->state = STREAM_OPEN; /* end of file was told; the end is still to come */
+    if (s->state == STREAM_HANDSHAKE && evbuffer_get_length(s->out) > 0) {
+        stream_arm_timer(s); /* what waits can only leave when the handshake is done */
+        return;
+    }
     event_del(&s->rd);
     stream_arm_timer(s);
     if (evbuffer_get_length(s->out) == 0)

@@ -111,6 +111,8 @@ struct world {
     struct fl_err err;
 };
 
+static unsigned max_connections = 20000;
+
 static void open_named(struct world *w, int i, bool trust, bool client_cert, const char *names)
 {
     struct fl_err err = {0};
@@ -130,6 +132,7 @@ static void open_named(struct world *w, int i, bool trust, bool client_cert, con
                                    .tls = w->server_tls,
                                    .routes = routes,
                                    .n_routes = ARRAY_SIZE(routes)};
+    c.limits.max_connections = max_connections;
     fixture_start(&w->f, &c);
     ck_assert_int_eq(fl_loop_new(&w->loop, &err), 0);
     w->client = http_client_new(w->loop);
@@ -241,6 +244,24 @@ START_TEST(plain_text_is_refused)
 }
 END_TEST
 
+START_TEST(too_many_hear_why)
+{
+    struct world w;
+    max_connections = 1;
+    open_world(&w, _i, true, false);
+    int one = dial(w.f.port);
+    struct http_counters n = {0};
+    for (int i = 0; i < 2000 && n.open_connections < 1; i++) {
+        http_server_counters(w.f.server, &n);
+        usleep(1000);
+    }
+    call(&w, "127.0.0.1", 1);
+    ck_assert_msg(w.status == 503, "%s", w.err.msg);
+    close(one);
+    close_world(&w);
+}
+END_TEST
+
 struct pipe_end {
     struct fl_loop *loop;
     struct fl_buf got;
@@ -325,6 +346,7 @@ int main(void)
     tcase_add_loop_test(t, trusted, 0, n);
     tcase_add_loop_test(t, other_name, 0, n);
     tcase_add_loop_test(t, not_trusted, 0, n);
+    tcase_add_loop_test(t, too_many_hear_why, 0, n);
     tcase_add_loop_test(t, client_must_show_one, 0, n);
     tcase_add_loop_test(t, plain_text_is_refused, 0, n);
     tcase_add_loop_test(t, switch_of_protocol, 0, n);
