@@ -8,12 +8,27 @@
 
 #define GRACE_MS 10000
 
+/* Field `n` of the text, counted from 1, as words between blanks; "" when there are fewer. Cuts the text. */
+static const char *field(char *text, unsigned n)
+{
+    char *p = text;
+
+    for (unsigned i = 1;; i++) {
+        p += strspn(p, " ");
+        size_t len = strcspn(p, " ");
+        if (i == n) {
+            p[len] = '\0';
+            return p;
+        }
+        p += len;
+    }
+}
+
 /* 0 when there is no such process, or it is a zombie. */
 static uint64_t start_time(pid_t pid)
 {
     char path[64], text[1024];
-    unsigned long long start = 0;
-    char state = 'Z';
+    uint64_t start = 0;
     FILE *f;
 
     fl_snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -23,14 +38,12 @@ static uint64_t start_time(pid_t pid)
     size_t n = fread(text, 1, sizeof(text) - 1, f);
     fclose(f);
     text[n] = '\0';
-    /* The name in parentheses may hold anything: count from the last one. */
+    /* The name in parentheses may hold anything: count from the last one. The state is the first field behind it,
+     * the start the twentieth (proc(5)). */
     char *p = strrchr(text, ')');
-    if (!p ||
-        sscanf(p + 1,
-               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &state, &start) != 2)
+    if (!p || p[1] != ' ' || p[2] == 'Z' || fl_parse_u64(field(p + 1, 20), &start) < 0)
         return 0;
-    return state == 'Z' ? 0 : start;
+    return start;
 }
 
 static bool alive(const struct process *p)
