@@ -1,0 +1,180 @@
+/* fairlead-master: reads flags, wires the core to the loop, the HTTP server and the store, and runs until a
+ * signal. */
+#include <signal.h>
+
+#include "common/base/log.h"
+#include "common/base/tls.h"
+#include "common/coord/store.h"
+#include "master/api/scheduler.h"
+#include "master/shell.h"
+
+#define PROGRAM  "fairlead-master"
+#define DRAIN_MS 2000
+
+/* ---- parts ---- */
+
+static int listen_http(struct shell *s, struct fl_err *err)
+{
+    struct http_server_config c = {
+        .ip = s->address.ip,
+        .port = (uint16_t)s->flags.port,
+        .process_id = "master",
+        .io_threads = (unsigned)s->flags.http_io_threads,
+        .limits = FL_DAEMON_HTTP_LIMITS(&s->flags),
+        .tls = s->tls,
+        .routes = master_routes,
+        .n_routes = master_routes_n,
+        .arg = &s->api,
+    };
+
+    return http_server_new(s->loop, &c, &s->http, err);
+}
+
+/* "hierarchical" is the flag's word for the built-in one. */
+static const struct allocator_ops *find_allocator(const char *name)
+{
+    return allocator_builtin(streq(name, "hierarchical") ? "HierarchicalDRF" : name);
+}
+
+static int make_core(struct shell *s, struct fl_err *err)
+{
+    const struct allocator_ops *alloc = find_allocator(s->flags.allocator);
+    _cleanup_pb_ V1__MasterInfo *info = NULL;
+    int r;
+
+    if (!alloc)
+        return fl_err_set(
+            err, FL_INVALID,
+            "flag '--allocator=%s' names no allocator; write --allocator=hierarchical",
+            s->flags.allocator);
+    r = shell_master_info(s, http_server_port(s->http), &info, err);
+    if (r < 0)
+        return r;
+    s->env.env = env_from_loop(s->loop);
+    s->env.io = &shell_io;
+    s->env.ctx = s;
+    r = master_new(&s->env, &s->flags, s->metrics, alloc, info, &s->master, err);
+    if (r < 0)
+        return r;
+    s->api.master = s->master;
+    s->api.flags = s->flags_table;
+    s->api.sched = sched_api_new();
+    s->api.log_toggle = log_toggle_new(&s->env.env);
+    return 0;
+}
+
+/* ---- signals ---- */
+
+static void on_drained(void *arg)
+{
+    struct shell *s = arg;
+
+    fl_loop_stop(s->loop);
+}
+
+static void on_end_signal(void *arg)
+{
+    struct shell *s = arg;
+
+    if (s->stopping) {
+        fl_loop_stop(s->loop);
+        return;
+    }
+    s->stopping = true;
+    log_info("ending on a signal");
+    api_done(&s->api);
+    sched_api_close(s->api.sched);
+    http_server_drain(s->http, DRAIN_MS, on_drained, s);
+}
+
+static void on_hangup(void *arg)
+{
+    fl_log_reopen();
+}
+
+static int watch_signals(struct shell *s, struct fl_err *err)
+{
+    int r;
+
+    signal(SIGPIPE, SIG_IGN);
+    r = fl_signal_new(s->loop, SIGTERM, on_end_signal, s, &s->on_term, err);
+    if (r == 0)
+        r = fl_signal_new(s->loop, SIGINT, on_end_signal, s, &s->on_int, err);
+    if (r == 0)
+        r = fl_signal_new(s->loop, SIGHUP, on_hangup, s, &s->on_hup, err);
+    return r;
+}
+
+/* ---- all of it ---- */
+
+static int start(struct shell *s, struct fl_err *err)
+{
+    int r = fl_loop_new(&s->loop, err);
+
+    if (r == 0)
+        r = watch_signals(s, err);
+    if (r == 0)
+        r = fl_tls_from_env(&s->tls, &s->client_tls, err);
+    if (r == 0)
+        r = fl_daemon_find_address(FL_DAEMON_ADDRESS(&s->flags), &s->address, err);
+    if (r == 0)
+        r = listen_http(s, err);
+    if (r == 0)
+        r = shell_open_store(s, err);
+    if (r < 0)
+        return r;
+    s->metrics = metrics_new();
+    r = make_core(s, err);
+    if (r < 0)
+        return r;
+    shell_metrics(s);
+    r = shell_recover(s, err);
+    if (r == 0)
+        log_info("master %s %s serves as %s", s->master->id, FL_VERSION, s->master->info->pid);
+    return r;
+}
+
+static void stop(struct shell *s)
+{
+    store_free(s->store); /* first: completes nothing afterwards */
+    http_server_free(s->http);
+    sched_api_free(s->api.sched);
+    log_toggle_free(s->api.log_toggle);
+    master_free(s->master);
+    metrics_free(s->metrics);
+    fl_tls_free(s->tls);
+    fl_tls_free(s->client_tls);
+    fl_signal_free(s->on_term);
+    fl_signal_free(s->on_int);
+    fl_signal_free(s->on_hup);
+    if (s->loop)
+        fl_loop_free(s->loop);
+    fl_flags_free(s->flags_table);
+    fl_log_close();
+}
+
+int main(int argc, char **argv)
+{
+    struct shell s = {.exit_status = EXIT_SUCCESS};
+    struct fl_err err = {0};
+    int status = EXIT_FAILURE, r;
+
+    r = master_flags_new(&s.flags, &s.flags_table, &err);
+    if (r == 0 && !fl_daemon_parse(s.flags_table, PROGRAM, argc, argv, &status)) {
+        stop(&s);
+        return status;
+    }
+    if (r == 0)
+        r = master_flags_finish(s.flags_table, &s.flags, &err);
+    if (r == 0)
+        r = fl_daemon_open_log(PROGRAM, FL_DAEMON_LOG(&s.flags), s.flags_table, &err);
+    if (r == 0)
+        r = start(&s, &err);
+    if (r == 0) {
+        fl_loop_run(s.loop);
+        stop(&s);
+        return s.exit_status;
+    }
+    stop(&s);
+    return fl_daemon_fail(PROGRAM, &err);
+}
