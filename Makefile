@@ -84,7 +84,7 @@ $(BUILD)/obj/%.o: %.c | $(PROTO_H)
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CPPFLAGS) -std=c++17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -Wall -Wextra \
-	    -Werror -MMD -MP -c -o $@ $<
+	    $(if $(findstring clang,$(CXX)),-fno-sanitize=function) -Werror -MMD -MP -c -o $@ $<
 
 $(LIBFL): $(PROTO_OBJ) $(OBJ)
 	@mkdir -p $(@D)

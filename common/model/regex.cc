@@ -39,8 +39,8 @@ extern "C" struct fl_regex *fl_regex_new(const char *pattern, char *why, size_t 
         return nullptr;
     }
     if (r->re.ProgramSize() > MAX_PROGRAM) {
-        snprintf(why, why_size, "it is too complex: a program of %d steps, the most is %d", r->re.ProgramSize(),
-                 MAX_PROGRAM);
+        snprintf(why, why_size, "it is too complex: a program of %d steps, the most is %d",
+                 r->re.ProgramSize(), MAX_PROGRAM);
         delete r;
         return nullptr;
     }

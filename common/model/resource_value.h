@@ -21,7 +21,8 @@ struct value {
         char **items;         /* n of them, each owned */
     };
     uint32_t n;
-} __attribute__((packed, aligned(4))); /* 12 bytes: an item of resources is 24, and there are millions */
+} __attribute__((packed,
+                 aligned(4))); /* 12 bytes: an item of resources is 24, and there are millions */
 
 /* The largest scalar taken from a peer: beyond it a double no longer holds thousandths. */
 #define VALUE_SCALAR_MAX 9000000000000.0
