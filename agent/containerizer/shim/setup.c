@@ -38,52 +38,71 @@ static void fd_path(struct line *l, int fd)
     line_int(l, fd);
 }
 
-static int mount_at(const struct plan_mount *m, const char *source, const char *target,
-                    const char *type, const char *data)
+/* A place of the plan: a path as it is, or held open because it lies in the sandbox. */
+struct place {
+    struct line path;
+    int fd; /* -1: none */
+};
+
+static int place_open(const struct shim *s, const char *path, bool in_sandbox, struct place *p)
 {
-    if (mount(*source ? source : NULL, target, *type ? type : NULL, m->flags, *data ? data : NULL) <
-        0)
+    p->path.n = 0;
+    p->fd = -1;
+    if (!in_sandbox) {
+        line_add(&p->path, path);
+        return 0;
+    }
+    p->fd = open_in_sandbox(s, path);
+    if (p->fd < 0)
         return -1;
-    if (m->options & PLAN_MOUNT_READ_ONLY)
-        return mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | (m->flags & MS_REC),
-                     NULL);
+    fd_path(&p->path, p->fd);
     return 0;
 }
 
-static int do_mount(struct shim *s, const struct plan_record *r, struct shim_error *e)
+static void place_close(struct place *p)
 {
+    if (p->fd >= 0)
+        close(p->fd);
+    p->fd = -1;
+}
+
+static int mount_open(const struct plan_mount *m, const char *str[4], struct place *source,
+                      struct place *target, const struct shim *s)
+{
+    bool in_sandbox = m->options & PLAN_MOUNT_TARGET_IN_SANDBOX;
+
+    if (mount(*source->path.text ? source->path.text : NULL, target->path.text,
+              *str[2] ? str[2] : NULL, m->flags, *str[3] ? str[3] : NULL) < 0)
+        return -1;
+    if (!(m->options & PLAN_MOUNT_READ_ONLY))
+        return 0;
+    /* What is open is below the new mount: look again, to reach what now lies above it. */
+    place_close(target);
+    if (place_open(s, str[1], in_sandbox, target) < 0)
+        return -1;
+    return mount(NULL, target->path.text, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
+}
+
+static int do_mount(const struct shim *s, const struct plan_record *r, struct shim_error *e)
+{
+    struct place source = {.fd = -1}, target = {.fd = -1};
     const char *str[4]; /* source, target, type, data */
     struct plan_mount m;
-    struct line source, target;
-    int source_fd = -1, target_fd = -1, result = -1;
+    int result;
 
     memcpy(&m, r->data, sizeof(m));
     if (!plan_mount_strings(r, str))
         return fail(e, EPROTO, "understand", "plan");
-    line_add(memset(&source, 0, sizeof(source)), str[0]);
-    line_add(memset(&target, 0, sizeof(target)), str[1]);
-    if (m.options & PLAN_MOUNT_SOURCE_IN_SANDBOX) {
-        source_fd = open_in_sandbox(s, str[0]);
-        if (source_fd < 0)
-            return fail(e, errno, "open in the sandbox", str[0]);
-        fd_path(&source, source_fd);
-    }
-    if (m.options & PLAN_MOUNT_TARGET_IN_SANDBOX) {
-        target_fd = open_in_sandbox(s, str[1]);
-        if (target_fd < 0) {
-            fail(e, errno, "open in the sandbox", str[1]);
-            goto out;
-        }
-        fd_path(&target, target_fd);
-    }
-    result = mount_at(&m, source.text, target.text, str[2], str[3]);
-    if (result < 0)
-        fail(e, errno, "mount at", str[1]);
-out:
-    if (source_fd >= 0)
-        close(source_fd);
-    if (target_fd >= 0)
-        close(target_fd);
+    if (place_open(s, str[0], m.options & PLAN_MOUNT_SOURCE_IN_SANDBOX, &source) < 0)
+        result = fail(e, errno, "open in the sandbox", str[0]);
+    else if (place_open(s, str[1], m.options & PLAN_MOUNT_TARGET_IN_SANDBOX, &target) < 0)
+        result = fail(e, errno, "open in the sandbox", str[1]);
+    else if (mount_open(&m, str, &source, &target, s) < 0)
+        result = fail(e, errno, "mount at", str[1]);
+    else
+        result = 0;
+    place_close(&source);
+    place_close(&target);
     return result;
 }
 
