@@ -12,7 +12,9 @@
 /* What has gathered is written at once when it is this long. */
 #define FLUSH_NOW (128u << 10)
 /* An arena that one large message has made larger than this does not stay. */
-#define ARENA_KEEP  ((size_t)1 << 20)
+#define ARENA_KEEP ((size_t)1 << 20)
+/* So does the working memory of encoding. */
+#define BACK_KEEP   ((size_t)64 << 10)
 #define ARENA_FIRST 4096
 
 const struct wire_limits wire_limits_default = {
@@ -33,6 +35,7 @@ struct wire_channel {
     void *arg;
     struct fl_buf request; /* of an outgoing channel, until it is connected */
     struct fl_buf out;
+    struct wire_back back;
     bool flush_coming;
     bool failing; /* on_closed is on its way, with `why` */
     struct fl_err why;
@@ -46,6 +49,7 @@ static void free_memory(void *arg)
 
     fl_buf_done(&c->request);
     fl_buf_done(&c->out);
+    wire_back_done(&c->back);
     fl_arena_free(c->arena);
     free(c->peer);
     c->magic = 0;
@@ -136,10 +140,12 @@ bool wire_send(struct wire_channel *c, const ProtobufCMessage *m)
 {
     if (c->state > WIRE_OPEN || c->failing)
         return false;
-    if (wire_frame_encode(&c->out, m, c->limits.max_frame, &c->why) < 0) {
+    if (wire_frame_encode(&c->out, &c->back, m, c->limits.max_frame, &c->why) < 0) {
         fail_soon(c);
         return false;
     }
+    if (c->back.cap > BACK_KEEP)
+        wire_back_done(&c->back);
     if (wire_unsent(c) > c->limits.max_unsent) {
         fl_err_set(&c->why, FL_LIMIT,
                    "%s does not read: %zu bytes are unsent, over the limit of %zu", c->peer,

@@ -61,8 +61,8 @@ int wire_frame_decode(const struct wire_frame *f, struct fl_arena *arena, struct
     return 0;
 }
 
-int wire_frame_encode(struct fl_buf *out, const ProtobufCMessage *m, size_t max_frame,
-                      struct fl_err *err)
+int wire_frame_encode(struct fl_buf *out, struct wire_back *back, const ProtobufCMessage *m,
+                      size_t max_frame, struct fl_err *err)
 {
     int type = wire_type_of(m->descriptor);
     size_t size, len;
@@ -71,7 +71,7 @@ int wire_frame_encode(struct fl_buf *out, const ProtobufCMessage *m, size_t max_
     if (type < 0)
         return fl_err_set(err, FL_INVALID, "a %s is no message of the channels",
                           m->descriptor->name);
-    size = protobuf_c_message_get_packed_size(m);
+    size = wire_encode_back(back, m);
     len = size + WIRE_HEADER - 4;
     if (len > max_frame || len > UINT32_MAX)
         return fl_err_set(err, FL_TOO_LARGE, "a %s of %zu bytes is over the limit of %zu",
@@ -81,7 +81,8 @@ int wire_frame_encode(struct fl_buf *out, const ProtobufCMessage *m, size_t max_
     put_u16(p + 2, (unsigned)(len >> 16));
     put_u16(p + 4, (unsigned)type);
     put_u16(p + 6, 0);
-    protobuf_c_message_pack(m, p + WIRE_HEADER);
+    if (size)
+        memcpy(p + WIRE_HEADER, back->data + back->at, size);
     out->len += size + WIRE_HEADER;
     return 0;
 }

@@ -12,6 +12,12 @@
 
 #define WIRE_HEADER 8
 
+/* A buffer that is filled from its end. */
+struct wire_back {
+    uint8_t *data;  /* owned */
+    size_t cap, at; /* what is written is [at, cap) */
+};
+
 struct wire_frame {
     unsigned type;
     const uint8_t *payload; /* borrowed from the bytes looked at */
@@ -24,9 +30,16 @@ int wire_frame_next(const void *p, size_t n, size_t max_frame, struct wire_frame
                     struct fl_err *err);
 int wire_frame_decode(const struct wire_frame *f, struct fl_arena *arena, struct wire_message *ret,
                       struct fl_err *err);
-/* Appends a frame. FL_INVALID for a message that is in no row of wire_types.def. */
-int wire_frame_encode(struct fl_buf *out, const ProtobufCMessage *m, size_t max_frame,
-                      struct fl_err *err);
+/* Appends a frame. FL_INVALID for a message that is in no row of wire_types.def. `back` is working memory, for one frame after
+ * another. */
+int wire_frame_encode(struct fl_buf *out, struct wire_back *back, const ProtobufCMessage *m,
+                      size_t max_frame, struct fl_err *err);
+
+/* ---- wire_encode.c: messages to bytes. Pure. ---- */
+
+/* The encoded message (proto2) is the last *return* bytes of the buffer, until the next call. */
+size_t wire_encode_back(struct wire_back *b, const ProtobufCMessage *m);
+void wire_back_done(struct wire_back *b);
 
 /* ---- wire_connect.c: the upgrade ---- */
 

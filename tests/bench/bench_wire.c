@@ -55,6 +55,7 @@ static void bench_channel(struct wire_server *s, struct wire_channel *c)
 static void bench_codec(void)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    _cleanup_(wire_back_done) struct wire_back back = {0};
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
     struct w_update u;
     struct wire_frame f;
@@ -65,7 +66,7 @@ static void bench_codec(void)
     start = cpu_ns();
     for (unsigned i = 0; i < CODEC; i++) {
         fl_buf_clear(&b);
-        if (wire_frame_encode(&b, &u.msg.base, 1 << 20, NULL) < 0)
+        if (wire_frame_encode(&b, &back, &u.msg.base, 1 << 20, NULL) < 0)
             exit(1);
     }
     printf("wire.encode_ns %.1f ns\n", (cpu_ns() - start) / CODEC);

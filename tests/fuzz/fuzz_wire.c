@@ -16,18 +16,19 @@ static void fuzz_answer(const uint8_t *data, size_t size)
 static void check_again(const struct wire_message *m, struct fl_arena *arena)
 {
     _cleanup_buf_ struct fl_buf one = FL_BUF_INIT, two = FL_BUF_INIT;
+    _cleanup_(wire_back_done) struct wire_back back = {0};
     struct wire_message again;
     struct wire_frame f;
     struct fl_err err;
 
-    if (wire_frame_encode(&one, m->msg, MAX_FRAME, &err) < 0) {
+    if (wire_frame_encode(&one, &back, m->msg, MAX_FRAME, &err) < 0) {
         assert(err.reason == FL_TOO_LARGE);
         return;
     }
     assert(wire_frame_next(one.data, one.len, MAX_FRAME, &f, &err) == 1 && f.size == one.len);
     if (wire_frame_decode(&f, arena, &again, &err) < 0)
         abort();
-    if (wire_frame_encode(&two, again.msg, MAX_FRAME, &err) < 0)
+    if (wire_frame_encode(&two, &back, again.msg, MAX_FRAME, &err) < 0)
         abort();
     assert(two.len == one.len && memcmp(one.data, two.data, one.len) == 0);
 }

@@ -116,12 +116,13 @@ END_TEST
 START_TEST(frame_layout)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    _cleanup_(wire_back_done) struct wire_back back = {0};
     Msg__PingSlaveMessage ping = MSG__PING_SLAVE_MESSAGE__INIT;
     const uint8_t want[] = {6, 0, 0, 0, 6, 0, 0, 0, 8, 1};
     struct wire_frame f;
 
     ping.connected = true;
-    ck_assert_int_eq(wire_frame_encode(&b, &ping.base, 100, NULL), 0);
+    ck_assert_int_eq(wire_frame_encode(&b, &back, &ping.base, 100, NULL), 0);
     ck_assert_uint_eq(b.len, sizeof(want));
     ck_assert_mem_eq(b.data, want, sizeof(want));
     for (size_t n = 0; n < b.len; n++)
@@ -130,7 +131,7 @@ START_TEST(frame_layout)
     ck_assert_uint_eq(f.type, WIRE_PING_AGENT);
     ck_assert_uint_eq(f.payload_len, 2);
     ck_assert_uint_eq(f.size, b.len);
-    ck_assert_int_lt(wire_frame_encode(&b, &ping.base, 5, NULL), 0);
+    ck_assert_int_lt(wire_frame_encode(&b, &back, &ping.base, 5, NULL), 0);
     ck_assert_uint_eq(b.len, sizeof(want));
 }
 END_TEST
@@ -479,14 +480,15 @@ END_TEST
 START_TEST(drop_by_drop)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    _cleanup_(wire_back_done) struct wire_back back = {0};
     Msg__ShutdownMessage m;
     struct raw r;
 
     start(0);
     shutdown_init(&m, "slowly");
     fl_buf_adds(&b, UPGRADE);
-    ck_assert_int_eq(wire_frame_encode(&b, &m.base, 1000, NULL), 0);
-    ck_assert_int_eq(wire_frame_encode(&b, &m.base, 1000, NULL), 0);
+    ck_assert_int_eq(wire_frame_encode(&b, &back, &m.base, 1000, NULL), 0);
+    ck_assert_int_eq(wire_frame_encode(&b, &back, &m.base, 1000, NULL), 0);
     raw_dial(&r, "");
     for (size_t i = 0; i < b.len; i++) {
         fl_stream_write(r.s, b.data + i, 1);
