@@ -259,7 +259,8 @@ void master_subscribe(struct master *m, void *stream, const char *stream_id,
                       const Sched__Call *call, const char *principal);
 void master_framework_closed(struct master *m, void *stream);
 /* Any other call: the checks that need state (unknown framework 400, principal 400, not subscribed 403, stream id 400), then its
- * effect. Returns the HTTP status; *err says why when it is no success. */
+ * effect. The call is in an arena: it is
+ * completed in place (allocation roles, executors' framework ids). Returns the HTTP status; *err says why when it is no success. */
 int master_call(struct master *m, const Sched__Call *call, const char *stream_id_or_null,
                 const char *principal, struct fl_err *err);
 

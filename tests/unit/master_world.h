@@ -409,7 +409,8 @@ static W_UNUSED int w_call(struct world *w, const char *stream, const char *type
                            ...)
 {
     _cleanup_free_ char *body = NULL, *json = NULL;
-    _cleanup_pb_ ProtobufCMessage *m = NULL;
+    struct fl_arena *arena = fl_arena_new(4096);
+    ProtobufCMessage *m = NULL;
     struct fl_err err = {0};
     va_list ap;
     int status;
@@ -419,10 +420,11 @@ static W_UNUSED int w_call(struct world *w, const char *stream, const char *type
     va_end(ap);
     json = xasprintf("{\"type\":\"%s\",\"framework_id\":{\"value\":\"%s\"}%s%s}", type, w->fid,
                      *body ? "," : "", body);
-    ck_assert_msg(fl_json_to_pb(json, strlen(json), &sched__call__descriptor, 0, NULL, &m, &err) ==
-                      0,
+    ck_assert_msg(fl_json_to_pb(json, strlen(json), &sched__call__descriptor, 0,
+                                fl_arena_allocator(arena), &m, &err) == 0,
                   "%s in %s", err.msg, json);
     status = master_call(w->m, (Sched__Call *)m, stream, NULL, &err);
+    fl_arena_free(arena);
     w_settle(w);
     return status;
 }
