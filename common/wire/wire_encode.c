@@ -142,32 +142,10 @@ static inline unsigned put_value(struct wire_back *b, ProtobufCType type, const 
 
 /* ---- fields ---- */
 
-static size_t element_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4;
-    }
-}
-
 static void put_repeated(struct wire_back *b, const ProtobufCFieldDescriptor *f, size_t n,
                          const char *array)
 {
-    size_t size = element_size(f->type), end = b->cap - b->at;
+    size_t size = fl_pb_element_size(f->type), end = b->cap - b->at;
     bool packed = f->flags & PROTOBUF_C_FIELD_FLAG_PACKED;
 
     for (size_t i = n; i-- > 0;) {

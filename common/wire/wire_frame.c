@@ -1,4 +1,5 @@
 /* Frames of a channel: u32 length of what follows, u16 type, u16 flags (0), payload; little-endian. Pure. */
+#include "common/base/json.h"
 #include "common/wire/wire_priv.h"
 
 static uint32_t get_u16(const uint8_t *p)
@@ -50,13 +51,12 @@ int wire_frame_next(const void *bytes, size_t n, size_t max_frame, struct wire_f
 int wire_frame_decode(const struct wire_frame *f, struct fl_arena *arena, struct wire_message *ret,
                       struct fl_err *err)
 {
-    const ProtobufCMessageDescriptor *d = wire_type_descriptor(f->type);
-    ProtobufCMessage *m =
-        protobuf_c_message_unpack(d, fl_arena_allocator(arena), f->payload_len, f->payload);
+    ProtobufCMessage *m;
+    int r = fl_pb_decode(f->payload, f->payload_len, wire_type_descriptor(f->type),
+                         fl_arena_allocator(arena), &m, err);
 
-    if (!m)
-        return fl_err_set(err, FL_INVALID, "the %zu bytes of a frame are no %s", f->payload_len,
-                          d->name);
+    if (r < 0)
+        return fl_err_wrap(err, "a frame");
     *ret = (struct wire_message){.type = f->type, .msg = m, .size = f->payload_len};
     return 0;
 }

@@ -78,18 +78,7 @@ static void any_field(const ProtobufCFieldDescriptor *f, char *m, struct fl_aren
         return;
     array = fl_arena_alloc(a, n * sizeof(ProtobufCBinaryData) + 1);
     for (size_t i = 0; i < n; i++) {
-        size_t size =
-            f->type == PROTOBUF_C_TYPE_BYTES ? sizeof(ProtobufCBinaryData)
-            : f->type == PROTOBUF_C_TYPE_STRING || f->type == PROTOBUF_C_TYPE_MESSAGE
-                ? sizeof(void *)
-            : f->type == PROTOBUF_C_TYPE_BOOL ? sizeof(protobuf_c_boolean)
-            : f->type == PROTOBUF_C_TYPE_INT64 || f->type == PROTOBUF_C_TYPE_UINT64 ||
-                    f->type == PROTOBUF_C_TYPE_DOUBLE || f->type == PROTOBUF_C_TYPE_FIXED64 ||
-                    f->type == PROTOBUF_C_TYPE_SFIXED64 || f->type == PROTOBUF_C_TYPE_SINT64
-                ? 8
-                : 4;
-
-        any_value(f, array + i * size, a, depth);
+        any_value(f, array + i * fl_pb_element_size(f->type), a, depth);
     }
     *(size_t *)(m + f->quantifier_offset) = n;
     *(char **)(m + f->offset) = array;

@@ -152,6 +152,38 @@ static const struct bad_frame {
     {{7, 0, 0, 0, 6, 0, 0, 0, 0xff, 0xff, 0xff}, 11, FL_INVALID, "are no"},
 };
 
+/* A message in itself, 5,000 times: must not take the stack with it. */
+START_TEST(nested_without_end)
+{
+    enum { LEVELS = 5000 };
+    static V1__ContainerID ids[LEVELS];
+    V1__ContainerStatus status = V1__CONTAINER_STATUS__INIT;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
+    _cleanup_(wire_back_done) struct wire_back back = {0};
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    struct wire_message m;
+    struct wire_frame f;
+    struct w_update u;
+    struct fl_err err;
+
+    for (size_t i = 0; i < LEVELS; i++) {
+        v1__container_id__init(&ids[i]);
+        ids[i].value = (char *)"x";
+        ids[i].parent = i ? &ids[i - 1] : NULL;
+    }
+    w_update_init(&u);
+    u.status.container_status = &status;
+    for (size_t levels = 10; levels <= LEVELS; levels += LEVELS - 10) {
+        status.container_id = &ids[levels - 1];
+        fl_buf_clear(&b);
+        ck_assert_int_eq(wire_frame_encode(&b, &back, &u.msg.base, 1 << 20, NULL), 0);
+        ck_assert_int_eq(wire_frame_next(b.data, b.len, 1 << 20, &f, NULL), 1);
+        ck_assert_int_eq(wire_frame_decode(&f, arena, &m, &err) == 0, levels == 10);
+    }
+    ck_assert_msg(strstr(err.msg, "nested too deeply"), "%s", err.msg);
+}
+END_TEST
+
 /* ---- channels ---- */
 
 START_TEST(messages_both_ways)
@@ -565,6 +597,7 @@ static void add_tests(TCase *t)
 {
     tcase_add_test(t, types_both_ways);
     tcase_add_test(t, frame_layout);
+    tcase_add_test(t, nested_without_end);
     tcase_add_loop_test(t, messages_both_ways, 0, 3);
     tcase_add_test(t, thousands_in_order);
     tcase_add_test(t, a_large_message);
