@@ -216,7 +216,12 @@ int fw_runner_dispatch(struct fw_runner *r)
         item_free(i);
         n++;
     }
-    return n == 0 && atomic_load(&r->ended) ? -ECONNABORTED : n;
+    if (!atomic_load(&r->ended))
+        return n;
+    /* The end is told by a call of its own: keep the descriptor readable until it has been made. */
+    if (n > 0)
+        eventfd_write(r->notice_fd, 1);
+    return n > 0 ? n : -ECONNABORTED;
 }
 
 void fw_runner_end(struct fw_runner *r)

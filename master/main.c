@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/tls.h"
 #include "common/coord/store.h"
+#include "master/api/handlers.h"
 #include "master/api/scheduler.h"
 #include "master/shell.h"
 
@@ -23,6 +24,7 @@ static int listen_http(struct shell *s, struct fl_err *err)
         .limits = FL_DAEMON_HTTP_LIMITS(&s->flags),
         .tls = s->tls,
         .routes = master_routes,
+        .fallback = page_get,
         .n_routes = master_routes_n,
         .arg = &s->api,
     };
@@ -30,23 +32,15 @@ static int listen_http(struct shell *s, struct fl_err *err)
     return http_server_new(s->loop, &c, &s->http, err);
 }
 
-/* "hierarchical" is the flag's word for the built-in one. */
-static const struct allocator_ops *find_allocator(const char *name)
-{
-    return allocator_builtin(streq(name, "hierarchical") ? "HierarchicalDRF" : name);
-}
-
 static int make_core(struct shell *s, struct fl_err *err)
 {
-    const struct allocator_ops *alloc = find_allocator(s->flags.allocator);
+    const struct allocator_ops *alloc;
     _cleanup_pb_ V1__MasterInfo *info = NULL;
     int r;
 
-    if (!alloc)
-        return fl_err_set(
-            err, FL_INVALID,
-            "flag '--allocator=%s' names no allocator; write --allocator=hierarchical",
-            s->flags.allocator);
+    r = shell_find_allocator(&s->flags, &alloc, err);
+    if (r < 0)
+        return r;
     r = shell_master_info(s, http_server_port(s->http), &info, err);
     if (r < 0)
         return r;

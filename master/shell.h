@@ -31,6 +31,11 @@ struct shell {
 int shell_master_info(const struct shell *s, uint16_t port, V1__MasterInfo **ret,
                       struct fl_err *err);
 
+/* ---- shell_modules.c ---- */
+/* The allocator that --allocator names, built in or from --modules. FL_INVALID says which flag is wrong. */
+int shell_find_allocator(const struct master_flags *flags, const struct allocator_ops **ret_ops,
+                         struct fl_err *err);
+
 /* ---- shell_io.c ---- */
 extern const struct master_io shell_io;
 /* Reads the registry into the core. */

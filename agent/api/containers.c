@@ -68,7 +68,7 @@ static void write_common(struct json_out *j, const struct agent_executor *e, str
     json_kstr(j, "framework_id", e->framework->id);
     json_kstr(j, "source", e->info->source ? e->info->source : "");
     if (s)
-        json_kpb(j, "statistics", &s->base, FL_JSON_V0);
+        json_kpb(j, "statistics", &s->base, FL_JSON_LEGACY);
 }
 
 void agent_statistics_get(struct http_exchange *ex, void *arg)
@@ -131,7 +131,7 @@ void agent_containers_get(struct http_exchange *ex, void *arg)
         json_object(&j);
         json_kstr(&j, "container_id", e->container_id);
         write_common(&j, e, arena);
-        json_kpb(&j, "status", &agent_api_container_status(e, arena)->base, FL_JSON_V0);
+        json_kpb(&j, "status", &agent_api_container_status(e, arena)->base, FL_JSON_LEGACY);
         json_end_object(&j);
     }
     json_end_array(&j);

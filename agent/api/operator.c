@@ -37,7 +37,7 @@ static void json_lists(struct json_out *j, const void *message)
         assert(f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE);
         json_karray(j, f->name);
         for (size_t k = 0; k < n; k++)
-            json_pb(j, items[k], 0);
+            json_pb(j, items[k], FL_JSON_DEFAULTS);
         json_end_array(j);
     }
     json_end_object(j);

@@ -133,7 +133,7 @@ static void write_resources(struct json_out *j, const struct agent_core *a)
     json_key(j, "reserved_resources_full");
     legacy_json_reservations_full(j, &a->total);
     json_key(j, "unreserved_resources_full");
-    resources_json_full(&unreserved, j, FL_JSON_V0);
+    resources_json_full(&unreserved, j, FL_JSON_LEGACY);
     json_key(j, "reserved_resources_allocated");
     legacy_json_reservations(j, &used);
     write_part(j, "unreserved_resources_allocated", &used_unreserved);
@@ -165,7 +165,7 @@ static void write_head(struct json_out *j, const struct agent_core *a)
         legacy_json_domain(j, a->info->domain);
     }
     if (a->drain) {
-        json_kpb(j, "drain_config", &a->drain->base, FL_JSON_V0);
+        json_kpb(j, "drain_config", &a->drain->base, FL_JSON_LEGACY);
         json_kdouble(j, "estimated_drain_start_time_seconds", a->drain_start_time);
     }
 }

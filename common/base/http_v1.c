@@ -15,7 +15,7 @@ const char *api_content_type(enum api_encoding e)
 void api_encode(struct fl_buf *out, const ProtobufCMessage *m, enum api_encoding e)
 {
     if (e == API_JSON)
-        fl_json_from_pb(out, m, 0);
+        fl_json_from_pb(out, m, FL_JSON_DEFAULTS);
     else
         fl_buf_pack(out, m);
 }

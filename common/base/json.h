@@ -33,6 +33,8 @@ enum fl_json_flags {
     /* Writing: also unset optional fields that have a default of their own in the .proto ("shell":true), as the
      * reference does. Off: what is unset is not written. */
     FL_JSON_DEFAULTS = 1 << 1,
+    /* What the older endpoints use. */
+    FL_JSON_LEGACY = FL_JSON_V0 | FL_JSON_DEFAULTS,
 };
 
 /* ---- writer: into a buffer, commas by itself ---- */

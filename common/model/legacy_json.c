@@ -11,7 +11,7 @@ void legacy_json_labels(struct json_out *j, const V1__Labels *l)
 {
     json_array(j);
     for (size_t i = 0; l && i < l->n_labels; i++)
-        json_pb(j, &l->labels[i]->base, FL_JSON_V0);
+        json_pb(j, &l->labels[i]->base, FL_JSON_LEGACY);
     json_end_array(j);
 }
 
@@ -31,7 +31,7 @@ static void network_info(struct json_out *j, const V1__NetworkInfo *n)
     if (n->n_ip_addresses) {
         json_karray(j, "ip_addresses");
         for (size_t i = 0; i < n->n_ip_addresses; i++)
-            json_pb(j, &n->ip_addresses[i]->base, FL_JSON_V0);
+            json_pb(j, &n->ip_addresses[i]->base, FL_JSON_LEGACY);
         json_end_array(j);
     }
     if (n->name)
@@ -39,7 +39,7 @@ static void network_info(struct json_out *j, const V1__NetworkInfo *n)
     if (n->n_port_mappings) {
         json_karray(j, "port_mappings");
         for (size_t i = 0; i < n->n_port_mappings; i++)
-            json_pb(j, &n->port_mappings[i]->base, FL_JSON_V0);
+            json_pb(j, &n->port_mappings[i]->base, FL_JSON_LEGACY);
         json_end_array(j);
     }
     json_end_object(j);
@@ -49,7 +49,7 @@ static void container_status(struct json_out *j, const V1__ContainerStatus *s)
 {
     json_object(j);
     if (s->container_id)
-        json_kpb(j, "container_id", &s->container_id->base, FL_JSON_V0);
+        json_kpb(j, "container_id", &s->container_id->base, FL_JSON_LEGACY);
     if (s->n_network_infos) {
         json_karray(j, "network_infos");
         for (size_t i = 0; i < s->n_network_infos; i++)
@@ -57,7 +57,7 @@ static void container_status(struct json_out *j, const V1__ContainerStatus *s)
         json_end_array(j);
     }
     if (s->cgroup_info)
-        json_kpb(j, "cgroup_info", &s->cgroup_info->base, FL_JSON_V0);
+        json_kpb(j, "cgroup_info", &s->cgroup_info->base, FL_JSON_LEGACY);
     json_end_object(j);
 }
 
@@ -82,7 +82,7 @@ static void task_status(struct json_out *j, const V1__TaskStatus *s)
 static void optional_pb(struct json_out *j, const char *key, const void *message)
 {
     if (message)
-        json_kpb(j, key, (const ProtobufCMessage *)message, FL_JSON_V0);
+        json_kpb(j, key, (const ProtobufCMessage *)message, FL_JSON_LEGACY);
 }
 
 void legacy_json_task(struct json_out *j, const V1__Task *t, const struct resources *res)
@@ -133,7 +133,7 @@ void legacy_json_command(struct json_out *j, const V1__CommandInfo *c)
         json_string(j, c->arguments[i]);
     json_end_array(j);
     if (c && c->environment)
-        json_kpb(j, "environment", &c->environment->base, FL_JSON_V0);
+        json_kpb(j, "environment", &c->environment->base, FL_JSON_LEGACY);
     json_karray(j, "uris");
     for (size_t i = 0; c && i < c->n_uris; i++) {
         json_object(j);
@@ -229,7 +229,7 @@ static void reservations(struct json_out *j, const struct resources *total, bool
         resources_reserved_to(total, roles[i], &part);
         json_key(j, roles[i]);
         if (full)
-            resources_json_full(&part, j, FL_JSON_V0);
+            resources_json_full(&part, j, FL_JSON_LEGACY);
         else
             resources_json_summary(&part, j);
     }

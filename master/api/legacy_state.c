@@ -84,7 +84,7 @@ static void agent_fields(struct json_out *j, const struct agent *a)
                                     (int)a->capabilities[i]));
     json_end_array(j);
     if (a->drain_info) {
-        json_kpb(j, "drain_info", &a->drain_info->base, FL_JSON_V0);
+        json_kpb(j, "drain_info", &a->drain_info->base, FL_JSON_LEGACY);
         if (a->drain_start_time > 0)
             json_kdouble(j, "estimated_drain_start_time_seconds", a->drain_start_time);
     }
@@ -98,11 +98,11 @@ static void agent_full_fields(struct json_out *j, const struct agent *a)
     legacy_json_reservations_full(j, &a->total);
     resources_unreserved(&a->total, &unreserved);
     json_key(j, "unreserved_resources_full");
-    resources_json_full(&unreserved, j, FL_JSON_V0);
+    resources_json_full(&unreserved, j, FL_JSON_LEGACY);
     json_key(j, "used_resources_full");
-    resources_json_full(&a->used, j, FL_JSON_V0);
+    resources_json_full(&a->used, j, FL_JSON_LEGACY);
     json_key(j, "offered_resources_full");
-    resources_json_full(&a->offered, j, FL_JSON_V0);
+    resources_json_full(&a->offered, j, FL_JSON_LEGACY);
 }
 
 static void framework_summary_fields(struct json_out *j, const struct framework *f)
@@ -204,7 +204,7 @@ static void framework_full(struct json_out *j, const struct framework *f,
     }
     json_key(j, "offer_constraints");
     if (f->constraints_pb)
-        json_pb(j, &f->constraints_pb->base, FL_JSON_V0);
+        json_pb(j, &f->constraints_pb->base, FL_JSON_LEGACY);
     else {
         json_object(j);
         json_end_object(j);

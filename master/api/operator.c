@@ -36,7 +36,7 @@ static void json_lists(struct json_out *j, const ProtobufCMessage *m, const char
             *(ProtobufCMessage *const *const *)((const char *)m + f->offset);
         json_karray(j, lists[i]);
         for (size_t k = 0; k < n; k++)
-            json_pb(j, items[k], 0);
+            json_pb(j, items[k], FL_JSON_DEFAULTS);
         json_end_array(j);
     }
     json_end_object(j);
