@@ -168,6 +168,9 @@ START_TEST(unwanted_ones_are_destroyed)
         (struct launch[]){
             {.id = "c", .shell = "setsid sleep 73003.5 & exec sleep 73003.5", .checkpoint = true}},
         1);
+    /* In the middle of an exec a process shows no command line. */
+    for (int i = 0; i < 500 && !processes_with("73003.5"); i++)
+        usleep(10000);
     ck_assert_int_ge(processes_with("73003.5"), 1);
     come_back(NULL, 0);
     wait_gone("73003.5");
