@@ -121,6 +121,23 @@ static void fix_headers(struct http_exchange *ex)
     }
 }
 
+/* The parser lets spaces pass in a name ("Content-Length : 5"), which others would read as another header: the way
+ * requests are smuggled past a proxy. */
+static bool names_are_words(const struct http_exchange *ex)
+{
+    for (size_t i = 0; i < ex->n_headers; i++)
+        if (strpbrk(ex->headers[i].name, " \t") || !*ex->headers[i].name)
+            return false;
+    return true;
+}
+
+static int bad_request(struct http_conn *c, const char *text)
+{
+    HTTP_COUNT(c->io->stats.bad_requests, 1);
+    conn_refuse(c, 400, text);
+    return STOP;
+}
+
 /* "/path?query", "http://host/path?query" and "*". False when it is none of these. */
 static bool split_target(struct http_exchange *ex)
 {
@@ -210,11 +227,10 @@ static int on_headers(http_parser *p)
         conn_refuse(c, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n");
         return STOP;
     }
-    if (p->method == HTTP_CONNECT || !split_target(ex)) {
-        HTTP_COUNT(c->io->stats.bad_requests, 1);
-        conn_refuse(c, 400, "The request's target is not a path.\n");
-        return STOP;
-    }
+    if (!names_are_words(ex))
+        return bad_request(c, "A header's name has a space.\n");
+    if (p->method == HTTP_CONNECT || !split_target(ex))
+        return bad_request(c, "The request's target is not a path.\n");
     ex->route = router_find(c->io->server->router, ex->req.path, &ex->req.path_rest);
     if (!ex->req.path_rest)
         ex->req.path_rest = "";

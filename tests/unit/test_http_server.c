@@ -193,6 +193,10 @@ START_TEST(refusals)
            " 400 ");
     expect(&f, "POST /echo HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", " 413 ");
     expect(&f, "GET /echo HTTP/1.1\r\nExpect: tea\r\n\r\n", " 417 ");
+    expect(&f, "POST /echo HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc", " 400 ");
+    expect(&f, "POST /echo HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\nabc", " 400 ");
+    expect(&f, "POST /echo HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc", " 400 ");
+    expect(&f, "POST /echo HTTP/1.1\r\nContent-Length: 3 3\r\n\r\nabc", " 400 ");
     expect(&f, "CONNECT x:1 HTTP/1.1\r\n\r\n", " 400 ");
     expect(&f, "GET /echo HTTP/2.0\r\n\r\n", " 505 ");
     const char with_nul[] = "GET /echo HTTP/1.1\r\nA: b\0c\r\n\r\n";
