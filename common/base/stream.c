@@ -296,9 +296,14 @@ static void arrive(void *arg)
     s->last_read_us = fl_loop_now_us(s->loop);
     s->paused = false;
     event_add(&s->rd, NULL);
+    /* An end that came on the way is told to the new owner. */
+    if (s->state == STREAM_OVER && !s->broken)
+        s->state = STREAM_OPEN;
     s->move_taken(s, s->move_arg);
     if (s->dead)
         return;
+    if (s->broken)
+        fl_loop_defer(s->loop, over_job, s);
     if (s->in.len > s->in_off)
         event_active(&s->rd, EV_READ, 1);
     if (evbuffer_get_length(s->out) > 0)
