@@ -7,7 +7,7 @@
  */
 #include "master/core.h"
 
-#include <stdio.h>
+#include "common/model/roles.h"
 
 static void run(struct master *m, bool all)
 {
@@ -15,10 +15,14 @@ static void run(struct master *m, bool all)
     uint64_t now = core_now(m), next;
 
     core_enter(m);
+    if (c->alloc_kicked)
+        metric_sample_ms(c->alloc_latency_ms, (double)(now - c->alloc_kicked_us) / 1000.0);
     c->alloc_kicked = false;
+    metric_inc(c->alloc_runs);
     c->alloc_running = true;
     next = m->alloc_ops->run(m->alloc, now, m->flags->allocation_slice, all);
     c->alloc_running = false;
+    metric_sample_ms(c->alloc_ms, (double)(core_now(m) - now) / 1000.0);
     while (c->returned) {
         struct returned *r = c->returned;
         c->returned = r->next;
@@ -49,6 +53,7 @@ void allocation_kick(struct master *m)
     if (m->core->alloc_kicked || !m->recovered)
         return;
     m->core->alloc_kicked = true;
+    m->core->alloc_kicked_us = core_now(m);
     env_timer_set(core_env(m), m->core->alloc_timer, 0);
 }
 
@@ -70,6 +75,27 @@ static size_t split(struct master *m, const char *text, const char ***ret)
         copy += len + !last;
     }
     return n;
+}
+
+/* --weights=role=2.5,other=1 */
+static int put_weights(struct master *m, struct fl_err *err)
+{
+    const char **items;
+    size_t n = m->flags->weights ? split(m, m->flags->weights, &items) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char *item = fl_arena_strdup(m->core->scratch, items[i]), *eq = strrchr(item, '=');
+        double weight;
+        if (eq)
+            *eq = '\0';
+        if (!eq || role_validate(item, NULL) < 0 || fl_parse_f64(eq + 1, &weight) < 0 ||
+            !(weight > 0))
+            return fl_err_set(err, FL_INVALID,
+                              "flag '--weights': '%s' is no ROLE=WEIGHT with a weight over 0",
+                              items[i]);
+        m->alloc_ops->set_weight(m->alloc, item, weight);
+    }
+    return 0;
 }
 
 int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_err *err)
@@ -94,6 +120,8 @@ int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_
     env_random(core_env(m), &o.random_seed, sizeof(o.random_seed));
     m->alloc_ops = ops;
     r = ops->create(&o, &cb, &m->alloc, err);
+    if (r == 0)
+        r = put_weights(m, err);
     core_leave(m);
     if (r < 0)
         return r;

@@ -58,6 +58,9 @@ struct core_metrics {
 #undef METRIC_PULL
 };
 
+/* Sizes of the tables of counters: past the last number of each enum. */
+enum { END_STATES = 16, END_SOURCES = 4, END_REASONS = 48 };
+
 struct core {
     unsigned depth;           /* of core_enter() */
     struct fl_arena *scratch; /* of the event under way */
@@ -68,6 +71,10 @@ struct core {
     struct fl_buf pack;      /* reused */
     struct totals *totals;   /* metrics.c */
     struct total_gauge *total_gauges;
+    struct metric *ends[END_STATES][END_SOURCES][END_REASONS]; /* made when first needed */
+    struct role_share *shares;
+    struct metric *alloc_runs, *alloc_ms, *alloc_latency_ms;
+    uint64_t alloc_kicked_us;
 
     /* allocation */
     struct env_timer *alloc_timer, *alloc_interval_timer;
@@ -103,6 +110,17 @@ char *core_printf(struct master *m, const char *fmt, ...) _printf_(2, 3); /* scr
 
 /* ---- metrics.c ---- */
 void core_metrics_init(struct master *m);
+
+/* ---- counters.c ---- */
+void counters_init(struct master *m);
+void counters_free(struct master *m);
+void count_end(struct master *m, V1__TaskState state, const V1__TaskStatus *st);
+/* `from` == `to`: it is new, in that state. */
+void count_operation(struct master *m, V1__Offer__Operation__Type type, V1__OperationState from,
+                     V1__OperationState to);
+/* master's part of allocator/mesos/roles/ROLE/shares/dominant, while a framework has the role. */
+void shares_add(struct master *m, const struct framework *f);
+void shares_remove(struct master *m, const struct framework *f);
 
 /* ---- allocation.c ---- */
 int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_err *err);

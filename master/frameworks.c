@@ -77,6 +77,7 @@ static struct framework *framework_new(struct master *m, const V1__FrameworkInfo
     f->failover_timer = env_timer_new(core_env(m), on_failover_timeout, f);
     f->heartbeat_timer = env_timer_new(core_env(m), on_heartbeat, f);
     HASH_ADD_KEYPTR(hh, m->frameworks, f->id, strlen(f->id), f);
+    shares_add(m, f);
     return f;
 }
 
@@ -305,7 +306,9 @@ static void change(struct master *m, struct framework *f, const V1__FrameworkInf
 {
     struct offer_constraints *old = TAKE_PTR(f->constraints);
 
+    shares_remove(m, f);
     put_info(f, info);
+    shares_add(m, f);
     put_suppressed(f, suppressed, n_suppressed);
     put_constraints(f, constraints_pb, constraints);
     rescind_lost_roles(m, f);
@@ -517,6 +520,7 @@ void framework_remove(struct master *m, struct framework *f)
     end_on_agents(m, f);
     f->unregistered_time = env_wall_s(core_env(m));
     f->recovered = false;
+    shares_remove(m, f);
     m->alloc_ops->remove_framework(m->alloc, f->id);
     allocation_kick(m);
     if (stream)

@@ -121,13 +121,14 @@ struct totals {
     uint64_t at_us;
     double total[2][ARRAY_SIZE(counted)]; /* [0] as they are, [1] revocable */
     double used[2][ARRAY_SIZE(counted)];
+    double held[2][ARRAY_SIZE(counted)]; /* used or offered */
 };
 
 struct total_gauge {
     struct totals *totals;
     int revocable;
     size_t resource;
-    enum { GAUGE_TOTAL, GAUGE_USED, GAUGE_PERCENT } what;
+    enum { GAUGE_TOTAL, GAUGE_USED, GAUGE_PERCENT, GAUGE_HELD } what;
 };
 
 static void add_up(double sums[2][ARRAY_SIZE(counted)], const struct resources *r)
@@ -154,9 +155,12 @@ static void refresh(struct totals *t)
     t->at_us = now;
     memset(t->total, 0, sizeof(t->total));
     memset(t->used, 0, sizeof(t->used));
+    memset(t->held, 0, sizeof(t->held));
     HASH_ITER (hh, t->m->agents, a, tmp) {
         add_up(t->total, &a->total);
         add_up(t->used, &a->used);
+        add_up(t->held, &a->used);
+        add_up(t->held, &a->offered);
     }
 }
 
@@ -172,6 +176,8 @@ static double pull_total(void *arg)
         return total;
     if (g->what == GAUGE_USED)
         return used;
+    if (g->what == GAUGE_HELD)
+        return g->totals->held[0][g->resource] + g->totals->held[1][g->resource];
     return total > 0 ? used / total : 0;
 }
 
@@ -179,7 +185,7 @@ static void totals_init(struct master *m)
 {
     static const char *const whats[] = {"total", "used", "percent"};
     struct totals *t = xnew0(struct totals);
-    struct total_gauge *g = xcalloc(2 * ARRAY_SIZE(counted) * ARRAY_SIZE(whats), sizeof(*g));
+    struct total_gauge *g = xcalloc(ARRAY_SIZE(counted) * (2 * ARRAY_SIZE(whats) + 2), sizeof(*g));
     char name[64];
 
     m->core->totals = t;
@@ -195,6 +201,15 @@ static void totals_init(struct master *m)
             }
         }
     }
+    for (size_t i = 0; i < ARRAY_SIZE(counted); i++) {
+        *g = (struct total_gauge){t, 0, i, GAUGE_TOTAL};
+        fl_snprintf(name, sizeof(name), "allocator/mesos/resources/%s/total", counted[i]);
+        metrics_pull(m->metrics, name, pull_total, g++);
+        *g = (struct total_gauge){t, 0, i, GAUGE_HELD};
+        fl_snprintf(name, sizeof(name), "allocator/mesos/resources/%s/offered_or_allocated",
+                    counted[i]);
+        metrics_pull(m->metrics, name, pull_total, g++);
+    }
 }
 
 void core_metrics_init(struct master *m)
@@ -205,4 +220,5 @@ void core_metrics_init(struct master *m)
 #undef METRIC_COUNTER
 #undef METRIC_PULL
     totals_init(m);
+    counters_init(m);
 }

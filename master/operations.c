@@ -17,6 +17,8 @@ void operation_refuse(struct master *m, struct framework *f, const V1__Offer__Op
     Sched__Event ev = SCHED__EVENT__INIT;
 
     log_warning("dropping an operation of framework %s: %s", f->id, why);
+    count_operation(m, op->type, V1__OPERATION_STATE__OPERATION_ERROR,
+                    V1__OPERATION_STATE__OPERATION_ERROR);
     if (!op->id)
         return;
     st.operation_id = op->id;
@@ -89,6 +91,7 @@ static struct operation *operation_new(struct acceptance *acc, V1__Offer__Operat
     o->pb = FL_PB_DUP(&pb);
     o->agent = acc->a;
     DL_APPEND(acc->a->operations, o);
+    count_operation(acc->m, op->type, st.state, st.state);
     return o;
 }
 
@@ -219,8 +222,11 @@ void agents_operation_status(struct master *m, struct agent *a,
 
     metric_inc(m->core->c.messages_operation_status_update);
     if (o) {
+        V1__OperationStatus *latest = FL_PB_DUP(msg->latest_status ? msg->latest_status : st);
+        if (latest->state != o->pb->latest_status->state)
+            count_operation(m, o->pb->info->type, o->pb->latest_status->state, latest->state);
         fl_pb_free(o->pb->latest_status);
-        o->pb->latest_status = FL_PB_DUP(msg->latest_status ? msg->latest_status : st);
+        o->pb->latest_status = latest;
     }
     metric_inc(o ? m->core->c.valid_operation_status_updates
                  : m->core->c.invalid_operation_status_updates);

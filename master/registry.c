@@ -1,6 +1,7 @@
 /* The registry: which agents are admitted, unreachable or gone, one record an agent, so that a
  * cluster of any size writes only what changes.
  *
+ *   master             Registry.Master            who led last
  *   agent/<id>        Registry.Slave             admitted
  *   unreachable/<id>  Registry.UnreachableSlave
  *   gone/<id>         Registry.GoneSlave
@@ -111,6 +112,38 @@ int master_recover_record(struct master *m, const char *key, const void *data, s
     return r;
 }
 
+/* ---- changes ---- */
+
+static void on_written(const struct fl_err *err, void *arg)
+{
+    struct master *m = arg;
+
+    if (err)
+        m->env->io->fatal(m->env->ctx, err->msg);
+}
+
+static void encode(struct master *m, const ProtobufCMessage *rec, struct store_op *op)
+{
+    size_t n = protobuf_c_message_get_packed_size(rec);
+    uint8_t *data = core_alloc(m, n + 1);
+
+    op->len = protobuf_c_message_pack(rec, data);
+    op->data = data;
+}
+
+/* Who leads; and a registry that cannot be written is found out before the first agent. */
+static void write_leader(struct master *m)
+{
+    Reg__Registry__Master rec = REG__REGISTRY__MASTER__INIT;
+    struct store_op op = {.key = "master"};
+
+    core_enter(m);
+    rec.info = m->info;
+    encode(m, &rec.base, &op);
+    m->env->io->store(m->env->ctx, &op, 1, on_written, m);
+    core_leave(m);
+}
+
 void master_recovered(struct master *m)
 {
     m->recovered = true;
@@ -118,12 +151,11 @@ void master_recovered(struct master *m)
     m->core->n_recovered_at_start = HASH_COUNT(m->recovered_agents);
     log_info("registry read: %u agents, %u unreachable, %u gone", HASH_COUNT(m->recovered_agents),
              HASH_COUNT(m->unreachable_agents), HASH_COUNT(m->gone_agents));
+    write_leader(m);
     recovery_watch_start(m);
     registry_gc_start(m);
     allocation_kick(m);
 }
-
-/* ---- changes ---- */
 
 struct transition *transition_find(struct master *m, const char *agent_id)
 {
@@ -181,15 +213,6 @@ static void on_stored(const struct fl_err *err, void *arg)
     core_leave(m);
 }
 
-static void encode(struct master *m, const ProtobufCMessage *rec, struct store_op *op)
-{
-    size_t n = protobuf_c_message_get_packed_size(rec);
-    uint8_t *data = core_alloc(m, n + 1);
-
-    op->len = protobuf_c_message_pack(rec, data);
-    op->data = data;
-}
-
 static void encode_admitted(struct master *m, const V1__AgentInfo *info, V1__DrainInfo *drain,
                             bool deactivated, struct store_op *op)
 {
@@ -244,14 +267,6 @@ void transition_start(struct transition *tr, const V1__AgentInfo *info,
 
 /* ---- old entries ---- */
 
-static void on_gc_stored(const struct fl_err *err, void *arg)
-{
-    struct master *m = arg;
-
-    if (err)
-        m->env->io->fatal(m->env->ctx, err->msg);
-}
-
 static void gc_list(struct master *m, struct known_agent **list, const char *prefix)
 {
     uint64_t now = env_wall_ns(core_env(m)), age = m->flags->registry_max_agent_age * 1000;
@@ -266,7 +281,7 @@ static void gc_list(struct master *m, struct known_agent **list, const char *pre
         if (transition_find(m, k->id))
             continue;
         op.key = core_printf(m, "%s%s", prefix, k->id);
-        m->env->io->store(m->env->ctx, &op, 1, on_gc_stored, m);
+        m->env->io->store(m->env->ctx, &op, 1, on_written, m);
         while (k->tasks)
             task_forget_unreachable(m, k->tasks);
         known_remove(list, k);

@@ -115,9 +115,12 @@ void status_refuse(struct master *m, struct framework *f, const V1__TaskInfo *t,
                             .state = state_told(f, state),
                             .reason = reason,
                             .message = why};
+    V1__TaskStatus *st;
 
     log_info("task '%s' of framework %s: %s, %s", t->task_id->value, f->id,
              task_state_name(s.state), why);
+    st = status_make(m, &s);
     count_terminal(m, s.state);
-    status_send(m, f, status_make(m, &s));
+    count_end(m, s.state, st);
+    status_send(m, f, st);
 }

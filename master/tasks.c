@@ -271,6 +271,7 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
     if (ends) {
         release(m, t);
         count_terminal(m, now);
+        count_end(m, now, st);
     }
 }
 
