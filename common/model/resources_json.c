@@ -57,8 +57,9 @@ void resources_json_summary(const struct resources *r, struct json_out *j)
     for (size_t a = 0; a < ARRAY_SIZE(always); a++) {
         milli_t sum = 0;
         for (size_t i = 0; i < r->n; i++)
-            if (is_plain_scalar(r->items[i]->kind, always[a]))
-                sum += r->items[i]->value.scalar;
+            if (is_plain_scalar(r->items[i]->kind, always[a]) &&
+                __builtin_add_overflow(sum, r->items[i]->value.scalar, &sum))
+                sum = INT64_MAX;
         json_kdouble(j, always[a], milli_to_double(sum));
     }
     for (size_t i = 0; i < r->n; i++) {

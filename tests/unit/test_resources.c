@@ -1,5 +1,6 @@
 /* The resource algebra by literal examples: borders, formats, arithmetic, parts, operations. */
 #include <check.h>
+#include <pthread.h>
 
 #include "common/model/intern.h"
 #include "common/model/resources_internal.h"
@@ -519,6 +520,42 @@ START_TEST(test_kinds_go)
 }
 END_TEST
 
+static void *use_kinds(void *arg)
+{
+    unsigned n = (unsigned)(size_t)arg;
+    for (unsigned i = 0; i < 2000; i++, n = n * 1103515245u + 12345u) {
+        char text[64], role[8];
+        fl_snprintf(text, sizeof(text), "cpus:1;odd%u:2;mem(r%u):3", n >> 16 & 3, n >> 20 & 3);
+        fl_snprintf(role, sizeof(role), "a%u", n >> 18 & 3);
+        struct resources r = RESOURCES_INIT, copy = RESOURCES_INIT;
+        if (resources_parse(text, "*", &r, NULL) < 0)
+            return arg;
+        resources_allocate(&r, role);
+        resources_copy(&copy, &r);
+        resources_unallocate(&copy);
+        resources_done(&r);
+        resources_done(&copy);
+    }
+    return NULL;
+}
+
+/* Sets belong to one thread each, but kinds and names are common to all. */
+START_TEST(test_threads)
+{
+    size_t kinds = kind_count(), texts = intern_count();
+    pthread_t threads[4];
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_kinds, (void *)(i + 1)), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+        void *failed;
+        ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+        ck_assert_ptr_null(failed);
+    }
+    ck_assert_uint_eq(kind_count(), kinds);
+    ck_assert_uint_eq(intern_count(), texts);
+}
+END_TEST
+
 START_TEST(test_too_many)
 {
     struct resources r = RESOURCES_INIT;
@@ -571,6 +608,7 @@ int main(void)
     tcase_add_test(t, test_find);
     tcase_add_test(t, test_kinds_go);
     tcase_add_test(t, test_too_many);
+    tcase_add_test(t, test_threads);
     tcase_add_test(t, test_plain_key);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
