@@ -430,6 +430,43 @@ START_TEST(an_operation_without_agent_support_is_answered)
 }
 END_TEST
 
+#define RESERVED                                                                                   \
+    "{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":2},\"reservations\":[{\"type\":" \
+    "\"DYNAMIC\",\"role\":\"a\"}]}"
+
+START_TEST(a_reservation_is_booked_at_once_and_told_to_the_agent)
+{
+    _cleanup_free_ const char **roles = NULL;
+    const char *said;
+
+    w_done(&w);
+    w_init(&w, NULL);
+    w_subscribe(&w, "s1",
+                ",\"roles\":[\"a\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"},{\"type\":"
+                "\"RESERVATION_REFINEMENT\"}]");
+    w_agent(&w, "a1", "10.0.0.1:1", &msg__register_slave_message__descriptor,
+            "{\"slave\":{\"hostname\":\"h1\",\"resources\":" W_AGENT_RESOURCES "},\"version\":"
+            "\"1.11.0\",\"agent_capabilities\":" W_AGENT_CAPS
+            ",\"resource_version_uuid\":{\"value\":\"" W_UUID "\"}}");
+    ck_assert_int_eq(w_call(&w, "s1", "ACCEPT",
+                            "\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":[{"
+                            "\"type\":\"RESERVE\",\"reserve\":{\"resources\":[" RESERVED "]}},"
+                            "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[{\"name\":\"t\","
+                            "\"task_id\":{\"value\":\"t1\"},\"agent_id\":{\"value\":\"%s\"},"
+                            "\"command\":{\"value\":\"x\"},\"resources\":[" RESERVED "]}]}}]}",
+                            w.oid, w.aid),
+                     202);
+    said = w_expect(&w, "a1", "ApplyOperationMessage");
+    ck_assert_ptr_nonnull(strstr(said, "\"RESERVE\""));
+    w_expect(&w, "a1", "RunTaskMessage"); /* sees what the operation made */
+    w_never(&w, "s1", "TASK_ERROR");
+    ck_assert_int_eq(resources_scalar(&w.m->agents->used, "cpus"), 2000);
+    ck_assert_int_eq(resources_scalar(&w.m->agents->total, "cpus"), 4000);
+    ck_assert_uint_eq(resources_reservation_roles(&w.m->agents->total, &roles), 1);
+    ck_assert_str_eq(roles[0], "a");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("master tasks");
@@ -458,6 +495,7 @@ int main(void)
     tcase_add_test(tc, implicit_reconciliation_lists_all);
     tcase_add_test(tc, killing_an_unknown_task_is_a_question);
     tcase_add_test(tc, teardown_kills_tasks_without_a_word);
+    tcase_add_test(tc, a_reservation_is_booked_at_once_and_told_to_the_agent);
     tcase_add_test(tc, an_operation_without_agent_support_is_answered);
     suite_add_tcase(s, tc);
     srunner_run_all(r, CK_ENV);
