@@ -181,6 +181,7 @@ struct agent_core {
     struct agent_framework *frameworks;
     struct agent_framework *completed_frameworks;
     unsigned n_completed_frameworks;
+    unsigned n_tasks;                  /* in every phase but COMPLETED */
     struct agent_executor *containers; /* hash by container id: those the containerizer has */
     struct agent_updates *updates;
     struct agent_gc *gc;

@@ -76,6 +76,7 @@ void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status)
 void agent_task_phase_from_state(struct agent_task *t);
 void agent_status_ack(struct agent_core *a, const Msg__StatusUpdateAcknowledgementMessage *m);
 void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u);
+void agent_task_put_away(struct agent_task *t); /* to the completed ones of its executor */
 void agent_task_complete(struct agent_task *t); /* its terminal update is acknowledged */
 
 /* ---- command.c: the built-in executor of command tasks ---- */

@@ -646,10 +646,7 @@ static void complete_tasks(struct agent_executor *e)
     struct agent_task *t, *tmp;
 
     HASH_ITER (hh, e->tasks, t, tmp) {
-        HASH_DEL(e->tasks, t);
-        t->phase = AGENT_TASK_COMPLETED;
-        DL_APPEND(e->completed, t);
-        e->n_completed++;
+        agent_task_put_away(t);
     }
 }
 

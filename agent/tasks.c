@@ -41,6 +41,7 @@ static struct agent_task *task_new(struct agent_executor *e, const char *id)
     t->id = xstrdup(id);
     t->executor = e;
     HASH_ADD_KEYPTR(hh, e->tasks, t->id, strlen(t->id), t);
+    e->core->n_tasks++;
     return t;
 }
 
@@ -73,6 +74,8 @@ struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *
 
 void agent_task_free(struct agent_task *t)
 {
+    if (t->phase != AGENT_TASK_COMPLETED)
+        t->executor->core->n_tasks--;
     fl_pb_free(t->pb);
     fl_pb_free(t->info);
     resources_done(&t->resources);
@@ -91,15 +94,23 @@ void agent_task_launched(struct agent_task *t)
     t->info = NULL;
 }
 
+void agent_task_put_away(struct agent_task *t)
+{
+    struct agent_executor *e = t->executor;
+
+    HASH_DEL(e->tasks, t);
+    t->phase = AGENT_TASK_COMPLETED;
+    e->core->n_tasks--;
+    DL_APPEND(e->completed, t);
+    e->n_completed++;
+}
+
 void agent_task_complete(struct agent_task *t)
 {
     struct agent_executor *e = t->executor;
     uint64_t limit = e->core->flags->max_completed_tasks_per_executor;
 
-    HASH_DEL(e->tasks, t);
-    t->phase = AGENT_TASK_COMPLETED;
-    DL_APPEND(e->completed, t);
-    e->n_completed++;
+    agent_task_put_away(t);
     while (e->n_completed > limit) {
         struct agent_task *oldest = e->completed;
 
@@ -143,9 +154,9 @@ static bool resources_known(const struct agent_core *a, V1__Resource *const *pb,
     return resources_contains(&a->total, &want);
 }
 
-static bool refuse(const struct agent_core *a, const V1__TaskInfo *task,
-                   const V1__ExecutorInfo *executor, Msg__ResourceVersionUUID *const *versions,
-                   size_t n_versions, struct refusal *out)
+static bool refuse(struct agent_core *a, const V1__TaskInfo *task, const V1__ExecutorInfo *executor,
+                   Msg__ResourceVersionUUID *const *versions, size_t n_versions,
+                   struct refusal *out)
 {
     if (!same_version(a, versions, n_versions)) {
         *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS,
@@ -155,6 +166,14 @@ static bool refuse(const struct agent_core *a, const V1__TaskInfo *task,
     if (a->drain) {
         *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING,
                                 "Task launched on an agent that is being drained"};
+        return true;
+    }
+    if (a->n_tasks >= a->flags->max_tasks ||
+        HASH_CNT(hh_container, a->containers) >= a->flags->max_executors) {
+        agent_count(a, COUNT_TASKS_OVER_LIMIT);
+        *out = (struct refusal){
+            V1__TASK_STATUS__REASON__REASON_RESOURCES_UNKNOWN,
+            "The agent holds as many tasks or executors as --max_tasks or --max_executors allow"};
         return true;
     }
     if (!resources_known(a, task->resources, task->n_resources) ||

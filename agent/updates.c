@@ -42,6 +42,7 @@ struct stream {
 struct agent_updates {
     struct agent_core *core;
     struct stream *streams;
+    size_t n_pending; /* of all streams */
     bool paused;
 };
 
@@ -60,6 +61,7 @@ static void pop(struct stream *s)
 
     DL_DELETE(s->pending, p);
     s->n_pending--;
+    s->manager->n_pending--;
     fl_pb_free(p->update);
     free(p);
 }
@@ -186,6 +188,14 @@ static void enqueue(struct stream *s, const Msg__StatusUpdate *up)
     p->update = FL_PB_DUP(up);
     DL_APPEND(s->pending, p);
     s->n_pending++;
+    s->manager->n_pending++;
+}
+
+/* Terminal updates are taken all the same: there is one a task, and it must not be lost. */
+static bool is_full(const struct agent_updates *u, const struct stream *s)
+{
+    return (s && s->n_pending >= MAX_PENDING) ||
+           u->n_pending >= u->core->flags->max_pending_updates;
 }
 
 enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up,
@@ -195,9 +205,10 @@ enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg
     struct stream *s = find_stream(u, fid, tid);
 
     assert(up->has_uuid && up->uuid.len == FL_UUID_LEN);
-    if (s && s->n_pending >= MAX_PENDING && !task_state_is_terminal(up->status->state)) {
-        log_warning("Task '%s' of framework '%s' has %u unacknowledged updates, refusing another",
-                    tid, fid, s->n_pending);
+    if (!task_state_is_terminal(up->status->state) && is_full(u, s)) {
+        agent_count(u->core, COUNT_UPDATES_OVER_LIMIT);
+        log_warning("Too many unacknowledged updates, refusing one of task '%s' of framework '%s'",
+                    tid, fid);
         return UPDATE_REFUSED;
     }
     if (!s)

@@ -355,6 +355,24 @@ START_TEST(ids_that_are_no_file_names_are_not_run)
 }
 END_TEST
 
+START_TEST(limits_refuse_what_is_too_much)
+{
+    h->flags.max_tasks = 1;
+    h_run(h, "t", "", H_COMMAND);
+    h_run(h, "more", "", H_COMMAND);
+    ck_assert_str_eq(h_update(h)->status->task_id->value, "more");
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_LOST);
+    ck_assert_double_eq(metric_get(metrics_counter(h->metrics, "slave/tasks_over_limit")), 1);
+    h->flags.max_pending_updates = 1;
+    h_started(h);
+    h_ended(h, CONTAINER_EXITED, 0); /* RUNNING has no place, the end has */
+    ck_assert_double_eq(metric_get(metrics_counter(h->metrics, "slave/updates_over_limit")), 2);
+    ck_assert_int_eq(h_update(h)->status->state, V1__TASK_STATE__TASK_FINISHED);
+    h_ack(h, "t", V1__TASK_STATE__TASK_FINISHED);
+    ck_assert_uint_eq(h->a->n_tasks, 0);
+}
+END_TEST
+
 START_TEST(draining_kills_and_refuses)
 {
     h_running(h, "t", "", H_COMMAND);
@@ -399,6 +417,7 @@ int main(void)
     tcase_add_test(tc, a_duplicate_launch_is_ignored);
     tcase_add_test(tc, drops_launches_of_an_older_resource_version);
     tcase_add_test(tc, ids_that_are_no_file_names_are_not_run);
+    tcase_add_test(tc, limits_refuse_what_is_too_much);
     tcase_add_test(tc, draining_kills_and_refuses);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
