@@ -3,7 +3,9 @@
 #ifndef TESTS_UNIT_AGENT_HARNESS_H
 #define TESTS_UNIT_AGENT_HARNESS_H
 
+#ifndef AGENT_HARNESS_WITHOUT_CHECK
 #include <check.h>
+#endif
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
