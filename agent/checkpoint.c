@@ -63,13 +63,14 @@ void agent_record_add(struct fl_buf *out, const ProtobufCMessage *m)
 int agent_record_next(const void *data, size_t n, size_t *off, const ProtobufCMessageDescriptor *d,
                       ProtobufCMessage **ret_m, struct fl_err *err)
 {
-    const char *p = (const char *)data + *off;
     size_t left = n - *off;
+    const char *p;
     uint32_t len;
     int r;
 
     if (left < sizeof len)
         return 0;
+    p = (const char *)data + *off;
     memcpy(&len, p, sizeof len);
     if (len > MAX_RECORD)
         return fl_err_set(err, FL_TOO_LARGE, "a record of %u bytes at byte %zu", len, *off);

@@ -98,16 +98,46 @@ void agent_checkpoint_resources_message(struct agent_core *a,
 
 /* ---- ApplyOperation ---- */
 
+static void unallocate(V1__Resource **list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        list[i]->allocation_info = NULL;
+}
+
+/* What a framework was offered carries its role; what the agent has does not. In place: a copy in an arena. */
+static void unallocate_operation(V1__Offer__Operation *op)
+{
+    if (op->reserve) {
+        unallocate(op->reserve->resources, op->reserve->n_resources);
+        unallocate(op->reserve->source, op->reserve->n_source);
+    }
+    if (op->unreserve)
+        unallocate(op->unreserve->resources, op->unreserve->n_resources);
+    if (op->create)
+        unallocate(op->create->volumes, op->create->n_volumes);
+    if (op->destroy)
+        unallocate(op->destroy->volumes, op->destroy->n_volumes);
+    if (op->grow_volume) {
+        unallocate(&op->grow_volume->volume, 1);
+        unallocate(&op->grow_volume->addition, 1);
+    }
+    if (op->shrink_volume)
+        unallocate(&op->shrink_volume->volume, 1);
+}
+
 static int apply(struct agent_core *a, const V1__Offer__Operation *op, struct fl_err *err)
 {
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
     _cleanup_resources_ struct resources after = RESOURCES_INIT;
+    V1__Offer__Operation *own =
+        (V1__Offer__Operation *)fl_pb_dup(&op->base, fl_arena_allocator(arena));
     V1__Resource **pb;
     size_t n, kept = 0;
     int r;
 
+    unallocate_operation(own);
     resources_copy(&after, &a->total);
-    r = resources_apply_operation(&after, op, err);
+    r = resources_apply_operation(&after, own, err);
     if (r < 0)
         return r;
     n = resources_to_pb(&after, RESOURCES_POST_REFINEMENT, false, arena, &pb);
