@@ -97,7 +97,8 @@ void container_clean_up(void *arg)
     if (gone) {
         /* Deferred: whoever calls destroy() must not find the container gone when the call returns. */
         c->reporting = true;
-        fl_loop_defer(c->cz->loop, report_end, c);
+        c->report = fl_timer_new(c->cz->loop, report_end, c);
+        fl_timer_set(c->report, 0);
         return;
     }
     c->retry_us = c->retry_us ? FL_MIN(c->retry_us * 2, MAX_RETRY_US) : FIRST_RETRY_US;

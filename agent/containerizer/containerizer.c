@@ -35,6 +35,7 @@ void container_free(struct container *c)
     if (!c)
         return;
     fl_timer_free(c->timer);
+    fl_timer_free(c->report);
     fl_watch_free(c->note_watch);
     fl_watch_free(c->pidfd_watch);
     if (c->note_fd >= 0)

@@ -43,7 +43,8 @@ struct container {
     int note_fd, pidfd; /* of the shim or the fetcher; -EBADF: none */
     struct fl_watch *note_watch, *pidfd_watch;
     pid_t shim_pid, pid;
-    struct fl_timer *timer; /* escalation, and looking again whether all is gone */
+    struct fl_timer *timer;  /* escalation, and looking again whether all is gone */
+    struct fl_timer *report; /* says `ended` on the next turn of the loop */
     uint64_t destroying_since_us, retry_us;
 
     struct {
