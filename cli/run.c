@@ -190,6 +190,7 @@ static void on_error(fw_scheduler *s, const char *message, void *arg)
 
     r->failed = true;
     cli_failf("%s", message);
+    fl_loop_stop(r->loop);
 }
 
 /* ---- the loop ---- */

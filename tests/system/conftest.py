@@ -1,0 +1,47 @@
+"""One cluster for the tests of a file; what a test breaks it starts for itself."""
+import pytest
+
+from harness.cluster import AS_ROOT, Cluster
+from harness.scheduler import Scheduler
+
+
+@pytest.fixture(scope="module")
+def cluster(request):
+    """A master and the agents that the file asks for with AGENTS, MASTER_FLAGS and AGENT_FLAGS."""
+    m = request.module
+    with Cluster(getattr(m, "AGENTS", 1), getattr(m, "MASTER_FLAGS", None), getattr(m, "AGENT_FLAGS", None)) as c:
+        yield c
+
+
+@pytest.fixture
+def scheduler(cluster):
+    """A framework without capabilities, gone after the test."""
+    with Scheduler(cluster.master.address) as s:
+        yield s
+
+
+@pytest.fixture
+def aware(cluster):
+    """A framework that can be told that tasks are unreachable, and that tasks are being killed."""
+    with Scheduler(cluster.master.address, ["PARTITION_AWARE", "TASK_KILLING_STATE"]) as s:
+        yield s
+
+
+@pytest.fixture(autouse=True)
+def root_or_skip(request):
+    if request.node.get_closest_marker("root") and not AS_ROOT:
+        pytest.skip("needs root: other users, cgroups or namespaces")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "root: needs root")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """What the daemons of the file's cluster said last, under a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    c = item.funcargs.get("cluster") if hasattr(item, "funcargs") else None
+    if report.failed and c is not None:
+        report.sections.append(("daemons", c.logs()[-1500:]))
