@@ -47,7 +47,7 @@ class Scheduler:
         self.stream_id = None
         self.ended = False
         self.thread = None
-        self.acked = set()
+        self.held = {}  # offers that have been neither used nor rescinded
 
     # ---- the stream ----
 
@@ -78,8 +78,9 @@ class Scheduler:
                 event = json.loads(record)
                 event["at"] = time.monotonic()
                 if self.ack and event["type"] == "UPDATE" and "uuid" in event["update"]["status"]:
-                    self.acknowledge(event["update"]["status"])
+                    self.acknowledge(event["update"]["status"], check=False)  # the test may be over
                 with self.lock:
+                    self.keep_offers(event)
                     self.events.append(event)
                     self.lock.notify_all()
         except (Broken, OSError, ValueError):
@@ -89,9 +90,13 @@ class Scheduler:
                 self.ended = True
             self.lock.notify_all()
 
-    def disconnect(self):
-        """As if the scheduler's process had died."""
-        self.stream.close()
+    def keep_offers(self, event):
+        if event["type"] == "OFFERS":
+            self.held.update((o["id"]["value"], o) for o in event["offers"]["offers"])
+        elif event["type"] == "RESCIND":
+            self.held.pop(event["rescind"]["offer_id"]["value"], None)
+        elif event["type"] == "SUBSCRIBED":
+            self.held.clear()
 
     def wait_for(self, want, wait=WAIT, since=0):
         """The first event from number `since` on for which `want` is true."""
@@ -137,36 +142,39 @@ class Scheduler:
         assert answer.status == 202, answer
         return answer
 
-    def acknowledge(self, status):
-        self.do("ACKNOWLEDGE", {"agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": status["uuid"]})
+    def acknowledge(self, status, check=True):
+        a = self.call("ACKNOWLEDGE", {"agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": status["uuid"]})
+        assert a.status == 202 or not check, a
 
     def offers(self, since=0, wait=WAIT):
         """Offers of the first OFFERS event from number `since` on."""
         return self.wait_for(lambda e: e["type"] == "OFFERS", wait, since)["offers"]["offers"]
 
-    def offer(self, agent_id=None, since=None, cpus=0.0, wait=WAIT):
-        """An offer that is new, of that agent, that large; others are handed back at once."""
-        n = self.mark() if since is None else since
+    def offer(self, agent_id=None, cpus=0.0, wait=WAIT, role=None):
+        """An outstanding offer of that agent and role, that large. It may have come earlier; others stay as they are."""
         end = time.monotonic() + wait
-        while True:
-            e = self.wait_for(lambda e: e["type"] == "OFFERS", max(0.01, end - time.monotonic()), n)
-            with self.lock:
-                n = next(i for i in range(n, len(self.events)) if self.events[i] is e) + 1
-            found = None
-            for o in e["offers"]["offers"]:
-                good = (agent_id is None or o["agent_id"]["value"] == agent_id) and amount(o, "cpus") >= cpus
-                if good and not found:
-                    found = o
-                else:
-                    self.decline(o, 0)
-            if found:
-                return found
+        with self.lock:
+            while True:
+                for o in self.held.values():
+                    if (agent_id is None or o["agent_id"]["value"] == agent_id) and amount(o, "cpus") >= cpus and \
+                            (role is None or o["allocation_info"]["role"] == role):
+                        return o
+                left = end - time.monotonic()
+                assert left > 0, "no such offer within %g s; events: %s" % (wait, self.short()[-30:])
+                self.lock.wait(left)
+
+    def used(self, offer_ids):
+        with self.lock:
+            for i in offer_ids:
+                self.held.pop(i["value"], None)
 
     def decline(self, offer, seconds=5.0):
+        self.used([offer["id"]])
         self.do("DECLINE", {"offer_ids": [offer["id"]], "filters": {"refuse_seconds": seconds}})
 
     def accept(self, offer, operations, seconds=0.0):
         offers = offer if isinstance(offer, list) else [offer]
+        self.used([o["id"] for o in offers])
         return self.do("ACCEPT", {"offer_ids": [o["id"] for o in offers], "operations": operations,
                                   "filters": {"refuse_seconds": seconds}})
 
@@ -181,19 +189,17 @@ class Scheduler:
             body["kill_policy"] = {"grace_period": {"nanoseconds": int(grace * 1e9)}}
         self.do("KILL", body)
 
-    def task(self, offer, command, task_id=None, cpus=0.1, mem=32, **more):
-        """TaskInfo of a shell command."""
-        t = {"name": "t", "task_id": {"value": task_id or new_id()}, "agent_id": offer["agent_id"],
-             "resources": resources(cpus, mem), "command": {"value": command}}
+    def task(self, offer, shell, cpus=0.1, mem=32, **more):
+        """TaskInfo of a shell command; `more` is laid over it, and None takes a field away."""
+        t = {"name": "t", "task_id": {"value": new_id()}, "agent_id": offer["agent_id"], "resources": resources(cpus, mem),
+             "command": {"value": shell}}
         t.update(more)
         return {k: v for k, v in t.items() if v is not None}
 
-    def run(self, command, state="TASK_RUNNING", wait=WAIT, agent_id=None, **more):
+    def run(self, shell, state="TASK_RUNNING", wait=WAIT, agent_id=None, cpus=0.1, **more):
         """Launches one command and waits until it is in that state; its id and that status."""
-        n = self.mark()
-        self.do("REVIVE")
-        offer = self.offer(agent_id, since=n)
-        t = self.task(offer, command, **more)
+        offer = self.offer(agent_id, cpus)
+        t = self.task(offer, shell, cpus=cpus, **more)
         self.launch(offer, t)
         return t["task_id"]["value"], self.status(t["task_id"]["value"], state, wait)
 
