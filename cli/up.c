@@ -235,7 +235,7 @@ static int up(struct up *u)
     printf("The cluster runs: %u agents, each with %g cpus and %.0f MB.\n"
            "  page     http://%s/\n"
            "  logs     %s\n"
-           "  try      %s/fairlead run --master %s -- sh -c 'echo hello from $HOSTNAME'\n",
+           "  try      %s/fairlead run --master %s -- sh -c 'echo hello; uname -n'\n",
            u->agents, u->cpus, u->mem, u->address, u->dir, u->bin, u->address);
     fflush(stdout);
     if (u->detach)

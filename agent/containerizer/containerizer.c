@@ -34,6 +34,7 @@ void container_free(struct container *c)
 {
     if (!c)
         return;
+    fl_loop_forget(c->cz->loop, c);
     fl_timer_free(c->timer);
     fl_timer_free(c->report);
     fl_watch_free(c->note_watch);
@@ -258,6 +259,7 @@ static void real_free(struct containerizer *base)
     struct real_containerizer *cz = real_of(base);
     struct container *c, *next;
 
+    fl_loop_forget(cz->loop, cz);
     launcher_client_free(cz->launcher);
     HASH_ITER (hh, cz->containers, c, next) {
         HASH_DEL(cz->containers, c);

@@ -256,7 +256,7 @@ void fetcher_process(const struct agent_flags *flags, int sock, const char *fold
     struct fl_err err;
 
     prctl(PR_SET_NAME, "fl-fetcher");
-    setrlimit(RLIMIT_AS, &as);        /* an archive that wants more is no archive */
+    setrlimit(RLIMIT_AS, &as); /* an archive that wants more is no archive */
     umask(022);
     int r = fetch_all(flags, folder, user, sandbox, &err);
     tell(sock, r < 0 ? err.msg : NULL);

@@ -165,6 +165,7 @@ void launcher_client_free(struct launcher_client *c)
 
     if (!c)
         return;
+    fl_loop_forget(c->loop, c);
     fl_watch_free(c->read);
     fl_watch_free(c->write);
     DL_FOREACH_SAFE (c->waiting, a, next)

@@ -43,6 +43,7 @@ struct fl_loop {
     struct event *wake_ev, *defer_ev, *tick_ev; /* owned */
     struct fl_box *box;                         /* one reference */
     struct job_list deferred, running, deferred_running;
+    struct job_list *deferred_now; /* being run, on the stack of on_deferred(); or NULL */
     atomic_bool stop;
     uint64_t tick_due_us, delay_us;
     char *scratch; /* owned; made when first asked for */
@@ -183,8 +184,27 @@ static void on_deferred(evutil_socket_t fd, short what, void *arg)
     struct job_list jobs = loop->deferred;
     loop->deferred = loop->deferred_running;
     loop->deferred_running = (struct job_list){0};
+    loop->deferred_now = &jobs;
     run_jobs(&jobs);
+    loop->deferred_now = NULL;
     loop->deferred_running = jobs;
+}
+
+static void nothing(void *arg)
+{
+}
+
+static void forget_jobs(struct job_list *l, const void *arg)
+{
+    for (size_t i = 0; l && i < l->n; i++)
+        if (l->v[i].arg == arg)
+            l->v[i].fn = nothing;
+}
+
+void fl_loop_forget(struct fl_loop *loop, const void *arg)
+{
+    forget_jobs(&loop->deferred, arg);
+    forget_jobs(loop->deferred_now, arg);
 }
 
 void fl_loop_defer(struct fl_loop *loop, fl_callback_f *fn, void *arg)

@@ -26,6 +26,8 @@ uint64_t fl_loop_now_us(struct fl_loop *loop); /* CLOCK_MONOTONIC now */
 void fl_loop_post(struct fl_loop *loop, fl_callback_f *fn, void *arg);
 /* Own thread: fn(arg) runs after the current callback returned. For freeing what may still be in use. */
 void fl_loop_defer(struct fl_loop *loop, fl_callback_f *fn, void *arg);
+/* Own thread: what was deferred with this arg does not run any more. For objects that are freed with their loop still alive. */
+void fl_loop_forget(struct fl_loop *loop, const void *arg);
 /* How late the loop's last tick came, for the metric of its own delay. */
 uint64_t fl_loop_delay_us(const struct fl_loop *loop);
 
