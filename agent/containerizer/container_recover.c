@@ -1,6 +1,7 @@
 /* After a restart: what the runtime folders say of containers that an earlier agent started.
  *
  *   wanted, shim alive            -> `recovered`, watched by pidfd
+ *   wanted, shim ending           -> watched by pidfd; `ended` with the status it keeps
  *   wanted, status kept           -> `ended` with it (after whatever is left of it is removed)
  *   wanted, neither               -> `ended`, CONTAINER_LOST
  *   not wanted                    -> destroyed, never reported
@@ -120,10 +121,10 @@ static void still_running(void *arg)
     c->asked = false;
     if (container_watch_shim(c, &err) < 0)
         container_end_with(c, CONTAINER_LOST, err.msg);
-    else if (c->pid == 0)
+    else if (!c->started)
         container_end_with(c, CONTAINER_LAUNCH_FAILED,
                            "the agent was restarted while the container was being started");
-    else if (c->state == CONTAINER_RUNNING)
+    else if (c->state == CONTAINER_RUNNING && c->pid > 0)
         cz->cb.recovered(cz->cb.arg, c->id, c->pid);
 }
 
@@ -149,6 +150,7 @@ static void recover_folder(struct real_containerizer *cz, const char *id, bool w
         c->pidfd = pidfd;
         c->shim_pid = shim;
         pid_t pid = runtime_process(c->folder, "started", &pidfd);
+        c->started = pid >= 0;
         if (pid > 0) {
             c->pid = pid;
             close(pidfd);

@@ -25,9 +25,9 @@ struct container {
     unsigned magic;
     struct real_containerizer *cz; /* borrowed */
     enum container_state state;
-    char *id, *folder; /* owned */
-    bool recovered, checkpoint;
-    bool unwanted;  /* found after a restart and destroyed: nobody is told */
+    char *id, *folder;                   /* owned */
+    bool recovered, checkpoint, started; /* started: recovered, and its command once ran */
+    bool unwanted;                       /* found after a restart and destroyed: nobody is told */
     bool asked;     /* the launcher, or a deferred call, still has us as its argument */
     bool reporting; /* its `ended` is deferred */
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "agent/containerizer/runtime_dir.h"
 #include "tests/unit/container_fixture.c" /* a test program is one object */
 
 static struct fixture f;
@@ -159,6 +160,40 @@ START_TEST(an_end_meanwhile_is_known)
 }
 END_TEST
 
+/* The command is over, its shim has yet to note it: stopped here where it would be only slow elsewhere. */
+START_TEST(an_end_in_progress_is_waited_for)
+{
+    if (!can_run(_i))
+        return;
+    static const char *const ids[] = {"c"};
+    int pidfd;
+
+    fixture_open(&f, modes[_i].launcher, modes[_i].isolation, NULL);
+    agent_that_dies((struct launch[]){{.id = "c",
+                                       .shell = "while [ ! -e go ]; do sleep 0.02; done; exit 7",
+                                       .checkpoint = true}},
+                    1);
+    _cleanup_free_ char *go = xasprintf("%s/sandbox-c/go", f.dir),
+                        *folder = xasprintf("%s/run/containers/c", f.dir);
+    pid_t shim = runtime_process(folder, "shim", &pidfd);
+    ck_assert_int_gt(shim, 0);
+    close(pidfd);
+    ck_assert_int_eq(kill(shim, SIGSTOP), 0);
+    close(open(go, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    for (int i = 0; i < 1000 && runtime_process(folder, "started", &pidfd) > 0; i++) {
+        close(pidfd);
+        usleep(10000);
+    }
+    come_back(ids, 1);
+    ck_assert(!fixture_seen(&f, "c")->ended);
+    ck_assert_int_eq(kill(shim, SIGCONT), 0);
+    const struct seen *s = fixture_wait_ended(&f, "c");
+    ck_assert_int_eq(s->reason, CONTAINER_EXITED);
+    ck_assert_int_eq(s->status, 7 << 8);
+    f.cz->ops->forget(f.cz, "c");
+}
+END_TEST
+
 START_TEST(unwanted_ones_are_destroyed)
 {
     if (!can_run(_i))
@@ -233,6 +268,7 @@ int main(void)
     tcase_add_checked_fixture(t, NULL, close_it);
     tcase_add_loop_test(t, checkpointed_ones_go_on, 0, (int)ARRAY_SIZE(modes));
     tcase_add_loop_test(t, an_end_meanwhile_is_known, 0, (int)ARRAY_SIZE(modes));
+    tcase_add_loop_test(t, an_end_in_progress_is_waited_for, 0, (int)ARRAY_SIZE(modes));
     tcase_add_loop_test(t, unwanted_ones_are_destroyed, 0, (int)ARRAY_SIZE(modes));
     tcase_add_test(t, a_reused_pid_is_not_taken_for_it);
     tcase_add_loop_test(t, garbage_in_a_folder_hurts_nobody, 0, (int)ARRAY_SIZE(garbage));
