@@ -260,5 +260,5 @@ void fetcher_process(const struct agent_flags *flags, int sock, const char *fold
     umask(022);
     int r = fetch_all(flags, folder, user, sandbox, &err);
     tell(sock, r < 0 ? err.msg : NULL);
-    _exit(r < 0);
+    _exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }

@@ -102,13 +102,13 @@ static inline unsigned put_value(struct wire_back *b, ProtobufCType type, const 
         put_varint(b, (uint64_t)(int64_t)i32_at(p));
         return VARINT;
     case PROTOBUF_C_TYPE_SINT32:
-        put_varint(b, (uint32_t)i32_at(p) << 1 ^ (uint32_t)(i32_at(p) >> 31));
+        put_varint(b, (uint32_t)i32_at(p) << 1 ^ (i32_at(p) < 0 ? UINT32_MAX : 0));
         return VARINT;
     case PROTOBUF_C_TYPE_UINT32:
         put_varint(b, *(const uint32_t *)p);
         return VARINT;
     case PROTOBUF_C_TYPE_SINT64:
-        put_varint(b, (uint64_t)i64_at(p) << 1 ^ (uint64_t)(i64_at(p) >> 63));
+        put_varint(b, (uint64_t)i64_at(p) << 1 ^ (i64_at(p) < 0 ? UINT64_MAX : 0));
         return VARINT;
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_UINT64:
