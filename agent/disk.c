@@ -14,16 +14,25 @@
 
 #define MAX_FILE (256u * 1024 * 1024)
 
+/* The folder above `path`, and what is missing above that. Looks from below, where usually all but one is there. */
 static int make_parents(const char *path, struct fl_err *err)
 {
-    _cleanup_free_ char *copy = xstrdup(path);
+    _cleanup_free_ char *parent = xstrdup(path);
+    char *slash = strrchr(parent, '/');
+    int r;
 
-    for (char *p = strchr(copy + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-            return fl_err_errno(err, errno, "make folder '%s'", copy);
-        *p = '/';
-    }
+    if (!slash || slash == parent)
+        return 0;
+    *slash = '\0';
+    if (mkdir(parent, 0755) == 0 || errno == EEXIST)
+        return 0;
+    if (errno != ENOENT)
+        return fl_err_errno(err, errno, "make folder '%s'", parent);
+    r = make_parents(parent, err);
+    if (r < 0)
+        return r;
+    if (mkdir(parent, 0755) < 0 && errno != EEXIST)
+        return fl_err_errno(err, errno, "make folder '%s'", parent);
     return 0;
 }
 
@@ -156,26 +165,36 @@ static int own(const char *path, const char *user, struct fl_err *err)
 
 int agent_disk_mkdir(void *ctx, const char *path, const char *user_or_null, struct fl_err *err)
 {
-    int r = make_parents(path, err);
+    int r = 0;
 
+    if (mkdir(path, 0755) < 0 && errno == ENOENT) {
+        r = make_parents(path, err);
+        if (r == 0 && mkdir(path, 0755) < 0 && errno != EEXIST)
+            r = fl_err_errno(err, errno, "make folder '%s'", path);
+    } else if (access(path, F_OK) < 0) {
+        r = fl_err_errno(err, errno, "make folder '%s'", path);
+    }
     if (r < 0)
         return r;
-    if (mkdir(path, 0755) < 0 && errno != EEXIST)
-        return fl_err_errno(err, errno, "make folder '%s'", path);
     return user_or_null ? own(path, user_or_null, err) : 0;
 }
 
 int agent_disk_link(void *ctx, const char *target, const char *path, struct fl_err *err)
 {
     _cleanup_free_ char *tmp = xasprintf("%s.new", path);
-    int r = make_parents(path, err);
+    int r;
 
-    if (r < 0)
-        return r;
     if (unlink(tmp) < 0 && errno != ENOENT)
         return fl_err_errno(err, errno, "remove '%s'", tmp);
-    if (symlink(target, tmp) < 0)
-        return fl_err_errno(err, errno, "link '%s'", tmp);
+    if (symlink(target, tmp) < 0) {
+        if (errno != ENOENT)
+            return fl_err_errno(err, errno, "link '%s'", tmp);
+        r = make_parents(path, err);
+        if (r < 0)
+            return r;
+        if (symlink(target, tmp) < 0)
+            return fl_err_errno(err, errno, "link '%s'", tmp);
+    }
     if (rename(tmp, path) < 0)
         return fl_err_errno(err, errno, "rename '%s' to '%s'", tmp, path);
     return 0;
