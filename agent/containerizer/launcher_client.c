@@ -19,7 +19,8 @@ struct launcher_client {
     unsigned magic;
     struct fl_loop *loop;
     int sock;
-    bool broken, failing;
+    bool broken;
+    bool failing, closed; /* fail_all() waits in the loop; and frees us */
     struct fl_watch *read, *write; /* write: only while the socket is full */
     size_t in_flight, max_in_flight;
     uint64_t seq;
@@ -41,6 +42,10 @@ static void fail_all(void *arg)
     struct ask *a;
 
     c->failing = false;
+    if (c->closed) {
+        free(c);
+        return;
+    }
     while ((a = c->sent ? c->sent : c->waiting)) {
         if (c->sent)
             DL_DELETE(c->sent, a);
@@ -165,7 +170,6 @@ void launcher_client_free(struct launcher_client *c)
 
     if (!c)
         return;
-    fl_loop_forget(c->loop, c);
     fl_watch_free(c->read);
     fl_watch_free(c->write);
     DL_FOREACH_SAFE (c->waiting, a, next)
@@ -174,8 +178,9 @@ void launcher_client_free(struct launcher_client *c)
         ask_free(a);
     if (c->sock >= 0)
         close(c->sock);
-    c->magic = 0;
-    free(c);
+    c->closed = true;
+    if (!c->failing)
+        free(c);
 }
 
 void launcher_client_ask(struct launcher_client *c, const struct launcher_msg *m, int fd,
