@@ -233,7 +233,8 @@ void agents_operation_status(struct master *m, struct agent *a,
     if (wants_feedback && f) {
         if (f->connected)
             tell(m, f, st);
-        return; /* its acknowledgement removes the operation */
+        if (st->uuid)
+            return; /* its acknowledgement removes the operation */
     }
     if (st->uuid && msg->operation_uuid)
         acknowledge(m, a, st->uuid, msg->operation_uuid);
