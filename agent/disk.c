@@ -159,7 +159,11 @@ static int own(const char *path, const char *user, struct fl_err *err)
     if (p->pw_uid == geteuid())
         return 0;
     if (chown(path, p->pw_uid, p->pw_gid) < 0)
-        return fl_err_errno(err, errno, "give '%s' to user '%s'", path, user);
+        return fl_err_errno(
+            err, errno, "%sgive '%s' to user '%s'",
+            geteuid() == 0 ? ""
+                           : "(not being root; --no-switch_user runs all as the agent's own user) ",
+            path, user);
     return 0;
 }
 

@@ -48,9 +48,10 @@ def command_line(flags):
 
 
 class Daemon:
-    """One process that can be stopped, killed, frozen and started again with the same flags."""
+    """One process that can be stopped, killed, frozen and started again with the same flags; `user`: whose it is, if not ours."""
 
     def __init__(self, program, name, folder, flags):
+        self.user = None
         self.program = program
         self.name = name
         self.folder = folder
@@ -69,7 +70,8 @@ class Daemon:
     def start(self, wait=True):
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen([os.path.join(BIN, self.program)] + command_line(self.flags), stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, cwd=self.folder)
+                                            stdin=subprocess.DEVNULL, cwd=self.folder, user=self.user,
+                                            extra_groups=[] if self.user else None)
         if wait:
             eventually(self.healthy)
         return self

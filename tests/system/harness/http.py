@@ -32,12 +32,16 @@ class Answer:
 class Connection:
     """A connection that buffers what was read; every read ends after `wait` seconds at the latest."""
 
+    tls = None  # an ssl.SSLContext while a file's daemons speak TLS
+
     def __init__(self, address, wait=WAIT):
         host, port = address.rsplit(":", 1)
         self.wait = wait
         self.held = b""
         self.sock = socket.create_connection((host, int(port)), timeout=wait)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.tls:
+            self.sock = self.tls.wrap_socket(self.sock, server_hostname=host)
 
     def close(self):
         self.sock.close()
