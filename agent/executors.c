@@ -447,12 +447,13 @@ void agent_executor_subscribe(struct agent_executor *e, void *stream,
     log_info("Executor '%s' of framework '%s' subscribed", e->id, e->framework->id);
     take_stream(e, stream);
     mark_http(e);
+    /* First of all events: executors take nothing before it, and the updates below are acknowledged at once. */
+    send_subscribed(e);
     for (size_t i = 0; i < sub->n_unacknowledged_updates; i++)
         agent_executor_update(e, sub->unacknowledged_updates[i]->status);
     if (e->state != EXECUTOR_RUNNING || e->stream != stream)
         return; /* an update of its own ended it */
     drop_undelivered(e, sub);
-    send_subscribed(e);
     agent_executor_deliver(e);
     agent_recovery_executor_back(a);
 }
@@ -524,12 +525,16 @@ void agent_executor_shutdown(struct agent_executor *e)
         agent_command_kill(e, grace > 1000000 ? grace - 1000000 : 0, false);
         return;
     }
+    bool never_came = e->state == EXECUTOR_REGISTERING;
+
     e->state = EXECUTOR_TERMINATING;
-    if (!e->stream) {
+    if (never_came || e->command) {
         destroy(e); /* nobody to tell */
         return;
     }
-    send_shutdown(e);
+    /* One that has lost its connection for a moment hears it when it subscribes again. */
+    if (e->stream)
+        send_shutdown(e);
     e->shutdown_timer = env_timer_new(agent_time(a), on_shutdown_timeout, e);
     env_timer_set(agent_time(a), e->shutdown_timer, grace);
 }

@@ -128,16 +128,20 @@ static void add_container_status(struct agent_executor *e, V1__TaskStatus *s)
 {
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(ARENA_FIRST);
     struct containerizer *c = e->core->containerizer;
-    V1__ContainerStatus *cs = s->container_status;
+    V1__ContainerStatus *own = s->container_status, *cs = NULL;
     V1__ContainerStatus fresh = V1__CONTAINER_STATUS__INIT;
     V1__ContainerID id = V1__CONTAINER_ID__INIT;
     V1__ContainerStatus *merged;
 
     /* An executor that names a (nested) container speaks for that one. */
-    if (cs && cs->container_id)
+    if (own && own->container_id)
         return;
     if (!e->contained || c->ops->status(c, e->container_id, arena, &cs) < 0)
         cs = &fresh;
+    if (own && own->n_network_infos > 0) {
+        cs->n_network_infos = own->n_network_infos;
+        cs->network_infos = own->network_infos;
+    }
     id.value = e->container_id;
     cs->container_id = &id;
     if (!cs->has_executor_pid && e->pid > 0) {
@@ -194,6 +198,11 @@ static void handle_known(struct agent_task *t, Msg__StatusUpdate *u, bool from_e
     if (!was_terminal) {
         agent_task_apply_status(t, u->status);
         agent_task_phase_from_state(t);
+    }
+    /* An executor that goes on after the end is quieted; its framework has heard the end. */
+    if (was_terminal && from_executor) {
+        ack_executor(e, u);
+        return;
     }
     res = agent_updates_handle(a->updates, u, path);
     if (res == UPDATE_REFUSED)

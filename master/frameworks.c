@@ -246,30 +246,38 @@ void master_framework_closed(struct master *m, void *stream)
 
 /* ---- SUBSCRIBE ---- */
 
-static int check_subscribe(struct master *m, const Sched__Call__Subscribe *call,
-                           struct offer_constraints **ret_constraints, struct fl_err *err)
+/* What a FrameworkInfo must keep, in the order in which the reference looks. */
+static int check_info(struct master *m, const V1__FrameworkInfo *info, struct fl_err *err)
 {
-    const V1__FrameworkInfo *info = call->framework_info;
-    _cleanup_free_ const char **roles = NULL;
-    size_t n_roles;
-    int r;
+    int r = validate_framework_info(info, m->role_whitelist, m->n_role_whitelist, NULL, 0, err);
 
-    r = validate_framework_info(info, m->role_whitelist, m->n_role_whitelist,
-                                call->suppressed_roles, call->n_suppressed_roles, err);
     if (r < 0)
         return r;
-    if (info->id && framework_is_completed(m, info->id->value))
-        return fl_err_set(err, FL_FORBIDDEN, "Framework has been removed");
     if (streq(info->user, "root") && !m->flags->root_submissions)
         return fl_err_set(err, FL_FORBIDDEN,
                           "User 'root' is not allowed to run frameworks without "
                           "--root_submissions set");
-    if (!call->offer_constraints)
-        return 0;
-    n_roles = framework_roles(info, &roles);
-    return offer_constraints_new(call->offer_constraints, roles, n_roles, ret_constraints, err);
+    if (info->id && framework_is_completed(m, info->id->value))
+        return fl_err_set(err, FL_FORBIDDEN, "Framework has been removed");
+    return 0;
 }
 
+/* What comes beside the FrameworkInfo: suppressed roles and constraints, both of roles of the framework. */
+static int check_options(const V1__FrameworkInfo *info, char *const *suppressed,
+                         size_t n_suppressed, const Sched__OfferConstraints *constraints,
+                         struct offer_constraints **ret_constraints, struct fl_err *err)
+{
+    _cleanup_free_ const char **roles = NULL;
+    int r = validate_framework_info(info, NULL, 0, suppressed, n_suppressed, err);
+
+    if (r < 0 || !constraints)
+        return r;
+    size_t n = framework_roles(info, &roles);
+    return offer_constraints_new(constraints, roles, n, ret_constraints, err);
+}
+
+/* Every agent, for one may hold updates that nobody acknowledged yet while it runs nothing of the
+ * framework any more: hearing of the new subscription it sends them again. */
 static void tell_agents(struct master *m, struct framework *f)
 {
     Msg__UpdateFrameworkMessage msg = MSG__UPDATE_FRAMEWORK_MESSAGE__INIT;
@@ -278,7 +286,7 @@ static void tell_agents(struct master *m, struct framework *f)
     msg.framework_id = f->info->id;
     msg.framework_info = f->info;
     HASH_ITER (hh, m->agents, a, tmp) {
-        if (a->connected && usage_of(a, f->id, false))
+        if (a->connected)
             agents_send(m, a, &msg.base);
     }
 }
@@ -298,7 +306,7 @@ static void rescind_lost_roles(struct master *m, struct framework *f)
     }
 }
 
-/* `constraints` is taken. */
+/* `constraints` is taken. Who watches is told by the caller, when the rest has changed as well. */
 static void change(struct master *m, struct framework *f, const V1__FrameworkInfo *info,
                    char *const *suppressed, size_t n_suppressed,
                    const Sched__OfferConstraints *constraints_pb,
@@ -314,7 +322,6 @@ static void change(struct master *m, struct framework *f, const V1__FrameworkInf
     rescind_lost_roles(m, f);
     allocation_update_framework(m, f);
     offer_constraints_free(old); /* the allocator held it until now */
-    publish_framework(m, f, MAPI__EVENT__TYPE__FRAMEWORK_UPDATED);
 }
 
 static void subscribe_new(struct master *m, void *stream, const char *stream_id,
@@ -370,6 +377,7 @@ static int subscribe_known(struct master *m, void *stream, const char *stream_id
     }
     withdraw_offers(m, f, false);
     attach(m, f, stream, stream_id);
+    publish_framework(m, f, MAPI__EVENT__TYPE__FRAMEWORK_UPDATED);
     tell_agents(m, f);
     return 0;
 }
@@ -386,7 +394,10 @@ static int subscribe(struct master *m, void *stream, const char *stream_id,
                       : m->core->c.messages_reregister_framework);
     if (principal && !info.principal)
         info.principal = (char *)principal;
-    r = check_subscribe(m, call, &constraints, err);
+    r = check_info(m, &info, err);
+    if (r == 0)
+        r = check_options(&info, call->suppressed_roles, call->n_suppressed_roles,
+                          call->offer_constraints, &constraints, err);
     if (r < 0)
         return r;
     if (!is_new)
@@ -423,26 +434,28 @@ int framework_update(struct master *m, struct framework *f,
 {
     const V1__FrameworkInfo *info = call->framework_info;
     struct offer_constraints *constraints = NULL;
-    _cleanup_free_ const char **roles = NULL;
     bool changed;
-    size_t n_roles;
-    int r;
 
-    r = validate_framework_info(info, m->role_whitelist, m->n_role_whitelist,
-                                call->suppressed_roles, call->n_suppressed_roles, err);
-    if (r == 0)
-        r = validate_framework_update(f->info, info, err);
-    if (r == 0 && call->offer_constraints) {
-        n_roles = framework_roles(info, &roles);
-        r = offer_constraints_new(call->offer_constraints, roles, n_roles, &constraints, err);
-    }
-    if (r < 0)
+    if (check_info(m, info, err) < 0) {
+        fl_err_wrap(err, "Supplied FrameworkInfo is not valid");
         return 400;
+    }
+    if (validate_framework_update(f->info, info, err) < 0) {
+        fl_err_wrap(err, "FrameworkInfo update is not valid");
+        return 400;
+    }
+    if (check_options(info, call->suppressed_roles, call->n_suppressed_roles,
+                      call->offer_constraints, &constraints, err) < 0) {
+        fl_err_wrap(err, "'UpdateFramework' call is not valid");
+        return 400;
+    }
     changed = !fl_pb_equal(&f->info->base, &info->base);
     change(m, f, info, call->suppressed_roles, call->n_suppressed_roles, call->offer_constraints,
            constraints);
-    if (changed)
+    if (changed) {
+        publish_framework(m, f, MAPI__EVENT__TYPE__FRAMEWORK_UPDATED);
         tell_agents(m, f);
+    }
     return 200;
 }
 

@@ -120,7 +120,8 @@ static bool refuse_id(struct acceptance *acc, const V1__Offer__Operation *op,
         return false;
     for (size_t i = 0; i < n; i++)
         status_refuse(acc->m, acc->f, tasks[i], V1__TASK_STATE__TASK_ERROR, reason,
-                      "The 'id' field cannot be set in LAUNCH and LAUNCH_GROUP operations");
+                      op->launch ? "The `id` field cannot be set on LAUNCH operations"
+                                 : "The `id` field cannot be set on LAUNCH_GROUP operations");
     return true;
 }
 

@@ -2,6 +2,7 @@
  * are read; totals over all agents are added up once for all of them that one reading asks for. */
 #include "master/core.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static double pull_uptime(void *arg)
@@ -164,14 +165,20 @@ static void refresh(struct totals *t)
     }
 }
 
+/* Sums of thousandths, without what adding doubles leaves behind them. */
+static double in_thousandths(double sum)
+{
+    return round(sum * 1000) / 1000;
+}
+
 static double pull_total(void *arg)
 {
     const struct total_gauge *g = arg;
     double total, used;
 
     refresh(g->totals);
-    total = g->totals->total[g->revocable][g->resource];
-    used = g->totals->used[g->revocable][g->resource];
+    total = in_thousandths(g->totals->total[g->revocable][g->resource]);
+    used = in_thousandths(g->totals->used[g->revocable][g->resource]);
     if (g->what == GAUGE_TOTAL)
         return total;
     if (g->what == GAUGE_USED)

@@ -69,7 +69,7 @@ void wire_get(struct http_exchange *ex, void *arg)
     struct wire_limits limits = wire_limits_default;
 
     if (s->stopping) {
-        http_respond(ex, 503, "text/plain", "the master is ending");
+        http_respond(ex, 503, HTTP_TEXT, "the master is ending");
         return;
     }
     limits.max_frame = s->flags.wire_max_frame;

@@ -119,7 +119,7 @@ void agent_containers_get(struct http_exchange *ex, void *arg)
     struct json_out j = json_out_on(&out);
 
     if ((f.container && (f.framework || f.executor)) || (f.executor && !f.framework)) {
-        http_respond(ex, 400, "text/plain",
+        http_respond(ex, 400, HTTP_TEXT,
                      "Expecting only 'container_id', only 'framework_id', or 'framework_id' with "
                      "'executor_id'");
         return;

@@ -101,7 +101,7 @@ static void run(struct http_exchange *ex, struct agent_api *api, const Exec__Cal
         http_respond(ex, 202, NULL, "");
         return;
     default:
-        http_respond(ex, 501, "text/plain", "The call is not implemented");
+        http_respond(ex, 501, HTTP_TEXT, "The call is not implemented");
     }
 }
 
@@ -114,7 +114,7 @@ void agent_executor_post(struct http_exchange *ex, void *arg)
     const Exec__Call *call;
 
     if (!api->core->containers_recovered) {
-        http_respond(ex, 503, "text/plain", "Agent has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery");
         return;
     }
     if (api_refuse_early(ex))
@@ -122,7 +122,7 @@ void agent_executor_post(struct http_exchange *ex, void *arg)
     c = r->decoded;
     call = (const Exec__Call *)c->msg;
     if (call->type == EXEC__CALL__TYPE__SUBSCRIBE && api_accept(r, &accept) < 0) {
-        http_respondf(ex, 406, "text/plain", "Expecting 'Accept' to allow '%s' or '%s'",
+        http_respondf(ex, 406, HTTP_TEXT, "Expecting 'Accept' to allow '%s' or '%s'",
                       api_content_type(API_PROTOBUF), api_content_type(API_JSON));
         return;
     }

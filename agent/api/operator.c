@@ -409,19 +409,19 @@ static void run(struct operation *op)
             respond(op);
         return;
     }
-    http_respondf(op->ex, 501, "text/plain", "The call '%s' is not implemented", name);
+    http_respondf(op->ex, 501, HTTP_TEXT, "The call '%s' is not implemented", name);
 }
 
 /* Only the streaming calls, of which there are none yet, have messages within messages. */
 static bool refuse_streaming(struct http_exchange *ex, const struct http_request *r)
 {
     if (http_request_header(r, "Message-Content-Type")) {
-        http_respond(ex, 415, "text/plain",
+        http_respond(ex, 415, HTTP_TEXT,
                      "Expecting 'Message-Content-Type' to be not set for a non-streaming request");
         return true;
     }
     if (http_request_header(r, "Message-Accept")) {
-        http_respond(ex, 406, "text/plain",
+        http_respond(ex, 406, HTTP_TEXT,
                      "Expecting 'Message-Accept' to be not set for a non-streaming response");
         return true;
     }
@@ -436,7 +436,7 @@ void agent_operator_post(struct http_exchange *ex, void *arg)
     struct operation op = {.ex = ex, .api = api};
 
     if (api->core->state == AGENT_RECOVERING) {
-        http_respond(ex, 503, "text/plain", "Agent has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery");
         return;
     }
     if (api_refuse_early(ex))
@@ -447,7 +447,7 @@ void agent_operator_post(struct http_exchange *ex, void *arg)
     if (refuse_streaming(ex, r))
         return;
     if (api_accept(r, &op.encoding) < 0) {
-        http_respondf(ex, 406, "text/plain", "Expecting 'Accept' to allow '%s' or '%s'",
+        http_respondf(ex, 406, HTTP_TEXT, "Expecting 'Accept' to allow '%s' or '%s'",
                       api_content_type(API_PROTOBUF), api_content_type(API_JSON));
         return;
     }

@@ -124,6 +124,10 @@ void http_server_drain(struct http_server *s, unsigned grace_ms, fl_callback_f *
 void http_server_free(struct http_server *s);
 
 /* ---- answering (owner loop) ---- */
+
+/* What errors and other plain answers are sent as. */
+#define HTTP_TEXT "text/plain; charset=utf-8"
+
 const struct http_request *http_exchange_request(const struct http_exchange *ex);
 struct fl_loop *http_exchange_loop(const struct http_exchange *ex);
 /* Before the answer: adds a header. */

@@ -96,7 +96,7 @@ void conn_refuse(struct http_conn *c, int status, const char *text)
     ex->continue_due = false;
     struct http_msg *m = msg_new(MSG_ANSWER, ex);
     m->status = status;
-    m->content_type = xstrdup("text/plain");
+    m->content_type = xstrdup(HTTP_TEXT);
     fl_buf_adds(&m->body, text);
     conn_apply(m);
 }

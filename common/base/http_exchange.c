@@ -299,7 +299,7 @@ void http_respondf(struct http_exchange *ex, int status, const char *content_typ
 
 void http_respond_err(struct http_exchange *ex, const struct fl_err *err)
 {
-    http_respond(ex, fl_reason_http_status(err->reason), "text/plain", err->msg);
+    http_respond(ex, fl_reason_http_status(err->reason), HTTP_TEXT, err->msg);
 }
 
 /* What may stand in a callback's name; anything else would let a link run a script of its own. */
@@ -319,8 +319,7 @@ void http_respond_json(struct http_exchange *ex, int status, struct fl_buf *body
     struct fl_buf wrapped = FL_BUF_INIT;
     if (!is_callback_name(callback)) {
         fl_buf_done(body);
-        http_respond(ex, 400, "text/plain",
-                     "The 'jsonp' parameter is not the name of a function.\n");
+        http_respond(ex, 400, HTTP_TEXT, "The 'jsonp' parameter is not the name of a function.\n");
         return;
     }
     fl_buf_adds(&wrapped, callback);
@@ -439,7 +438,7 @@ void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop
 {
     http_exchange_add_header(ex, "Upgrade", protocol);
     if (!ex->asks_upgrade) {
-        http_respond(ex, 426, "text/plain", "This path only serves a switch of protocol.\n");
+        http_respond(ex, 426, HTTP_TEXT, "This path only serves a switch of protocol.\n");
         return;
     }
     http_exchange_add_header(ex, "Connection", "Upgrade");

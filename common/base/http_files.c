@@ -244,7 +244,7 @@ static char *path_of(struct http_exchange *ex)
     if (path && *path)
         return path;
     free(path);
-    http_respond(ex, 400, "text/plain", "Expecting 'path=value' in query.\n");
+    http_respond(ex, 400, HTTP_TEXT, "Expecting 'path=value' in query.\n");
     return NULL;
 }
 
@@ -344,13 +344,12 @@ static bool number_of(struct http_exchange *ex, const char *name, int64_t *ret)
     if (!text)
         return true;
     if (fl_parse_i64(text, ret) < 0) {
-        http_respondf(ex, 400, "text/plain", "Failed to parse %s: '%s' is not a number.\n", name,
+        http_respondf(ex, 400, HTTP_TEXT, "Failed to parse %s: '%s' is not a number.\n", name,
                       text);
         return false;
     }
     if (*ret < -1) {
-        http_respondf(ex, 400, "text/plain", "Negative %s provided: %lld.\n", name,
-                      (long long)*ret);
+        http_respondf(ex, 400, HTTP_TEXT, "Negative %s provided: %lld.\n", name, (long long)*ret);
         return false;
     }
     return true;

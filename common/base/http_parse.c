@@ -207,7 +207,7 @@ static void fill_request(struct http_conn *c, http_parser *p)
     ex->http10 = p->http_major < 1 || (p->http_major == 1 && p->http_minor == 0);
     ex->keep_alive = http_should_keep_alive(p);
     ex->head_only = r->method == HTTP_M_HEAD;
-    ex->accepts_gzip = http_list_has(http_request_header(r, "Accept-Encoding"), "gzip");
+    ex->accepts_gzip = http_accepts_coding(http_request_header(r, "Accept-Encoding"), "gzip");
     ex->asks_upgrade = ex->wants_upgrade = p->upgrade && p->method != HTTP_CONNECT;
 }
 

@@ -39,7 +39,8 @@ const struct http_route *router_find(const struct router *r, const char *path,
 /* Percent-decodes n bytes; `plus` turns '+' to a space. -EINVAL on a bad escape or a NUL. */
 int http_percent_decode(const char *s, size_t n, bool plus, struct fl_buf *out);
 const char *http_header_find(const struct http_header *h, size_t n, const char *name);
-bool http_list_has(const char *list, const char *token); /* "gzip;q=0" is not had */
+/* By an Accept-Encoding header: what is named decides, then "*"; "gzip;q=0" refuses. */
+bool http_accepts_coding(const char *list, const char *coding);
 
 /* ---- messages between the sides ---- */
 enum http_msg_kind {

@@ -91,7 +91,8 @@ static bool refused(const char *params, size_t n)
     return false;
 }
 
-bool http_list_has(const char *list, const char *token)
+/* What the list says of a token: 1 takes it, 0 refuses it (q=0), -1 does not name it. */
+static int list_says(const char *list, const char *token)
 {
     size_t want = strlen(token);
     for (const char *p = list ? list : ""; *p;) {
@@ -102,7 +103,14 @@ bool http_list_has(const char *list, const char *token)
             return !refused(p + len, n - len);
         p += n;
     }
-    return false;
+    return -1;
+}
+
+bool http_accepts_coding(const char *list, const char *coding)
+{
+    int says = list_says(list, coding);
+
+    return (says < 0 ? list_says(list, "*") : says) == 1;
 }
 
 static int bad_address(struct fl_err *err, const char *s)

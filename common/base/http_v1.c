@@ -20,46 +20,56 @@ void api_encode(struct fl_buf *out, const ProtobufCMessage *m, enum api_encoding
         fl_buf_pack(out, m);
 }
 
-/* A range of an Accept header, without its parameters: does it take `type`? `q=0` refuses. */
-static bool range_takes(const char *range, size_t n, const char *type)
+static void copy_without_blanks(char *to, const char *from, size_t n)
 {
-    const char *semi = memchr(range, ';', n);
-    size_t len = semi ? (size_t)(semi - range) : n;
+    size_t len = 0;
 
-    while (len && (range[len - 1] == ' ' || range[len - 1] == '\t'))
-        len--;
-    if (semi) {
-        const char *q = memmem(semi, (size_t)(range + n - semi), "q=", 2);
-        double v = 1;
-        if (q) {
-            _cleanup_free_ char *text = xstrndup(q + 2, (size_t)(range + n - q - 2));
-            text[strcspn(text, "; \t")] = '\0';
-            if (fl_parse_f64(text, &v) == 0 && v <= 0)
-                return false;
-        }
-    }
-    if (len == 3 && memcmp(range, "*/*", 3) == 0)
-        return true;
-    if (len == strlen("application/*") && strncasecmp(range, "application/*", len) == 0)
-        return true;
-    return len == strlen(type) && strncasecmp(range, type, len) == 0;
+    for (size_t i = 0; i < n; i++)
+        if (from[i] != ' ' && from[i] != '\t')
+            to[len++] = from[i];
+    to[len] = '\0';
 }
 
-static bool accepts(const char *header, const char *type)
+static bool is_refused(const char *params)
+{
+    double q;
+
+    for (const char *p = params; *p; p += strcspn(p, ";")) {
+        p += strspn(p, ";");
+        if (strncmp(p, "q=", 2) == 0) {
+            _cleanup_free_ char *text = xstrndup(p + 2, strcspn(p + 2, ";"));
+            return fl_parse_f64(text, &q) < 0 || q <= 0;
+        }
+    }
+    return false;
+}
+
+/* The first range of `header` that names `wanted` decides: 1 takes it, 0 refuses it, -1 says nothing. */
+static int verdict(const char *header, const char *wanted)
 {
     for (const char *p = header; *p;) {
         size_t n = strcspn(p, ",");
-        const char *s = p;
-        size_t len = n;
-        while (len && (*s == ' ' || *s == '\t')) {
-            s++;
-            len--;
-        }
-        if (len && range_takes(s, len, type))
-            return true;
+        _cleanup_free_ char *range = xmalloc(n + 1);
+        copy_without_blanks(range, p, n);
+        size_t type_len = strcspn(range, ";");
+        if (type_len == strlen(wanted) && strncasecmp(range, wanted, type_len) == 0)
+            return !is_refused(range + type_len);
         p += n;
-        if (*p == ',')
-            p++;
+        p += *p == ',';
+    }
+    return -1;
+}
+
+/* The more exact range counts, wherever it stands: a type refused by its name stays refused when
+ * everything else is welcome. */
+static bool accepts(const char *header, const char *type)
+{
+    const char *const candidates[] = {type, "application/*", "*/*"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
+        int v = verdict(header, candidates[i]);
+        if (v >= 0)
+            return v;
     }
     return false;
 }
@@ -130,7 +140,9 @@ bool api_refuse_early(struct http_exchange *ex)
 
     if (r->method != HTTP_M_POST) {
         http_exchange_add_header(ex, "Allow", "POST");
-        http_respondf(ex, 405, "text/plain", "Expecting 'POST', received '%s'", r->method_name);
+        http_respondf(ex, 405, HTTP_TEXT,
+                      "405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.",
+                      r->method_name);
         return true;
     }
     if (!r->decoded) {

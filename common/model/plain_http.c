@@ -36,15 +36,9 @@ void legacy_flags_object(struct json_out *j, const struct fl_flags *flags)
 
 void plain_flags(struct http_exchange *ex, const struct fl_flags *flags)
 {
-    const struct http_request *r = http_exchange_request(ex);
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
 
-    if (r->method != HTTP_M_GET && r->method != HTTP_M_HEAD) {
-        http_exchange_add_header(ex, "Allow", "GET");
-        http_respondf(ex, 405, "text/plain", "Expecting 'GET', received '%s'", r->method_name);
-        return;
-    }
     json_object(&j);
     json_key(&j, "flags");
     legacy_flags_object(&j, flags);
@@ -54,9 +48,17 @@ void plain_flags(struct http_exchange *ex, const struct fl_flags *flags)
 
 void plain_metrics(struct http_exchange *ex, const struct metrics *metrics)
 {
+    _cleanup_free_ char *timeout = http_query_get(http_exchange_request(ex)->query, "timeout");
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
+    uint64_t unused_us;
+    struct fl_err err;
 
+    /* No metric here is slow, so there is nothing to wait for; what is no duration is still refused. */
+    if (timeout && fl_duration_parse(timeout + (*timeout == '-'), &unused_us, &err) < 0) {
+        http_respondf(ex, 400, HTTP_TEXT, "Invalid timeout '%s': %s.\n", timeout, err.msg);
+        return;
+    }
     metrics_json(metrics, &j);
     http_respond_json(ex, 200, &out);
 }
@@ -125,25 +127,24 @@ void plain_logging_toggle(struct http_exchange *ex, struct log_toggle *toggle)
     struct fl_err err = {0};
 
     if (!level_text && !duration_text) {
-        http_respondf(ex, 200, "text/plain", "%u\n", log_toggle_level(toggle));
+        http_respondf(ex, 200, HTTP_TEXT, "%u\n", log_toggle_level(toggle));
         return;
     }
     if (!level_text || !duration_text) {
-        http_respondf(ex, 400, "text/plain", "Expecting '%s=value' in query.\n",
+        http_respondf(ex, 400, HTTP_TEXT, "Expecting '%s=value' in query.\n",
                       level_text ? "duration" : "level");
         return;
     }
     if (fl_parse_u64(level_text, &level) < 0) {
-        http_respondf(ex, 400, "text/plain", "Invalid level '%s': a number is wanted.\n",
-                      level_text);
+        http_respondf(ex, 400, HTTP_TEXT, "Invalid level '%s': a number is wanted.\n", level_text);
         return;
     }
     if (fl_duration_parse(duration_text, &duration_us, &err) < 0) {
-        http_respondf(ex, 400, "text/plain", "%s.\n", err.msg);
+        http_respondf(ex, 400, HTTP_TEXT, "%s.\n", err.msg);
         return;
     }
     if (log_toggle_set(toggle, (unsigned)level, duration_us, &err) < 0) {
-        http_respondf(ex, 400, "text/plain", "%s.\n", err.msg);
+        http_respondf(ex, 400, HTTP_TEXT, "%s.\n", err.msg);
         return;
     }
     http_respond(ex, 200, NULL, "");

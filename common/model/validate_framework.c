@@ -146,9 +146,10 @@ static int validate_fields(const V1__FrameworkInfo *info, struct fl_err *err)
             return rc;
     }
     double timeout = info->failover_timeout;
-    if (!isfinite(timeout) || timeout < 0 || timeout > SECONDS_MAX)
+    /* A negative one is none. */
+    if (!isfinite(timeout) || timeout < -SECONDS_MAX || timeout > SECONDS_MAX)
         return fl_err_set(err, FL_INVALID,
-                          "'FrameworkInfo.failover_timeout' is %g: it must be from 0 to %g seconds",
+                          "The framework failover_timeout (%g) is invalid: at most %g seconds",
                           timeout, SECONDS_MAX);
     return 0;
 }
@@ -172,7 +173,7 @@ int validate_framework_update(const V1__FrameworkInfo *old, const V1__FrameworkI
                               struct fl_err *err)
 {
     if (!streq(old->principal, new_info->principal))
-        return fl_err_set(err, FL_INVALID, "Changing framework's principal is not allowed");
+        return fl_err_set(err, FL_INVALID, "Changing framework's principal is not allowed.");
     if (!streq(old->user, new_info->user))
         return fl_err_set(err, FL_INVALID,
                           "'FrameworkInfo.user' cannot be changed from '%s' to '%s'", old->user,

@@ -131,12 +131,12 @@ void wire_accept(struct http_exchange *ex, const struct wire_limits *limits,
     struct fl_loop *loop = http_exchange_loop(ex);
 
     if (r->method != HTTP_M_GET || r->body_len) {
-        http_respond(ex, 400, "text/plain", "A channel begins with a GET without a body.\n");
+        http_respond(ex, 400, HTTP_TEXT, "A channel begins with a GET without a body.\n");
         return;
     }
     if (!upgrade || strcasecmp(upgrade, WIRE_PROTOCOL) != 0) {
         http_exchange_add_header(ex, "Upgrade", WIRE_PROTOCOL);
-        http_respond(ex, 426, "text/plain",
+        http_respond(ex, 426, HTTP_TEXT,
                      "This is where daemons of Fairlead meet: Upgrade: " WIRE_PROTOCOL "\n");
         return;
     }

@@ -42,12 +42,14 @@ static int by_first_status_descending(const void *pa, const void *pb)
 }
 
 /* A number of the query, or `otherwise` when it is absent or no number (the reference ignores such
- * ones). */
+ * ones). A negative one is no limit. */
 static uint64_t query_number(const char *query, const char *name, uint64_t otherwise)
 {
     _cleanup_free_ char *text = http_query_get(query, name);
     uint64_t v;
 
+    if (text && text[0] == '-' && fl_parse_u64(text + 1, &v) == 0)
+        return v ? UINT64_MAX : 0;
     return text && fl_parse_u64(text, &v) == 0 ? v : otherwise;
 }
 

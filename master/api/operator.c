@@ -341,7 +341,7 @@ void operator_post(struct http_exchange *ex, void *arg)
     struct master_api *api = arg;
 
     if (!api->master->recovered) {
-        http_respond(ex, 503, "text/plain", "Master has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
         return;
     }
     if (api_refuse_early(ex))
@@ -356,7 +356,7 @@ void operator_post(struct http_exchange *ex, void *arg)
     };
 
     if (api_accept(r, &op.encoding) < 0) {
-        http_respondf(ex, 406, "text/plain", "Expecting 'Accept' to allow '%s' or '%s'",
+        http_respondf(ex, 406, HTTP_TEXT, "Expecting 'Accept' to allow '%s' or '%s'",
                       api_content_type(API_PROTOBUF), api_content_type(API_JSON));
         return;
     }
@@ -375,6 +375,6 @@ void operator_post(struct http_exchange *ex, void *arg)
             return;
         }
     }
-    http_respondf(ex, 501, "text/plain", "The call '%s' is not implemented",
+    http_respondf(ex, 501, HTTP_TEXT, "The call '%s' is not implemented",
                   fl_enum_name(&mapi__call__type__descriptor, (int)op.call->type));
 }

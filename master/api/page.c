@@ -14,7 +14,7 @@ void page_get(struct http_exchange *ex, void *arg)
 
     /* Every path that no route takes ends here: only the root is the page. */
     if (!streq(r->path, "/") && !streq(r->path, "/master") && !streq(r->path, "/master/")) {
-        http_respondf(ex, 404, "text/plain", "There is nothing at '%s'", r->path);
+        http_respondf(ex, 404, HTTP_TEXT, "There is nothing at '%s'", r->path);
         return;
     }
     fl_buf_add(&body, page_begin, (size_t)(page_end - page_begin));

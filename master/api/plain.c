@@ -6,12 +6,19 @@ void redirect_get(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;
     const V1__MasterInfo *info = api->master->info;
+    const char *path = http_exchange_request(ex)->path;
     char location[320];
+
+    if (path[strlen(path) - 1] == '/') {
+        /* "/redirect/" and all below it: a client that follows redirections would never end. */
+        http_respond(ex, 404, HTTP_TEXT, "404 Not Found.");
+        return;
+    }
 
     /* Protocol-relative, so that a client keeps http or https as it came. */
     if (fl_snprintf(location, sizeof(location), "//%s:%u", info->hostname, (unsigned)info->port) <
         0) {
-        http_respond(ex, 500, "text/plain", "the host name of this master is too long");
+        http_respond(ex, 500, HTTP_TEXT, "the host name of this master is too long");
         return;
     }
     http_exchange_add_header(ex, "Location", location);
@@ -26,17 +33,19 @@ void teardown_post(struct http_exchange *ex, void *arg)
 
     if (r->method != HTTP_M_POST) {
         http_exchange_add_header(ex, "Allow", "POST");
-        http_respondf(ex, 405, "text/plain", "Expecting 'POST', received '%s'", r->method_name);
+        http_respondf(ex, 405, HTTP_TEXT,
+                      "405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.",
+                      r->method_name);
         return;
     }
     _cleanup_free_ char *id = http_query_get(r->body, "frameworkId");
     if (!id) {
-        http_respond(ex, 400, "text/plain",
-                     "Missing 'frameworkId' form parameter in the request body");
+        http_respond(ex, 400, HTTP_TEXT,
+                     "Missing 'frameworkId' query parameter in the request body");
         return;
     }
     if (master_teardown(api->master, id, &err) < 0) {
-        http_respond(ex, 400, "text/plain", err.msg);
+        http_respond(ex, 400, HTTP_TEXT, err.msg);
         return;
     }
     http_respond(ex, 200, NULL, "");

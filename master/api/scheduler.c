@@ -21,7 +21,7 @@ static void subscribe(struct http_exchange *ex, struct master_api *api, const Sc
     char stream_id[FL_UUID_STR];
 
     if (http_request_header(http_exchange_request(ex), STREAM_ID)) {
-        http_respond(ex, 400, "text/plain",
+        http_respond(ex, 400, HTTP_TEXT,
                      "Subscribe calls should not include the '" STREAM_ID "' header");
         return;
     }
@@ -42,7 +42,7 @@ static void other_call(struct http_exchange *ex, struct master_api *api, const S
     if (status < 300)
         http_respond(ex, status, NULL, "");
     else
-        http_respond(ex, status, "text/plain; charset=utf-8", err.msg);
+        http_respond(ex, status, HTTP_TEXT, err.msg);
 }
 
 void scheduler_post(struct http_exchange *ex, void *arg)
@@ -54,7 +54,7 @@ void scheduler_post(struct http_exchange *ex, void *arg)
     struct fl_err err = {0};
 
     if (!api->master->recovered) {
-        http_respond(ex, 503, "text/plain", "Master has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
         return;
     }
     if (api_refuse_early(ex))
@@ -62,13 +62,13 @@ void scheduler_post(struct http_exchange *ex, void *arg)
     decoded = http_exchange_request(ex)->decoded;
     call = (const Sched__Call *)decoded->msg;
     if (validate_scheduler_call(call, &err) < 0) {
-        http_respondf(ex, 400, "text/plain", "Failed to validate scheduler::Call: %s", err.msg);
+        http_respondf(ex, 400, HTTP_TEXT, "Failed to validate scheduler::Call: %s", err.msg);
         return;
     }
     if ((call->type == SCHED__CALL__TYPE__SUBSCRIBE ||
          call->type == SCHED__CALL__TYPE__RECONCILE_OPERATIONS) &&
         api_accept(http_exchange_request(ex), &encoding) < 0) {
-        http_respondf(ex, 406, "text/plain", "Expecting 'Accept' to allow '%s' or '%s'",
+        http_respondf(ex, 406, HTTP_TEXT, "Expecting 'Accept' to allow '%s' or '%s'",
                       api_content_type(API_PROTOBUF), api_content_type(API_JSON));
         return;
     }

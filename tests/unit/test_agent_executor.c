@@ -273,6 +273,56 @@ START_TEST(coming_again_it_hands_over_what_was_not_acknowledged)
 }
 END_TEST
 
+START_TEST(it_hears_that_it_is_subscribed_before_anything_else)
+{
+    struct sent *s;
+    bool after = false;
+
+    h_run(h, "t", H_CHECKPOINT, H_EXECUTOR);
+    subscribe_with(&streams[0], "{}");
+    subscribe_with(&streams[1],
+                   "{\"unacknowledged_updates\":[{\"status\":{\"task_id\":{\"value\":\"t\"},"
+                   "\"state\":\"TASK_RUNNING\",\"uuid\":\"" UUID_A "\"}}]}");
+    DL_FOREACH (h->events, s) {
+        Exec__Event__Type type = ((Exec__Event *)s->m)->type;
+
+        if (type == EXEC__EVENT__TYPE__ACKNOWLEDGED)
+            after = true;
+        ck_assert(!(after && type == EXEC__EVENT__TYPE__SUBSCRIBED));
+    }
+    ck_assert(after);
+}
+END_TEST
+
+START_TEST(nothing_is_told_after_the_end_but_the_executor_is_acknowledged)
+{
+    h_run(h, "t", "", H_EXECUTOR);
+    subscribe_with(&streams[0], "{}");
+    update_uuid("t", "TASK_FINISHED", UUID_A);
+    update_uuid("t", "TASK_RUNNING", UUID_B);
+    ck_assert_uint_eq(events_of(EXEC__EVENT__TYPE__ACKNOWLEDGED), 2);
+    h_ack(h, "t", V1__TASK_STATE__TASK_FINISHED);
+    ck_assert_uint_eq(h_updates(h), 1);
+    ck_assert_ptr_null(h_task(h, "t"));
+}
+END_TEST
+
+START_TEST(a_lost_connection_does_not_cost_the_grace_period)
+{
+    h_run(h, "t", "", H_EXECUTOR);
+    subscribe_with(&streams[0], "{}");
+    agent_executor_closed(executor(), &streams[0]);
+    h_deliver(h, &msg__shutdown_executor_message__descriptor,
+              "{\"executor_id\":{\"value\":\"e1\"},\"framework_id\":{\"value\":\"" H_FRAMEWORK
+              "\"}}");
+    ck_assert(!h_last(h)->destroyed);
+    subscribe_with(&streams[1], "{}");
+    h_event(h, EXEC__EVENT__TYPE__SHUTDOWN);
+    h_pass(h, SECONDS(5));
+    ck_assert(h_last(h)->destroyed);
+}
+END_TEST
+
 START_TEST(a_task_it_never_got_is_dropped)
 {
     h_run(h, "t", ",\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]", H_EXECUTOR);
@@ -358,6 +408,9 @@ int main(void)
     tcase_add_test(tc, one_that_dies_fails_its_tasks);
     tcase_add_test(tc, shutdown_leaves_it_its_grace_period);
     tcase_add_test(tc, coming_again_it_hands_over_what_was_not_acknowledged);
+    tcase_add_test(tc, it_hears_that_it_is_subscribed_before_anything_else);
+    tcase_add_test(tc, nothing_is_told_after_the_end_but_the_executor_is_acknowledged);
+    tcase_add_test(tc, a_lost_connection_does_not_cost_the_grace_period);
     tcase_add_test(tc, a_task_it_never_got_is_dropped);
     tcase_add_test(tc, its_only_task_killed_before_it_came_ends_it);
     tcase_add_test(tc, a_group_is_delivered_whole);

@@ -43,7 +43,7 @@ static const struct {
     {",\"roles\":[\"a\"]", "MULTI_ROLE"},
     {",\"role\":\"b\",\"roles\":[\"a\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]", ""},
     {",\"roles\":[\"a\",\"a\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]", ""},
-    {",\"failover_timeout\":-1", ""},
+    {",\"failover_timeout\":1e12", ""},
 };
 
 START_TEST(refusal_is_an_error_and_the_end)
@@ -286,6 +286,44 @@ START_TEST(update_refuses_another_user)
 }
 END_TEST
 
+START_TEST(who_subscribes_again_is_connected_for_operators)
+{
+    const char *told;
+
+    w.m->n_subscribers = 1;
+    w_register(&w, "a1");
+    w_subscribe(&w, "s1", ",\"failover_timeout\":60,\"id\":{\"value\":\"mine\"}");
+    w_expect(&w, "operator", "FRAMEWORK_UPDATED");
+    master_framework_closed(w.m, (void *)"s1");
+    w_subscribe(&w, "s2", ",\"failover_timeout\":60,\"id\":{\"value\":\"mine\"}");
+    told = w_expect(&w, "operator", "FRAMEWORK_UPDATED");
+    ck_assert_msg(strstr(told, "\"connected\":true") != NULL, "%s", told);
+    /* Its updates may wait there though nothing of it runs there. */
+    w_expect(&w, "a1", "UpdateFrameworkMessage");
+}
+END_TEST
+
+START_TEST(an_update_that_changes_nothing_is_not_told)
+{
+    w.m->n_subscribers = 1;
+    w_subscribe(&w, "s1", "");
+    ck_assert_int_eq(
+        w_call(&w, "s1", "UPDATE_FRAMEWORK",
+               "\"update_framework\":{\"framework_info\":{\"user\":\"nobody\",\"name\":"
+               "\"f\",\"id\":{\"value\":\"%s\"}}}",
+               w.fid),
+        200);
+    w_never(&w, "operator", "FRAMEWORK_UPDATED");
+    ck_assert_int_eq(
+        w_call(&w, "s1", "UPDATE_FRAMEWORK",
+               "\"update_framework\":{\"framework_info\":{\"user\":\"nobody\",\"name\":"
+               "\"g\",\"id\":{\"value\":\"%s\"}}}",
+               w.fid),
+        200);
+    w_expect(&w, "operator", "FRAMEWORK_UPDATED");
+}
+END_TEST
+
 START_TEST(operators_hear_of_frameworks)
 {
     w.m->n_subscribers = 1;
@@ -322,6 +360,8 @@ int main(void)
     tcase_add_test(tc, a_gone_framework_leaves_its_offers_to_others);
     tcase_add_test(tc, update_moves_offers_to_the_new_roles);
     tcase_add_test(tc, update_refuses_another_user);
+    tcase_add_test(tc, who_subscribes_again_is_connected_for_operators);
+    tcase_add_test(tc, an_update_that_changes_nothing_is_not_told);
     tcase_add_test(tc, operators_hear_of_frameworks);
     suite_add_tcase(s, tc);
     srunner_run_all(r, CK_ENV);

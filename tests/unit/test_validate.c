@@ -175,7 +175,7 @@ static const struct {
     {",\"id\":{\"value\":\"..\"}", "not allowed"},
     {",\"failover_timeout\":0", NULL},
     {",\"failover_timeout\":9e9", NULL},
-    {",\"failover_timeout\":-1", "failover_timeout"},
+    {",\"failover_timeout\":-1", NULL},
     {",\"failover_timeout\":1e10", "failover_timeout"},
     {",\"failover_timeout\":\"NaN\"", "failover_timeout"},
     {",\"failover_timeout\":\"Infinity\"", "failover_timeout"},
