@@ -228,6 +228,11 @@ void agent_executor_closed(struct agent_executor *e, void *stream);
 void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *status);
 void agent_executor_message(struct agent_executor *e, const ProtobufCBinaryData *data);
 
+/* ---- operators ---- */
+/* A signal to the first process of a container and its group. FL_NOT_FOUND: the agent runs none of that id. */
+int agent_signal_container(struct agent_core *a, const char *container_id, int signo,
+                           struct fl_err *err);
+
 /* ---- reading, for agent/api ---- */
 struct agent_framework *agent_find_framework(const struct agent_core *a, const char *id);
 struct agent_executor *agent_find_executor(const struct agent_framework *f, const char *id);

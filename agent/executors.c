@@ -678,3 +678,14 @@ void agent_executor_settle(struct agent_executor *e)
     }
     agent_framework_settle(f);
 }
+
+int agent_signal_container(struct agent_core *a, const char *container_id, int signo,
+                           struct fl_err *err)
+{
+    struct agent_executor *e;
+
+    HASH_FIND(hh_container, a->containers, container_id, strlen(container_id), e);
+    if (!e)
+        return fl_err_set(err, FL_NOT_FOUND, "Container '%s' cannot be found", container_id);
+    return a->containerizer->ops->signal(a->containerizer, e->container_id, signo, err);
+}

@@ -85,8 +85,7 @@ int verb_logs(struct cli *c, int argc, char **argv)
     if (task_find(c, l.task_id, &p, &err) < 0)
         return cli_fail(&err);
     _cleanup_free_ char *directory =
-        xasprintf("/frameworks/%s/executors/%s/runs/%s", p.framework_id, p.executor_id,
-                  p.container_id ? p.container_id : "latest");
+        xasprintf("/frameworks/%s/executors/%s/runs/latest", p.framework_id, p.executor_id);
     if (fl_loop_new(&l.loop, &err) < 0)
         return cli_fail(&err);
     struct http_client *http = http_client_new(l.loop);

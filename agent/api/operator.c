@@ -1,6 +1,7 @@
 /* POST /api/v1 of the agent: the operator API (features.md 1.6). A table of calls; those that are not in it answer 501, once their
  * message has been found complete. */
 #include <ctype.h>
+#include <signal.h>
 
 #include "agent/api/handlers.h"
 #include "common/base/build.h"
@@ -323,6 +324,25 @@ static int get_resource_providers(struct operation *op, struct fl_err *err)
     return 0;
 }
 
+/* Containers of tasks and executors; nested ones are not there yet. */
+static int kill_container(struct operation *op, struct fl_err *err)
+{
+    const Aapi__Call__KillContainer *c = op->call->kill_container;
+    int r, signo = c->has_signal ? (int)c->signal : SIGKILL;
+
+    if (signo < 1 || signo >= NSIG)
+        return fl_err_set(err, FL_INVALID,
+                          "'kill_container.signal' is %d: no signal has that number", signo);
+    if (c->container_id->parent)
+        return fl_err_set(err, FL_NOT_FOUND, "Container '%s' cannot be found",
+                          c->container_id->value);
+    r = agent_signal_container(op->api->core, c->container_id->value, signo, err);
+    if (r < 0)
+        return r;
+    http_respond(op->ex, 200, NULL, "");
+    return 1;
+}
+
 static const struct {
     Aapi__Call__Type type;
     operation_f *fn;
@@ -343,6 +363,7 @@ static const struct {
     {AAPI__CALL__TYPE__GET_AGENT, get_agent},
     {AAPI__CALL__TYPE__GET_OPERATIONS, get_operations},
     {AAPI__CALL__TYPE__GET_RESOURCE_PROVIDERS, get_resource_providers},
+    {AAPI__CALL__TYPE__KILL_CONTAINER, kill_container},
 };
 
 /* ---- the endpoint ---- */
