@@ -149,10 +149,10 @@ static void bench_mode(const char *name, const char *launcher, const char *isola
 int main(void)
 {
     bench_open("bench_tasks");
-    bench_mode("processes", "posix", "posix/cpu,posix/mem", 2000);
+    bench_mode("processes", "posix", "posix/cpu,posix/mem", 1000);
     if (bench_containers_possible())
         bench_mode("containers", "linux", "cgroups/cpu,cgroups/mem,namespaces/pid,filesystem/linux",
-                   1000);
+                   500);
     bench_close();
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -75,17 +76,25 @@ void bench_stop(struct bench_daemon *d)
     }
 }
 
-/* A group goes when the last process in it has: what an agent leaves behind may take a moment. */
+/* Groups of this name in every hierarchy, with the agents' own below them, which agents leave for their next start. */
 static void remove_group(void)
 {
-    _cleanup_free_ char *path = cluster.group ? xasprintf(CPUACCT "/%s", cluster.group) : NULL;
+    static const char *const levels[] = {"/sys/fs/cgroup/*/%s/*/", "/sys/fs/cgroup/*/%s/"};
     int fd = open(CPUACCT "/cgroup.procs", O_WRONLY | O_CLOEXEC);
 
-    if (fd >= 0) {
-        if (path && write(fd, "0", 1) == 1)
-            rmdir(path);
-        close(fd);
+    if (cluster.group && (fd < 0 || write(fd, "0", 1) != 1))
+        fprintf(stderr, "bench: cannot leave cgroup '%s'\n", cluster.group);
+    for (size_t i = 0; cluster.group && i < ARRAY_SIZE(levels); i++) {
+        _cleanup_free_ char *pattern = xasprintf(levels[i], cluster.group);
+        glob_t found = {0};
+        if (glob(pattern, 0, NULL, &found) == 0) {
+            for (size_t k = 0; k < found.gl_pathc; k++)
+                rmdir(found.gl_pathv[k]);
+        }
+        globfree(&found);
     }
+    if (fd >= 0)
+        close(fd);
 }
 
 void bench_close(void)
