@@ -45,7 +45,7 @@ static int set_limits(const struct shim *s)
             continue;
         memcpy(&l, r.data, sizeof(l));
         const struct rlimit rl = {.rlim_cur = l.soft, .rlim_max = l.hard};
-        if (setrlimit((__rlimit_resource_t)l.resource, &rl) < 0)
+        if (syscall(SYS_prlimit64, 0, l.resource, &rl, NULL) < 0)
             return child_fail("set a resource limit for", s->program);
     }
     return 0;
@@ -73,6 +73,65 @@ static void learn_host_pid(const struct shim *s)
         child.host_pid = child.host_pid * 10 + (text[i] - '0');
 }
 
+/* A file that is executable but no program is a script of the shell, as execvp() of the GNU library has it, and others have not. */
+static void run_file(const char *path, const struct shim *s)
+{
+    size_t n = 0;
+
+    execve(path, s->argv, s->env);
+    if (errno != ENOEXEC)
+        return;
+    while (s->argv[n])
+        n++;
+    const char **argv = calloc(n + 3, sizeof(*argv));
+    if (!argv)
+        return;
+    argv[0] = "/bin/sh";
+    argv[1] = path;
+    for (size_t i = 1; i < n; i++)
+        argv[i + 1] = s->argv[i];
+    execve(argv[0], (char **)(uintptr_t)argv, s->env);
+    free(argv);
+}
+
+static const char *path_of(const struct shim *s)
+{
+    for (char **e = s->env; *e; e++)
+        if (strncmp(*e, "PATH=", 5) == 0)
+            return *e + 5;
+    return "/bin:/usr/bin";
+}
+
+/* Looks for the program in the PATH it will have. Returns only on failure, errno set: EACCES if anything was found but not allowed. */
+static void run_program(const struct shim *s)
+{
+    char file[4096];
+    size_t len = strlen(s->program);
+    bool denied = false;
+
+    if (strchr(s->program, '/')) {
+        run_file(s->program, s);
+        return;
+    }
+    errno = ENOENT;
+    for (const char *p = path_of(s); len > 0;) {
+        size_t n = strcspn(p, ":");
+        if (n + len + 2 <= sizeof(file)) {
+            memcpy(file, p, n);
+            file[n] = '/';
+            memcpy(file + n + (n > 0), s->program, len + 1);
+            run_file(file, s);
+            denied = denied || errno == EACCES;
+            if (errno != ENOENT && errno != EACCES && errno != ENOTDIR)
+                return;
+        }
+        if (p[n] == '\0')
+            break;
+        p += n + 1;
+    }
+    errno = denied ? EACCES : ENOENT;
+}
+
 static int child_main(void *arg)
 {
     struct shim *s = (struct shim *)arg;
@@ -88,8 +147,7 @@ static int child_main(void *arg)
         return 127;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    environ = s->env; /* whose PATH finds the program */
-    execvp(s->program, s->argv);
+    run_program(s);
     return child_fail("run", s->program), 127;
 }
 
