@@ -23,6 +23,8 @@ extern char **environ;
 
 static struct {
     char *dir, *bin;
+    char *
+        run; /* on a tmpfs where there is one, as /run is one on any other machine than a builder's */
     char *group; /* below CPUACCT, or NULL */
     struct bench_daemon *daemons[MAX_DAEMONS];
     size_t n;
@@ -101,6 +103,7 @@ void bench_close(void)
 {
     while (cluster.n > 0)
         bench_stop(cluster.daemons[cluster.n - 1]);
+    nftw(cluster.run, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     nftw(cluster.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     remove_group();
 }
@@ -144,6 +147,11 @@ void bench_open(const char *name)
     cluster.dir = xasprintf("%s/fairlead-%s-XXXXXX", tmp ? tmp : "/tmp", name);
     if (!mkdtemp(cluster.dir))
         bench_fail("cannot make a folder like '%s'", cluster.dir);
+    cluster.run = xasprintf("/dev/shm/fairlead-%s-XXXXXX", name);
+    if (!mkdtemp(cluster.run)) {
+        free(cluster.run);
+        cluster.run = xasprintf("%s/run", cluster.dir);
+    }
     enter_group(name);
 }
 
@@ -223,7 +231,7 @@ void bench_agent(struct bench_daemon *d, const struct bench_daemon *master, cons
     _cleanup_free_ char *port = xasprintf("--port=%u", d->port);
     _cleanup_free_ char *to = xasprintf("--master=%s", master->address);
     _cleanup_free_ char *work = xasprintf("--work_dir=%s/%u", cluster.dir, d->port);
-    _cleanup_free_ char *runtime = xasprintf("--runtime_dir=%s/%u/run", cluster.dir, d->port);
+    _cleanup_free_ char *runtime = xasprintf("--runtime_dir=%s/%u", cluster.run, d->port);
     _cleanup_free_ char *has = xasprintf("--resources=%s", resources);
     _cleanup_free_ char *by = xasprintf("--launcher=%s", launcher);
     _cleanup_free_ char *how = xasprintf("--isolation=%s", isolation);
