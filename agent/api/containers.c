@@ -16,7 +16,7 @@ V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e, str
 
     if (!e->contained || c->ops->usage(c, e->container_id, &u) < 0)
         return NULL;
-    s = AGENT_VIEW_NEW(arena, V1__ResourceStatistics, v1__resource_statistics);
+    s = FL_ARENA_NEW(arena, V1__ResourceStatistics, v1__resource_statistics);
     s->timestamp = u.timestamp;
     SET(s, cpus_limit, u.cpus_limit);
     SET(s, cpus_user_time_secs, u.cpus_user_s);
@@ -49,9 +49,9 @@ V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
     V1__ContainerStatus *status = NULL;
 
     if (!e->contained || c->ops->status(c, e->container_id, arena, &status) < 0)
-        status = AGENT_VIEW_NEW(arena, V1__ContainerStatus, v1__container_status);
+        status = FL_ARENA_NEW(arena, V1__ContainerStatus, v1__container_status);
     if (!status->container_id) {
-        status->container_id = AGENT_VIEW_NEW(arena, V1__ContainerID, v1__container_id);
+        status->container_id = FL_ARENA_NEW(arena, V1__ContainerID, v1__container_id);
         status->container_id->value = (char *)e->container_id;
     }
     if (!status->has_executor_pid && e->pid > 0)

@@ -28,12 +28,4 @@ Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, struct fl
 Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
                                                      struct fl_arena *arena);
 
-/* In the arena, initialised. */
-#define AGENT_VIEW_NEW(arena, Type, prefix)                                                        \
-    ({                                                                                             \
-        Type *_m = fl_arena_alloc(arena, sizeof *_m);                                              \
-        prefix##__init(_m);                                                                        \
-        _m;                                                                                        \
-    })
-
 #endif

@@ -4,8 +4,8 @@
 #include <signal.h>
 
 #include "agent/api/handlers.h"
-#include "common/base/build.h"
 #include "common/base/log.h"
+#include "common/model/operator_parts.h"
 
 struct operation {
     struct http_exchange *ex;
@@ -19,37 +19,16 @@ struct operation {
 /* Fills op->response and returns 0, or answers by itself and returns 1, or fails. */
 typedef int operation_f(struct operation *op, struct fl_err *err);
 
-#define NEW(op, Type, prefix) AGENT_VIEW_NEW((op)->arena, Type, prefix)
+#define NEW(op, Type, prefix) FL_ARENA_NEW((op)->arena, Type, prefix)
 
 /* ---- JSON of answers whose empty lists are written ---- */
-
-/* The protocol's JSON leaves empty lists out; the reference writes them in these answers, and clients index them. */
-static void json_lists(struct json_out *j, const void *message)
-{
-    const ProtobufCMessage *m = message;
-
-    json_object(j);
-    for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
-        const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
-        size_t n = *(const size_t *)((const char *)m + f->quantifier_offset);
-        ProtobufCMessage *const *items =
-            *(ProtobufCMessage *const *const *)((const char *)m + f->offset);
-
-        assert(f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE);
-        json_karray(j, f->name);
-        for (size_t k = 0; k < n; k++)
-            json_pb(j, items[k], FL_JSON_DEFAULTS);
-        json_end_array(j);
-    }
-    json_end_object(j);
-}
 
 static void optional_lists(struct json_out *j, const char *key, const void *message)
 {
     if (!message)
         return;
     json_key(j, key);
-    json_lists(j, message);
+    operator_json_lists(j, message, NULL);
 }
 
 static void lists_json(struct json_out *j, const Aapi__Response *r)
@@ -96,84 +75,29 @@ static int get_health(struct operation *op, struct fl_err *err)
     return 0;
 }
 
-/* Rows counted first, then filled into an array of the arena. */
-struct row_list {
-    struct fl_arena *arena;
-    void **items;
-    size_t n, cap;
-};
-
-static void count_flag(const char *name, const char *text, void *arg)
-{
-    ((struct row_list *)arg)->cap++;
-}
-
-static void add_flag(const char *name, const char *text, void *arg)
-{
-    struct row_list *l = arg;
-    V1__Flag *f = AGENT_VIEW_NEW(l->arena, V1__Flag, v1__flag);
-
-    f->name = fl_arena_strdup(l->arena, name);
-    f->value = fl_arena_strdup(l->arena, text);
-    l->items[l->n++] = f;
-}
-
 static int get_flags(struct operation *op, struct fl_err *err)
 {
-    struct row_list l = {.arena = op->arena};
+    Aapi__Response__GetFlags *m = NEW(op, Aapi__Response__GetFlags, aapi__response__get_flags);
 
-    fl_flags_each(op->api->flags, count_flag, &l);
-    l.items = fl_arena_alloc(op->arena, (l.cap + 1) * sizeof(void *));
-    fl_flags_each(op->api->flags, add_flag, &l);
-    op->response.get_flags = NEW(op, Aapi__Response__GetFlags, aapi__response__get_flags);
-    op->response.get_flags->n_flags = l.n;
-    op->response.get_flags->flags = (V1__Flag **)l.items;
+    m->n_flags = operator_flags(op->api->flags, op->arena, &m->flags);
+    op->response.get_flags = m;
     return 0;
 }
 
 static int get_version(struct operation *op, struct fl_err *err)
 {
-    V1__VersionInfo *v = NEW(op, V1__VersionInfo, v1__version_info);
-
-    v->version = (char *)FL_VERSION;
-    v->build_date = (char *)fl_build.date;
-    v->has_build_time = true;
-    v->build_time = fl_build.time;
-    v->build_user = (char *)fl_build.user;
-    if (fl_build.git_sha[0])
-        v->git_sha = (char *)fl_build.git_sha;
     op->response.get_version = NEW(op, Aapi__Response__GetVersion, aapi__response__get_version);
-    op->response.get_version->version_info = v;
+    op->response.get_version->version_info = operator_version(op->arena);
     return 0;
-}
-
-static void count_metric(const char *name, double value, void *arg)
-{
-    ((struct row_list *)arg)->cap++;
-}
-
-static void add_metric(const char *name, double value, void *arg)
-{
-    struct row_list *l = arg;
-    V1__Metric *m = AGENT_VIEW_NEW(l->arena, V1__Metric, v1__metric);
-
-    m->name = fl_arena_strdup(l->arena, name);
-    m->has_value = true;
-    m->value = value;
-    l->items[l->n++] = m;
 }
 
 static int get_metrics(struct operation *op, struct fl_err *err)
 {
-    struct metrics *metrics = op->api->core->metrics;
-    struct row_list l = {.arena = op->arena};
+    Aapi__Response__GetMetrics *m =
+        NEW(op, Aapi__Response__GetMetrics, aapi__response__get_metrics);
 
-    metrics_each(metrics, count_metric, &l);
-    l.items = fl_arena_alloc(op->arena, (l.cap + 1) * sizeof(void *));
-    metrics_each(metrics, add_metric, &l);
-    op->response.get_metrics = NEW(op, Aapi__Response__GetMetrics, aapi__response__get_metrics);
-    op->response.get_metrics->n_metrics = l.n;
-    op->response.get_metrics->metrics = (V1__Metric **)l.items;
+    m->n_metrics = operator_metrics(op->api->core->metrics, op->arena, &m->metrics);
+    op->response.get_metrics = m;
     return 0;
 }
 
@@ -208,14 +132,14 @@ struct file_list {
 static void add_file(const struct http_file_info *info, void *arg)
 {
     struct file_list *l = arg;
-    V1__FileInfo *f = AGENT_VIEW_NEW(l->arena, V1__FileInfo, v1__file_info);
+    V1__FileInfo *f = FL_ARENA_NEW(l->arena, V1__FileInfo, v1__file_info);
 
     f->path = fl_arena_strdup(l->arena, info->path);
     f->has_nlink = f->has_size = f->has_mode = true;
     f->nlink = (int32_t)info->st.st_nlink;
     f->size = (uint64_t)info->st.st_size;
     f->mode = info->st.st_mode;
-    f->mtime = AGENT_VIEW_NEW(l->arena, V1__TimeInfo, v1__time_info);
+    f->mtime = FL_ARENA_NEW(l->arena, V1__TimeInfo, v1__time_info);
     f->mtime->nanoseconds =
         (int64_t)info->st.st_mtim.tv_sec * 1000000000 + info->st.st_mtim.tv_nsec;
     f->uid = fl_arena_strdup(l->arena, info->user);

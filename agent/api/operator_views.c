@@ -3,7 +3,7 @@
 
 #include "agent/api/handlers.h"
 
-#define NEW AGENT_VIEW_NEW
+#define NEW FL_ARENA_NEW
 
 /* Appends to a repeated field; grown by doubling within the arena. */
 #define APPEND(arena, list, n, item)                                                               \

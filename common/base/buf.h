@@ -41,6 +41,13 @@ void fl_arena_reset(struct fl_arena *a);
 void *fl_arena_alloc(struct fl_arena *a, size_t n); /* 16-byte aligned, not zeroed */
 char *fl_arena_strdup(struct fl_arena *a, const char *s);
 size_t fl_arena_used(const struct fl_arena *a);
+/* An initialised message in the arena: FL_ARENA_NEW(arena, V1__TaskID, v1__task_id). */
+#define FL_ARENA_NEW(arena, Type, prefix)                                                          \
+    ({                                                                                             \
+        Type *_m = fl_arena_alloc(arena, sizeof(Type));                                            \
+        prefix##__init(_m);                                                                        \
+        _m;                                                                                        \
+    })
 /* For the `allocator` argument of protobuf_c_message_unpack(). Borrowed from the arena. */
 ProtobufCAllocator *fl_arena_allocator(struct fl_arena *a);
 

@@ -2,9 +2,9 @@
  * 501. */
 #include "master/api/handlers.h"
 
-#include "common/base/build.h"
 #include "common/base/log.h"
 #include "master/api/views.h"
+#include "common/model/operator_parts.h"
 
 struct operator_call {
     struct http_exchange *ex;
@@ -20,28 +20,6 @@ typedef int operator_f(struct operator_call *op, struct fl_err *err);
 
 /* ---- JSON of answers whose empty lists are written ---- */
 
-/* The protocol's JSON leaves empty lists out; the reference writes them in these answers, and
- * clients index them. */
-static void json_lists(struct json_out *j, const ProtobufCMessage *m, const char *const *lists)
-{
-    const ProtobufCMessageDescriptor *d = m->descriptor;
-
-    json_object(j);
-    for (size_t i = 0; lists[i]; i++) {
-        const ProtobufCFieldDescriptor *f =
-            protobuf_c_message_descriptor_get_field_by_name(d, lists[i]);
-        assert(f && f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE);
-        size_t n = *(const size_t *)((const char *)m + f->quantifier_offset);
-        ProtobufCMessage *const *items =
-            *(ProtobufCMessage *const *const *)((const char *)m + f->offset);
-        json_karray(j, lists[i]);
-        for (size_t k = 0; k < n; k++)
-            json_pb(j, items[k], FL_JSON_DEFAULTS);
-        json_end_array(j);
-    }
-    json_end_object(j);
-}
-
 static const char *const lists_agents[] = {"agents", "recovered_agents", NULL};
 static const char *const lists_frameworks[] = {"frameworks", "completed_frameworks", NULL};
 static const char *const lists_executors[] = {"executors", NULL};
@@ -51,13 +29,13 @@ void operator_state_json(struct json_out *j, const Mapi__Response__GetState *s)
 {
     json_object(j);
     json_key(j, "get_tasks");
-    json_lists(j, &s->get_tasks->base, lists_tasks);
+    operator_json_lists(j, &s->get_tasks->base, lists_tasks);
     json_key(j, "get_executors");
-    json_lists(j, &s->get_executors->base, lists_executors);
+    operator_json_lists(j, &s->get_executors->base, lists_executors);
     json_key(j, "get_frameworks");
-    json_lists(j, &s->get_frameworks->base, lists_frameworks);
+    operator_json_lists(j, &s->get_frameworks->base, lists_frameworks);
     json_key(j, "get_agents");
-    json_lists(j, &s->get_agents->base, lists_agents);
+    operator_json_lists(j, &s->get_agents->base, lists_agents);
     json_end_object(j);
 }
 
@@ -67,16 +45,16 @@ static void response_json(struct json_out *j, const Mapi__Response *r)
     json_kstr(j, "type", fl_enum_name(&mapi__response__type__descriptor, (int)r->type));
     if (r->get_agents) {
         json_key(j, "get_agents");
-        json_lists(j, &r->get_agents->base, lists_agents);
+        operator_json_lists(j, &r->get_agents->base, lists_agents);
     } else if (r->get_frameworks) {
         json_key(j, "get_frameworks");
-        json_lists(j, &r->get_frameworks->base, lists_frameworks);
+        operator_json_lists(j, &r->get_frameworks->base, lists_frameworks);
     } else if (r->get_executors) {
         json_key(j, "get_executors");
-        json_lists(j, &r->get_executors->base, lists_executors);
+        operator_json_lists(j, &r->get_executors->base, lists_executors);
     } else if (r->get_tasks) {
         json_key(j, "get_tasks");
-        json_lists(j, &r->get_tasks->base, lists_tasks);
+        operator_json_lists(j, &r->get_tasks->base, lists_tasks);
     } else if (r->get_state) {
         json_key(j, "get_state");
         operator_state_json(j, r->get_state);
@@ -102,7 +80,7 @@ static void respond(struct operator_call *op)
 
 /* ---- calls ---- */
 
-#define NEW(op, Type, prefix) VIEW_NEW((op)->arena, Type, prefix)
+#define NEW(op, Type, prefix) FL_ARENA_NEW((op)->arena, Type, prefix)
 
 static int get_health(struct operator_call *op, struct fl_err *err)
 {
@@ -111,90 +89,31 @@ static int get_health(struct operator_call *op, struct fl_err *err)
     return 0;
 }
 
-struct flags_list {
-    struct operator_call *op;
-    V1__Flag **items;
-    size_t n, cap;
-};
-
-static void flag_count(const char *name, const char *text, void *arg)
-{
-    ((struct flags_list *)arg)->cap++;
-}
-
-static void flag_add(const char *name, const char *text, void *arg)
-{
-    struct flags_list *l = arg;
-    V1__Flag *f = NEW(l->op, V1__Flag, v1__flag);
-
-    f->name = fl_arena_strdup(l->op->arena, name);
-    f->value = fl_arena_strdup(l->op->arena, text);
-    l->items[l->n++] = f;
-}
-
 static int get_flags(struct operator_call *op, struct fl_err *err)
 {
-    struct flags_list l = {.op = op};
+    Mapi__Response__GetFlags *m = NEW(op, Mapi__Response__GetFlags, mapi__response__get_flags);
 
-    fl_flags_each(op->api->flags, flag_count, &l);
-    l.items = fl_arena_alloc(op->arena, (l.cap + 1) * sizeof(*l.items));
-    fl_flags_each(op->api->flags, flag_add, &l);
-    op->response.get_flags = NEW(op, Mapi__Response__GetFlags, mapi__response__get_flags);
-    op->response.get_flags->n_flags = l.n;
-    op->response.get_flags->flags = l.items;
+    m->n_flags = operator_flags(op->api->flags, op->arena, &m->flags);
+    op->response.get_flags = m;
     return 0;
 }
 
 static int get_version(struct operator_call *op, struct fl_err *err)
 {
-    V1__VersionInfo *v = NEW(op, V1__VersionInfo, v1__version_info);
-
-    v->version = (char *)FL_VERSION;
-    v->build_date = (char *)fl_build.date;
-    v->has_build_time = true;
-    v->build_time = fl_build.time;
-    v->build_user = (char *)fl_build.user;
-    if (fl_build.git_sha[0])
-        v->git_sha = (char *)fl_build.git_sha;
     op->response.get_version = NEW(op, Mapi__Response__GetVersion, mapi__response__get_version);
-    op->response.get_version->version_info = v;
+    op->response.get_version->version_info = operator_version(op->arena);
     return 0;
-}
-
-struct metric_list {
-    struct operator_call *op;
-    V1__Metric **items;
-    size_t n, cap;
-};
-
-static void metric_count(const char *name, double value, void *arg)
-{
-    ((struct metric_list *)arg)->cap++;
-}
-
-static void metric_add_to(const char *name, double value, void *arg)
-{
-    struct metric_list *l = arg;
-    V1__Metric *m = NEW(l->op, V1__Metric, v1__metric);
-
-    m->name = fl_arena_strdup(l->op->arena, name);
-    m->has_value = true;
-    m->value = value;
-    l->items[l->n++] = m;
 }
 
 static int get_metrics(struct operator_call *op, struct fl_err *err)
 {
-    struct metric_list l = {.op = op};
+    Mapi__Response__GetMetrics *m =
+        NEW(op, Mapi__Response__GetMetrics, mapi__response__get_metrics);
 
     if (!op->call->get_metrics)
         return fl_err_set(err, FL_INVALID, "Expecting 'get_metrics' to be present");
-    metrics_each(op->api->master->metrics, metric_count, &l);
-    l.items = fl_arena_alloc(op->arena, (l.cap + 1) * sizeof(*l.items));
-    metrics_each(op->api->master->metrics, metric_add_to, &l);
-    op->response.get_metrics = NEW(op, Mapi__Response__GetMetrics, mapi__response__get_metrics);
-    op->response.get_metrics->n_metrics = l.n;
-    op->response.get_metrics->metrics = l.items;
+    m->n_metrics = operator_metrics(op->api->master->metrics, op->arena, &m->metrics);
+    op->response.get_metrics = m;
     return 0;
 }
 

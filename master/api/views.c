@@ -3,7 +3,7 @@
 
 V1__TimeInfo *view_time(double seconds, struct fl_arena *arena)
 {
-    V1__TimeInfo *t = VIEW_NEW(arena, V1__TimeInfo, v1__time_info);
+    V1__TimeInfo *t = FL_ARENA_NEW(arena, V1__TimeInfo, v1__time_info);
     t->nanoseconds = (int64_t)(seconds * 1e9);
     return t;
 }
@@ -16,7 +16,7 @@ static size_t resources_of(const struct resources *r, struct fl_arena *arena, V1
 Mapi__Response__GetAgents__Agent *view_agent(const struct agent *a, struct fl_arena *arena)
 {
     Mapi__Response__GetAgents__Agent *v =
-        VIEW_NEW(arena, Mapi__Response__GetAgents__Agent, mapi__response__get_agents__agent);
+        FL_ARENA_NEW(arena, Mapi__Response__GetAgents__Agent, mapi__response__get_agents__agent);
 
     v->agent_info = a->info;
     v->active = a->active;
@@ -33,7 +33,8 @@ Mapi__Response__GetAgents__Agent *view_agent(const struct agent *a, struct fl_ar
     v->n_capabilities = a->n_capabilities;
     v->capabilities = fl_arena_alloc(arena, (a->n_capabilities + 1) * sizeof(*v->capabilities));
     for (size_t i = 0; i < a->n_capabilities; i++) {
-        v->capabilities[i] = VIEW_NEW(arena, V1__AgentInfo__Capability, v1__agent_info__capability);
+        v->capabilities[i] =
+            FL_ARENA_NEW(arena, V1__AgentInfo__Capability, v1__agent_info__capability);
         v->capabilities[i]->has_type = true;
         v->capabilities[i]->type = a->capabilities[i];
     }
@@ -47,17 +48,17 @@ Mapi__Response__GetAgents__Agent *view_agent(const struct agent *a, struct fl_ar
 
 V1__Offer *view_offer(const struct offer *o, struct fl_arena *arena)
 {
-    V1__Offer *v = VIEW_NEW(arena, V1__Offer, v1__offer);
+    V1__Offer *v = FL_ARENA_NEW(arena, V1__Offer, v1__offer);
 
-    v->id = VIEW_NEW(arena, V1__OfferID, v1__offer_id);
+    v->id = FL_ARENA_NEW(arena, V1__OfferID, v1__offer_id);
     v->id->value = (char *)o->id;
-    v->framework_id = VIEW_NEW(arena, V1__FrameworkID, v1__framework_id);
+    v->framework_id = FL_ARENA_NEW(arena, V1__FrameworkID, v1__framework_id);
     v->framework_id->value = o->framework->id;
-    v->agent_id = VIEW_NEW(arena, V1__AgentID, v1__agent_id);
+    v->agent_id = FL_ARENA_NEW(arena, V1__AgentID, v1__agent_id);
     v->agent_id->value = o->agent->id;
     v->hostname = o->agent->info->hostname;
     v->allocation_info =
-        VIEW_NEW(arena, V1__Resource__AllocationInfo, v1__resource__allocation_info);
+        FL_ARENA_NEW(arena, V1__Resource__AllocationInfo, v1__resource__allocation_info);
     v->allocation_info->role = (char *)o->role;
     v->n_resources = resources_of(&o->resources, arena, &v->resources);
     v->n_attributes = o->agent->info->n_attributes;
@@ -70,7 +71,7 @@ V1__Offer *view_offer(const struct offer *o, struct fl_arena *arena)
 Mapi__Response__GetFrameworks__Framework *view_framework(const struct framework *f,
                                                          struct fl_arena *arena)
 {
-    Mapi__Response__GetFrameworks__Framework *v = VIEW_NEW(
+    Mapi__Response__GetFrameworks__Framework *v = FL_ARENA_NEW(
         arena, Mapi__Response__GetFrameworks__Framework, mapi__response__get_frameworks__framework);
     size_t n = 0;
 
@@ -91,16 +92,16 @@ Mapi__Response__GetFrameworks__Framework *view_framework(const struct framework 
         v->offers[v->n_offers++] = view_offer(o, arena);
     v->n_allocated_resources = resources_of(&f->used, arena, &v->allocated_resources);
     v->n_offered_resources = resources_of(&f->offered, arena, &v->offered_resources);
-    v->offer_constraints = f->constraints_pb
-                               ? f->constraints_pb
-                               : VIEW_NEW(arena, Sched__OfferConstraints, sched__offer_constraints);
+    v->offer_constraints =
+        f->constraints_pb ? f->constraints_pb
+                          : FL_ARENA_NEW(arena, Sched__OfferConstraints, sched__offer_constraints);
     return v;
 }
 
 Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *arena)
 {
     Mapi__Response__GetAgents *v =
-        VIEW_NEW(arena, Mapi__Response__GetAgents, mapi__response__get_agents);
+        FL_ARENA_NEW(arena, Mapi__Response__GetAgents, mapi__response__get_agents);
 
     v->agents = fl_arena_alloc(arena, (HASH_COUNT(m->agents) + 1) * sizeof(*v->agents));
     for (const struct agent *a = m->agents; a; a = a->hh.next)
@@ -116,7 +117,7 @@ Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *
 Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct fl_arena *arena)
 {
     Mapi__Response__GetFrameworks *v =
-        VIEW_NEW(arena, Mapi__Response__GetFrameworks, mapi__response__get_frameworks);
+        FL_ARENA_NEW(arena, Mapi__Response__GetFrameworks, mapi__response__get_frameworks);
 
     v->frameworks = fl_arena_alloc(arena, (HASH_COUNT(m->frameworks) + 1) * sizeof(*v->frameworks));
     for (const struct framework *f = m->frameworks; f; f = f->hh.next)
@@ -131,7 +132,7 @@ Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct fl
 Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_arena *arena)
 {
     Mapi__Response__GetExecutors *v =
-        VIEW_NEW(arena, Mapi__Response__GetExecutors, mapi__response__get_executors);
+        FL_ARENA_NEW(arena, Mapi__Response__GetExecutors, mapi__response__get_executors);
     size_t n = 0;
 
     for (const struct agent *a = m->agents; a; a = a->hh.next)
@@ -141,10 +142,10 @@ Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_a
     for (const struct agent *a = m->agents; a; a = a->hh.next) {
         for (const struct executor *e = a->executors; e; e = e->next) {
             Mapi__Response__GetExecutors__Executor *x =
-                VIEW_NEW(arena, Mapi__Response__GetExecutors__Executor,
-                         mapi__response__get_executors__executor);
+                FL_ARENA_NEW(arena, Mapi__Response__GetExecutors__Executor,
+                             mapi__response__get_executors__executor);
             x->executor_info = e->info;
-            x->agent_id = VIEW_NEW(arena, V1__AgentID, v1__agent_id);
+            x->agent_id = FL_ARENA_NEW(arena, V1__AgentID, v1__agent_id);
             x->agent_id->value = (char *)a->id;
             v->executors[v->n_executors++] = x;
         }
@@ -166,7 +167,7 @@ static void add_tasks(Mapi__Response__GetTasks *v, const struct framework *f,
 Mapi__Response__GetTasks *view_tasks(const struct master *m, struct fl_arena *arena)
 {
     Mapi__Response__GetTasks *v =
-        VIEW_NEW(arena, Mapi__Response__GetTasks, mapi__response__get_tasks);
+        FL_ARENA_NEW(arena, Mapi__Response__GetTasks, mapi__response__get_tasks);
     const struct framework *lists[] = {m->frameworks, m->completed_frameworks};
     size_t live = 0, unreachable = 0, completed = 0;
 
@@ -189,7 +190,7 @@ Mapi__Response__GetTasks *view_tasks(const struct master *m, struct fl_arena *ar
 Mapi__Response__GetState *view_state(const struct master *m, struct fl_arena *arena)
 {
     Mapi__Response__GetState *v =
-        VIEW_NEW(arena, Mapi__Response__GetState, mapi__response__get_state);
+        FL_ARENA_NEW(arena, Mapi__Response__GetState, mapi__response__get_state);
 
     v->get_tasks = view_tasks(m, arena);
     v->get_executors = view_executors(m, arena);

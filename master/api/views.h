@@ -15,14 +15,6 @@ Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_a
 Mapi__Response__GetTasks *view_tasks(const struct master *m, struct fl_arena *arena);
 Mapi__Response__GetState *view_state(const struct master *m, struct fl_arena *arena);
 
-/* A zeroed message in the arena: NEW(arena, Mapi__Response__GetTasks, mapi__response__get_tasks).
- */
-#define VIEW_NEW(arena, Type, prefix)                                                              \
-    ({                                                                                             \
-        Type *_m = fl_arena_alloc(arena, sizeof(Type));                                            \
-        prefix##__init(_m);                                                                        \
-        _m;                                                                                        \
-    })
 V1__TimeInfo *view_time(double seconds, struct fl_arena *arena);
 
 #endif
