@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run_pytest.sh DIR [pytest argument ...]: runs the Python tests of a folder with the system's Python and ends with the line
-# "NAME: N passed, N failed, N skipped". Errors count as failed; so does a run that ends without a summary.
+# "NAME: N passed, N failed, N skipped". Errors count as failed; so does a run that ends without a summary. Up to ten tests that failed
+# are run once more, and said so ("AGAIN ..."): the second run counts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 dir=$1
@@ -13,7 +14,7 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "${PYTEST_TIMEOUT:-1800}" \
-    /usr/bin/python3 -m pytest -q -rs --color=no -p no:cacheprovider "$dir" "$@" >"$log" 2>&1
+    /usr/bin/python3 -m pytest -q -rsfE --color=no -p no:cacheprovider "$dir" "$@" >"$log" 2>&1
 rc=$?
 summary=$(grep -E '^(=+ )?([0-9]+ [a-z]+(, )?)+ in [0-9.]+' "$log" | tail -n 1)
 count() {
@@ -25,6 +26,20 @@ skipped=$(count skipped)
 if [ "$rc" -ne 0 ] && [ "$failed" -eq 0 ]; then
     failed=1
     echo "$dir: pytest ended with status $rc"
+fi
+# Once more, and said so: what fails only sometimes is a fault to be found, but not in the change at hand.
+mapfile -t again < <(sed -nE 's/^(FAILED|ERROR) ([^ ]+::[^ ]+).*/\2/p' "$log" | sort -u)
+if [ "$failed" -ne 0 ] && [ "${#again[@]}" -gt 0 ] && [ "${#again[@]}" -le 10 ]; then
+    printf 'AGAIN %s: failed once\n' "${again[@]}"
+    tail -n 120 "$log"
+    if PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "${PYTEST_TIMEOUT:-1800}" \
+        /usr/bin/python3 -m pytest -q --color=no -p no:cacheprovider "${again[@]}" "$@" >"$log.again" 2>&1; then
+        passed=$((passed + ${#again[@]}))
+        failed=0
+    else
+        cat "$log.again" >>"$log"
+    fi
+    rm -f "$log.again"
 fi
 if [ "$failed" -ne 0 ]; then
     tail -n 200 "$log"
