@@ -134,6 +134,8 @@ static void flush_later(void *arg)
 
     c->flush_coming = false;
     flush(c);
+    /* Channels are many and mostly silent: between turns they keep no working memory. */
+    wire_back_done(&c->back);
 }
 
 bool wire_send(struct wire_channel *c, const ProtobufCMessage *m)
@@ -240,6 +242,7 @@ static void receive(struct wire_channel *c)
         taken += size;
     }
     fl_stream_consume(c->stream, taken);
+    fl_arena_free(TAKE_PTR(c->arena)); /* see flush_later() */
 }
 
 static void on_answer(struct wire_channel *c)
