@@ -157,6 +157,8 @@ struct agent_gc *agent_gc_new(struct agent_core *a);
 void agent_gc_free(struct agent_gc *g);
 /* Removes `path` after gc_delay, and detaches what /files shows of it. */
 void agent_gc_schedule(struct agent_gc *g, const char *path, bool attached);
+/* It is in use again. */
+void agent_gc_unschedule(struct agent_gc *g, const char *path);
 size_t agent_gc_pending(const struct agent_gc *g);
 
 /* ---- metrics.c ---- */

@@ -25,6 +25,7 @@ struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__E
                                           const char *container_id_or_null)
 {
     struct agent_executor *e = xnew0(struct agent_executor);
+    _cleanup_free_ char *meta = NULL;
     uint8_t uuid[FL_UUID_LEN];
     struct fl_err err;
 
@@ -42,6 +43,8 @@ struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__E
         fl_uuid_format(uuid, e->container_id);
     }
     e->directory = agent_path_run(e, false);
+    meta = agent_path_executor(e, true);
+    agent_gc_unschedule(f->core->gc, meta); /* another run of an executor of that id */
     e->user = user_of(f, info->command);
     if (resources_from_pb(info->resources, info->n_resources, &e->resources, &err) < 0)
         log_warning("Resources of executor '%s': %s, counting none", e->id, err.msg);

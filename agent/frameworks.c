@@ -22,6 +22,38 @@ static void set_info(struct agent_framework *f, const V1__FrameworkInfo *info)
     }
 }
 
+/* A framework that was here before goes on with the executors that it had: it is listed once. */
+static void take_completed(struct agent_framework *f)
+{
+    struct agent_core *a = f->core;
+    struct agent_framework *old, *tmp;
+    struct agent_executor *e;
+
+    DL_FOREACH_SAFE (a->completed_frameworks, old, tmp) {
+        if (!streq(old->id, f->id))
+            continue;
+        DL_FOREACH (old->completed, e)
+            e->framework = f;
+        f->completed = TAKE_PTR(old->completed);
+        f->n_completed = old->n_completed;
+        DL_DELETE(a->completed_frameworks, old);
+        a->n_completed_frameworks--;
+        agent_framework_free(old);
+    }
+}
+
+static void keep_folders(struct agent_framework *f)
+{
+    _cleanup_free_ char *meta = NULL, *work = NULL;
+
+    if (!f->core->info->id)
+        return;
+    meta = agent_path_framework(f, true);
+    work = agent_path_framework(f, false);
+    agent_gc_unschedule(f->core->gc, meta);
+    agent_gc_unschedule(f->core->gc, work);
+}
+
 struct agent_framework *agent_framework_add(struct agent_core *a, const char *id,
                                             const V1__FrameworkInfo *info)
 {
@@ -32,6 +64,8 @@ struct agent_framework *agent_framework_add(struct agent_core *a, const char *id
     f->core = a;
     set_info(f, info);
     HASH_ADD_KEYPTR(hh, a->frameworks, f->id, strlen(f->id), f);
+    take_completed(f);
+    keep_folders(f);
     return f;
 }
 
@@ -75,10 +109,13 @@ static void complete(struct agent_framework *f)
 
     HASH_DEL(a->frameworks, f);
     agent_updates_drop_framework(a->updates, f->id);
-    if (agent_checkpoints(f) && a->info->id) {
+    if (a->info->id) {
         _cleanup_free_ char *meta = agent_path_framework(f, true);
+        _cleanup_free_ char *work = agent_path_framework(f, false);
 
-        agent_gc_schedule(a->gc, meta, false);
+        agent_gc_schedule(a->gc, work, false);
+        if (agent_checkpoints(f))
+            agent_gc_schedule(a->gc, meta, false);
     }
     DL_APPEND(a->completed_frameworks, f);
     a->n_completed_frameworks++;

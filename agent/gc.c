@@ -1,5 +1,7 @@
 /* Old sandboxes and their checkpoints are removed gc_delay after they came out of use. A plain queue: every entry has the same
- * delay, so the oldest is always next. */
+ * delay, so the oldest is always next. What comes into use again is taken out: ids of frameworks and executors
+ * may return. */
+#include <uthash.h>
 #include <utlist.h>
 
 #include "agent/agent_priv.h"
@@ -10,11 +12,13 @@ struct entry {
     bool attached; /* /files serves it */
     uint64_t due_us;
     struct entry *prev, *next;
+    UT_hash_handle hh; /* by path */
 };
 
 struct agent_gc {
     struct agent_core *core;
     struct entry *entries;
+    struct entry *by_path;
     size_t n;
     struct env_timer *timer;
 };
@@ -22,6 +26,7 @@ struct agent_gc {
 static void entry_free(struct agent_gc *g, struct entry *x)
 {
     DL_DELETE(g->entries, x);
+    HASH_DEL(g->by_path, x);
     g->n--;
     free(x->path);
     free(x);
@@ -82,14 +87,25 @@ void agent_gc_free(struct agent_gc *g)
     free(g);
 }
 
+void agent_gc_unschedule(struct agent_gc *g, const char *path)
+{
+    struct entry *x;
+
+    HASH_FIND_STR(g->by_path, path, x);
+    if (x)
+        entry_free(g, x);
+}
+
 void agent_gc_schedule(struct agent_gc *g, const char *path, bool attached)
 {
     struct entry *x = xnew0(struct entry);
 
+    agent_gc_unschedule(g, path);
     x->path = xstrdup(path);
     x->attached = attached;
     x->due_us = env_now_us(agent_time(g->core)) + g->core->flags->gc_delay;
     DL_APPEND(g->entries, x);
+    HASH_ADD_KEYPTR(hh, g->by_path, x->path, strlen(x->path), x);
     g->n++;
     arm(g);
 }

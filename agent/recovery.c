@@ -310,7 +310,7 @@ static int recover_executor(struct agent_framework *f, const char *dir, struct f
     _cleanup_free_ char *info_path = xasprintf("%s/executor.info", dir);
     _cleanup_free_ char *latest = xasprintf("%s/runs/latest", dir);
     _cleanup_free_ char *generated = xasprintf("%s/executor_generated_for_command_task", dir);
-    _cleanup_free_ char *container = NULL, *sentinel = NULL;
+    _cleanup_free_ char *container = NULL, *sentinel = NULL, *work = NULL, *sandbox = NULL;
     _cleanup_pb_ V1__ExecutorInfo *info = NULL;
     _cleanup_buf_ struct fl_buf mark = FL_BUF_INIT;
     struct agent_executor *e;
@@ -320,6 +320,9 @@ static int recover_executor(struct agent_framework *f, const char *dir, struct f
         return err->reason == FL_NOT_FOUND ? 0 : r; /* died before its container was begun */
     sentinel = xasprintf("%s/runs/%s/executor.sentinel", dir, container);
     if (file_exists(a, sentinel)) {
+        work = agent_path_framework(f, false);
+        sandbox = xasprintf("%s/executors/%s/runs/%s", work, strrchr(dir, '/') + 1, container);
+        agent_gc_schedule(a->gc, sandbox, false);
         agent_gc_schedule(a->gc, dir, false);
         return 0;
     }

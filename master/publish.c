@@ -2,16 +2,18 @@
  * While nobody is subscribed nothing is built. */
 #include "master/core.h"
 
-static V1__TimeInfo *time_pb(double seconds, struct fl_arena *arena)
+static V1__TimeInfo *any_time_pb(double seconds, struct fl_arena *arena)
 {
-    V1__TimeInfo *t;
+    V1__TimeInfo *t = fl_arena_alloc(arena, sizeof(*t));
 
-    if (seconds <= 0)
-        return NULL;
-    t = fl_arena_alloc(arena, sizeof(*t));
     v1__time_info__init(t);
     t->nanoseconds = (int64_t)(seconds * 1e9);
     return t;
+}
+
+static V1__TimeInfo *time_pb(double seconds, struct fl_arena *arena)
+{
+    return seconds > 0 ? any_time_pb(seconds, arena) : NULL;
 }
 
 static size_t full(const struct resources *r, struct fl_arena *arena, V1__Resource ***ret)
@@ -71,6 +73,14 @@ static void put_offers(Mapi__Response__GetFrameworks__Framework *pb, const struc
     pb->offers[pb->n_offers++] = master_offer_pb(m, o, true, arena);
 }
 
+static Sched__OfferConstraints *no_constraints(struct fl_arena *arena)
+{
+    Sched__OfferConstraints *c = fl_arena_alloc(arena, sizeof(*c));
+
+    sched__offer_constraints__init(c);
+    return c;
+}
+
 Mapi__Response__GetFrameworks__Framework *
 master_framework_pb(const struct master *m, const struct framework *f, struct fl_arena *arena)
 {
@@ -87,7 +97,24 @@ master_framework_pb(const struct master *m, const struct framework *f, struct fl
     put_offers(pb, m, f, arena);
     pb->n_allocated_resources = full(&f->used, arena, &pb->allocated_resources);
     pb->n_offered_resources = full(&f->offered, arena, &pb->offered_resources);
-    pb->offer_constraints = f->constraints_pb;
+    pb->offer_constraints = f->constraints_pb ? f->constraints_pb : no_constraints(arena);
+    return pb;
+}
+
+/* Events tell all times, 0 for those that have not come, and nothing that offers change. */
+static Mapi__Response__GetFrameworks__Framework *for_event(const struct framework *f,
+                                                           struct fl_arena *arena)
+{
+    Mapi__Response__GetFrameworks__Framework *pb = fl_arena_alloc(arena, sizeof(*pb));
+
+    mapi__response__get_frameworks__framework__init(pb);
+    pb->framework_info = f->info;
+    pb->active = f->active;
+    pb->connected = f->connected;
+    pb->recovered = f->recovered;
+    pb->registered_time = any_time_pb(f->registered_time, arena);
+    pb->reregistered_time = any_time_pb(f->reregistered_time, arena);
+    pb->unregistered_time = any_time_pb(f->unregistered_time, arena);
     return pb;
 }
 
@@ -165,7 +192,7 @@ void publish_framework(struct master *m, const struct framework *f, Mapi__Event_
 
     if (nobody_listens(m))
         return;
-    added.framework = updated.framework = master_framework_pb(m, f, m->core->scratch);
+    added.framework = updated.framework = for_event(f, m->core->scratch);
     if (type == MAPI__EVENT__TYPE__FRAMEWORK_ADDED)
         ev.framework_added = &added;
     else

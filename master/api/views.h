@@ -4,11 +4,6 @@
 
 #include "master/master.h"
 
-Mapi__Response__GetAgents__Agent *view_agent(const struct agent *a, struct fl_arena *arena);
-Mapi__Response__GetFrameworks__Framework *view_framework(const struct framework *f,
-                                                         struct fl_arena *arena);
-V1__Offer *view_offer(const struct offer *o, struct fl_arena *arena);
-
 Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *arena);
 Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct fl_arena *arena);
 Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_arena *arena);

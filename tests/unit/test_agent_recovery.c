@@ -505,6 +505,23 @@ START_TEST(sandboxes_go_after_the_delay)
 }
 END_TEST
 
+START_TEST(a_framework_that_returns_keeps_its_folder_and_is_listed_once)
+{
+    env_timer_stop(agent_time(h->a), h->a->link.ping_timer);
+    h_running(h, "t", H_CHECKPOINT, H_COMMAND);
+    h_ended(h, CONTAINER_EXITED, 0);
+    h_ack(h, "t", V1__TASK_STATE__TASK_FINISHED);
+    ck_assert_uint_eq(h->a->n_completed_frameworks, 1);
+    h_running(h, "u", H_CHECKPOINT, H_COMMAND);
+    ck_assert_uint_eq(h->a->n_completed_frameworks, 0);
+    ck_assert_uint_eq(agent_find_framework(h->a, H_FRAMEWORK)->n_completed, 1);
+    h_pass(h, h->flags.gc_delay);
+    ck_assert_ptr_nonnull(h_find_file(h, "framework.info"));
+    ck_assert_ptr_nonnull(h_find_file(h, "executors/u/executor.info"));
+    ck_assert_ptr_null(h_find_file(h, "executors/t/executor.info"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("agent_recovery");
@@ -539,6 +556,7 @@ int main(void)
     tcase_add_test(tc, shutdown_by_the_master_ends_everything_and_forgets_the_id);
     tcase_add_test(tc, an_idle_agent_unregisters_and_ends);
     tcase_add_test(tc, sandboxes_go_after_the_delay);
+    tcase_add_test(tc, a_framework_that_returns_keeps_its_folder_and_is_listed_once);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_ENV);

@@ -298,6 +298,8 @@ START_TEST(who_subscribes_again_is_connected_for_operators)
     w_subscribe(&w, "s2", ",\"failover_timeout\":60,\"id\":{\"value\":\"mine\"}");
     told = w_expect(&w, "operator", "FRAMEWORK_UPDATED");
     ck_assert_msg(strstr(told, "\"connected\":true") != NULL, "%s", told);
+    ck_assert_msg(strstr(told, "\"unregistered_time\":{\"nanoseconds\":0}") != NULL, "%s", told);
+    ck_assert_msg(strstr(told, "resources") == NULL && strstr(told, "offer") == NULL, "%s", told);
     /* Its updates may wait there though nothing of it runs there. */
     w_expect(&w, "a1", "UpdateFrameworkMessage");
 }
