@@ -103,6 +103,7 @@ int agent_updates_ack(struct agent_updates *u, const char *framework_id, const c
                       const void *uuid, size_t uuid_len, bool *ret_finished, struct fl_err *err);
 void agent_updates_pause(struct agent_updates *u);
 void agent_updates_resume(struct agent_updates *u); /* sends every head again */
+void agent_updates_resend(struct agent_updates *u, const char *framework_id); /* those of one */
 void agent_updates_drop_framework(struct agent_updates *u, const char *framework_id);
 /* From a log's bytes: *ret_valid is the length of its whole records. Calls fn for each UPDATE in order. */
 typedef void agent_update_seen_f(const Msg__StatusUpdate *up, void *arg);

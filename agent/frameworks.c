@@ -99,7 +99,7 @@ void agent_framework_update(struct agent_core *a, const Msg__UpdateFrameworkMess
         set_info(f, m->framework_info);
     agent_checkpoint_framework(f);
     /* Its scheduler may be another process now that has none of the updates the old one did not acknowledge. */
-    agent_updates_resume(a->updates);
+    agent_updates_resend(a->updates, f->id);
 }
 
 static void complete(struct agent_framework *f)

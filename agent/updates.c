@@ -280,13 +280,31 @@ void agent_updates_resume(struct agent_updates *u)
     }
 }
 
+static bool is_of(const struct stream *s, const char *framework_id, size_t n)
+{
+    return s->framework_len == n && memcmp(s->key, framework_id, n) == 0;
+}
+
+void agent_updates_resend(struct agent_updates *u, const char *framework_id)
+{
+    size_t n = strlen(framework_id);
+    struct stream *s, *tmp;
+
+    HASH_ITER (hh, u->streams, s, tmp) {
+        if (!is_of(s, framework_id, n))
+            continue;
+        s->interval_us = s->manager->core->flags->status_update_retry_interval_min;
+        send_head(s);
+    }
+}
+
 void agent_updates_drop_framework(struct agent_updates *u, const char *framework_id)
 {
     size_t n = strlen(framework_id);
     struct stream *s, *tmp;
 
     HASH_ITER (hh, u->streams, s, tmp) {
-        if (s->framework_len == n && memcmp(s->key, framework_id, n) == 0)
+        if (is_of(s, framework_id, n))
             stream_free(s);
     }
 }

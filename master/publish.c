@@ -73,14 +73,6 @@ static void put_offers(Mapi__Response__GetFrameworks__Framework *pb, const struc
     pb->offers[pb->n_offers++] = master_offer_pb(m, o, true, arena);
 }
 
-static Sched__OfferConstraints *no_constraints(struct fl_arena *arena)
-{
-    Sched__OfferConstraints *c = fl_arena_alloc(arena, sizeof(*c));
-
-    sched__offer_constraints__init(c);
-    return c;
-}
-
 Mapi__Response__GetFrameworks__Framework *
 master_framework_pb(const struct master *m, const struct framework *f, struct fl_arena *arena)
 {
@@ -97,7 +89,9 @@ master_framework_pb(const struct master *m, const struct framework *f, struct fl
     put_offers(pb, m, f, arena);
     pb->n_allocated_resources = full(&f->used, arena, &pb->allocated_resources);
     pb->n_offered_resources = full(&f->offered, arena, &pb->offered_resources);
-    pb->offer_constraints = f->constraints_pb ? f->constraints_pb : no_constraints(arena);
+    pb->offer_constraints =
+        f->constraints_pb ? f->constraints_pb
+                          : FL_ARENA_NEW(arena, Sched__OfferConstraints, sched__offer_constraints);
     return pb;
 }
 

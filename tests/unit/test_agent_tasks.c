@@ -388,6 +388,21 @@ START_TEST(draining_kills_and_refuses)
 }
 END_TEST
 
+START_TEST(a_new_subscription_gets_what_was_not_acknowledged)
+{
+    unsigned n;
+
+    h_running(h, "t", "", H_COMMAND);
+    n = h_updates(h);
+    h_deliver(h, &msg__update_framework_message__descriptor,
+              "{\"framework_id\":{\"value\":\"other\"}}");
+    ck_assert_uint_eq(h_updates(h), n);
+    h_deliver(h, &msg__update_framework_message__descriptor,
+              "{\"framework_id\":{\"value\":\"" H_FRAMEWORK "\"}}");
+    ck_assert_uint_eq(h_updates(h), n + 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("agent_tasks");
@@ -396,6 +411,7 @@ int main(void)
     int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_new_subscription_gets_what_was_not_acknowledged);
     tcase_add_test(tc, tells_starting_running_finished_each_after_the_acknowledgement);
     tcase_add_test(tc, repeats_the_head_after_10_20_40_seconds_up_to_ten_minutes);
     tcase_add_test(tc, refuses_an_acknowledgement_of_another_update);
