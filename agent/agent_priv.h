@@ -38,6 +38,9 @@ void agent_executor_shutdown(struct agent_executor *e); /* SHUTDOWN, grace, dest
 void agent_executor_destroy(struct agent_executor *e, V1__TaskState state,
                             V1__TaskStatus__Reason reason, const char *message);
 void agent_executor_ended(struct agent_executor *e, const struct container_end *end);
+/* ExitedExecutorMessage; `status` is wait(2)'s, -1 when there is none. */
+void agent_tell_exited(struct agent_core *a, const char *framework_id, const char *executor_id,
+                       int status);
 /* Moves a terminated executor without unacknowledged tasks to the completed ones (and its framework, if idle). */
 void agent_executor_settle(struct agent_executor *e);
 bool agent_executor_has_tasks(const struct agent_executor *e); /* queued, launched or terminated */

@@ -594,19 +594,22 @@ static void end_tasks(struct agent_executor *e, const struct container_end *end)
     }
 }
 
-static void tell_master(struct agent_executor *e, const struct container_end *end)
+void agent_tell_exited(struct agent_core *a, const char *framework_id, const char *executor_id,
+                       int status)
 {
     Msg__ExitedExecutorMessage m = MSG__EXITED_EXECUTOR_MESSAGE__INIT;
+    V1__FrameworkID fid = V1__FRAMEWORK_ID__INIT;
     V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
 
-    if (e->core->state != AGENT_RUNNING)
+    if (a->state != AGENT_RUNNING)
         return;
-    eid.value = e->id;
-    m.slave_id = e->core->info->id;
-    m.framework_id = e->framework->info->id;
+    fid.value = (char *)framework_id;
+    eid.value = (char *)executor_id;
+    m.slave_id = a->info->id;
+    m.framework_id = &fid;
     m.executor_id = &eid;
-    m.status = end->has_status ? end->status : -1;
-    agent_send(e->core, &m.base);
+    m.status = status;
+    agent_send(a, &m.base);
 }
 
 void agent_executor_ended(struct agent_executor *e, const struct container_end *end)
@@ -621,7 +624,7 @@ void agent_executor_ended(struct agent_executor *e, const struct container_end *
         if (end->reason == CONTAINER_LAUNCH_FAILED)
             agent_count(e->core, COUNT_LAUNCH_ERRORS);
         end_tasks(e, end);
-        tell_master(e, end);
+        agent_tell_exited(e->core, e->framework->id, e->id, end->has_status ? end->status : -1);
     }
     stop_timers(e);
     close_stream(e);

@@ -158,14 +158,14 @@ static bool refuse(struct agent_core *a, const V1__TaskInfo *task, const V1__Exe
                    Msg__ResourceVersionUUID *const *versions, size_t n_versions,
                    struct refusal *out)
 {
-    if (!same_version(a, versions, n_versions)) {
-        *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS,
-                                "Task launched with old resource version UUID(s)"};
-        return true;
-    }
     if (a->drain) {
         *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING,
-                                "Task launched on an agent that is being drained"};
+                                "Task was received while agent was already draining"};
+        return true;
+    }
+    if (!same_version(a, versions, n_versions)) {
+        *out = (struct refusal){V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS,
+                                "Task assumes outdated resource state"};
         return true;
     }
     if (a->n_tasks >= a->flags->max_tasks ||
@@ -226,47 +226,47 @@ static void run_command(struct agent_framework *f, const V1__TaskInfo *task)
     agent_executor_launch(e, task);
 }
 
-void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
+/* The master counts an executor from the moment it asks for it: one that it will not get must be given back. Of
+ * one that is here its own end will tell. */
+static void not_launched(struct agent_core *a, const char *framework_id, const char *executor_id,
+                         bool asked)
+{
+    struct agent_framework *f = agent_find_framework(a, framework_id);
+    struct agent_executor *e = f ? agent_find_executor(f, executor_id) : NULL;
+
+    if (asked && (!e || e->state == EXECUTOR_TERMINATED))
+        agent_tell_exited(a, framework_id, executor_id, -1);
+}
+
+/* Whether `e` cannot be what the master means by the executor of a launch; NULL: it can. */
+static const char *wrong_executor(struct agent_executor *e, bool has_launch, bool launch)
+{
+    if (executor_is_over(e))
+        return "The executor has terminated";
+    if (has_launch && launch && e) {
+        agent_executor_shutdown(e);
+        return "Master wants to launch executor, but one already exists";
+    }
+    if (has_launch && !launch && !e)
+        return "No executor is expected to launch and there is none running";
+    return NULL;
+}
+
+static void run_with_executor(struct agent_core *a, const char *fid, const Msg__RunTaskMessage *m)
 {
     const V1__TaskInfo *task = m->task;
-    const char *fid = m->framework->id  ? m->framework->id->value
-                      : m->framework_id ? m->framework_id->value
-                                        : "";
-    const char *tid = task->task_id->value;
-    const char *eid = task->executor ? task->executor->executor_id->value : tid;
-    struct agent_framework *f;
-    struct agent_executor *e;
-    struct refusal why;
+    const char *eid = task->executor->executor_id->value;
+    struct agent_framework *f = agent_find_framework(a, fid);
+    struct agent_executor *e = f ? agent_find_executor(f, eid) : NULL;
+    const char *wrong = wrong_executor(e, m->has_launch_executor, m->launch_executor);
 
-    if (!valid_ids(fid, tid, eid))
-        return;
-    f = agent_find_framework(a, fid);
-    if (f && f->terminating) {
-        log_warning("Ignoring task '%s': framework '%s' is shutting down", tid, fid);
-        return;
-    }
-    if (refuse(a, task, task->executor, m->resource_version_uuids, m->n_resource_version_uuids,
-               &why)) {
-        agent_drop_task(a, fid, m->framework, tid, eid, why.reason, why.message);
-        return;
-    }
-    if (f && agent_find_task(f, tid)) {
-        log_warning("Ignoring task '%s' of framework '%s': it is here already", tid, fid);
-        return;
-    }
-    e = f ? agent_find_executor(f, eid) : NULL;
-    if (executor_is_over(e) || (e && !task->executor) ||
-        (!e && task->executor && m->has_launch_executor && !m->launch_executor)) {
-        agent_drop_task(a, fid, m->framework, tid, eid,
-                        V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-                        "The executor of the task has terminated");
+    if (wrong) {
+        agent_drop_task(a, fid, m->framework, task->task_id->value, eid,
+                        V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED, wrong);
+        not_launched(a, fid, eid, m->launch_executor);
         return;
     }
     f = framework_for(a, fid, m->framework);
-    if (!task->executor) {
-        run_command(f, task);
-        return;
-    }
     if (e) {
         agent_task_add(e, task, NULL);
         agent_executor_deliver(e);
@@ -275,6 +275,49 @@ void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
     e = agent_executor_new(f, task->executor, NULL);
     agent_task_add(e, task, NULL);
     agent_executor_launch(e, NULL);
+}
+
+void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
+{
+    const V1__TaskInfo *task = m->task;
+    const char *fid = m->framework->id  ? m->framework->id->value
+                      : m->framework_id ? m->framework_id->value
+                                        : "";
+    const char *tid = task->task_id->value;
+    const char *eid = task->executor ? task->executor->executor_id->value : tid;
+    bool asked = task->executor && m->launch_executor;
+    struct agent_framework *f;
+    struct refusal why;
+
+    if (!valid_ids(fid, tid, eid))
+        return;
+    f = agent_find_framework(a, fid);
+    if (f && f->terminating) {
+        log_warning("Ignoring task '%s': framework '%s' is shutting down", tid, fid);
+        not_launched(a, fid, eid, asked);
+        return;
+    }
+    if (refuse(a, task, task->executor, m->resource_version_uuids, m->n_resource_version_uuids,
+               &why)) {
+        agent_drop_task(a, fid, m->framework, tid, eid, why.reason, why.message);
+        not_launched(a, fid, eid, asked);
+        return;
+    }
+    if (f && agent_find_task(f, tid)) {
+        log_warning("Ignoring task '%s' of framework '%s': it is here already", tid, fid);
+        return;
+    }
+    if (task->executor) {
+        run_with_executor(a, fid, m);
+        return;
+    }
+    if (f && agent_find_executor(f, eid)) {
+        agent_drop_task(a, fid, m->framework, tid, eid,
+                        V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
+                        "Cannot reuse an already existing executor for a command task");
+        return;
+    }
+    run_command(framework_for(a, fid, m->framework), task);
 }
 
 static void drop_group(struct agent_core *a, const Msg__RunTaskGroupMessage *m, const char *fid,
@@ -294,6 +337,7 @@ static bool group_refused(struct agent_core *a, const Msg__RunTaskGroupMessage *
         if (refuse(a, m->task_group->tasks[i], m->executor, m->resource_version_uuids,
                    m->n_resource_version_uuids, &why)) {
             drop_group(a, m, fid, eid, why.reason, why.message);
+            not_launched(a, fid, eid, m->launch_executor);
             return true;
         }
     }
@@ -306,6 +350,7 @@ void agent_run_task_group(struct agent_core *a, const Msg__RunTaskGroupMessage *
     const char *eid = m->executor->executor_id->value;
     struct agent_framework *f = agent_find_framework(a, fid);
     struct agent_executor *e = f ? agent_find_executor(f, eid) : NULL;
+    const char *wrong;
     const void *group;
 
     for (size_t i = 0; i < m->task_group->n_tasks; i++) {
@@ -314,11 +359,16 @@ void agent_run_task_group(struct agent_core *a, const Msg__RunTaskGroupMessage *
         if (!valid_ids(fid, tid, eid) || (f && agent_find_task(f, tid)))
             return;
     }
-    if ((f && f->terminating) || m->task_group->n_tasks == 0 || group_refused(a, m, fid, eid))
+    if (f && f->terminating) {
+        not_launched(a, fid, eid, m->launch_executor);
         return;
-    if (executor_is_over(e) || (!e && m->has_launch_executor && !m->launch_executor)) {
-        drop_group(a, m, fid, eid, V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-                   "The executor of the task group has terminated");
+    }
+    if (m->task_group->n_tasks == 0 || group_refused(a, m, fid, eid))
+        return;
+    wrong = wrong_executor(e, m->has_launch_executor, m->launch_executor);
+    if (wrong) {
+        drop_group(a, m, fid, eid, V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED, wrong);
+        not_launched(a, fid, eid, m->launch_executor);
         return;
     }
     f = framework_for(a, fid, m->framework);

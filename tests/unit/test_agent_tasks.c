@@ -388,11 +388,54 @@ START_TEST(draining_kills_and_refuses)
 }
 END_TEST
 
+static void run_asking(bool launch)
+{
+    _cleanup_free_ char *json = xasprintf(
+        "{\"framework\":{\"user\":\"u\",\"name\":\"f\",\"id\":{\"value\":\"" H_FRAMEWORK "\"}},"
+        "\"task\":{\"name\":\"n\",\"task_id\":{\"value\":\"%s\"},\"agent_id\":{\"value\":"
+        "\"" H_AGENT_ID "\"}" H_EXECUTOR "},\"launch_executor\":%s}",
+        launch ? "first" : "second", launch ? "true" : "false");
+
+    h_deliver(h, &msg__run_task_message__descriptor, json);
+}
+
+/* The master has it on its books already. */
+START_TEST(an_executor_that_will_not_start_is_given_back)
+{
+    const Msg__ExitedExecutorMessage *m;
+
+    run_asking(false);
+    ck_assert_int_eq(h_update(h)->status->reason,
+                     V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED);
+    ck_assert_ptr_null(h_sent(h, &msg__exited_executor_message__descriptor));
+    h_deliver(h, &msg__drain_slave_message__descriptor, "{\"config\":{}}");
+    run_asking(true);
+    ck_assert_int_eq(h_update(h)->status->reason, V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING);
+    m = h_sent(h, &msg__exited_executor_message__descriptor);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_str_eq(m->executor_id->value, "e1");
+    ck_assert_int_eq(m->status, -1);
+}
+END_TEST
+
+START_TEST(an_executor_is_not_started_twice)
+{
+    h_run(h, "t", "", H_EXECUTOR);
+    run_asking(true);
+    ck_assert_int_eq(h_update(h)->status->reason,
+                     V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED);
+    ck_assert_ptr_null(h_sent(h, &msg__exited_executor_message__descriptor));
+    h_ended(h, CONTAINER_DESTROYED, 9);
+    ck_assert_ptr_nonnull(h_sent(h, &msg__exited_executor_message__descriptor));
+}
+END_TEST
+
 START_TEST(a_new_subscription_gets_what_was_not_acknowledged)
 {
     unsigned n;
 
     h_running(h, "t", "", H_COMMAND);
+    h_ended(h, CONTAINER_EXITED, 0);
     n = h_updates(h);
     h_deliver(h, &msg__update_framework_message__descriptor,
               "{\"framework_id\":{\"value\":\"other\"}}");
@@ -412,6 +455,8 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_new_subscription_gets_what_was_not_acknowledged);
+    tcase_add_test(tc, an_executor_that_will_not_start_is_given_back);
+    tcase_add_test(tc, an_executor_is_not_started_twice);
     tcase_add_test(tc, tells_starting_running_finished_each_after_the_acknowledgement);
     tcase_add_test(tc, repeats_the_head_after_10_20_40_seconds_up_to_ten_minutes);
     tcase_add_test(tc, refuses_an_acknowledgement_of_another_update);
