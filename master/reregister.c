@@ -132,6 +132,8 @@ static bool told_executor(const Msg__ReregisterSlaveMessage *msg, const struct e
     return false;
 }
 
+/* What was to be killed while the agent was away, and what is given up as lost: tasks of frameworks that do not
+ * checkpoint end with the connection, though an agent that only lost its connection still runs them. */
 static void kill_again(struct master *m, struct agent *a, const Msg__ReregisterSlaveMessage *msg)
 {
     for (size_t i = 0; i < msg->n_tasks; i++) {
@@ -142,7 +144,8 @@ static void kill_again(struct master *m, struct agent *a, const Msg__ReregisterS
 
         if (f)
             HASH_FIND_STR(f->tasks, told->task_id->value, t);
-        if (!t || t->agent != a || !t->kill_requested || task_state_is_terminal(told->state))
+        if (!f || task_state_is_terminal(told->state) ||
+            (t && (t->agent != a || !t->kill_requested)))
             continue;
         kill.framework_id = f->info->id;
         kill.task_id = told->task_id;

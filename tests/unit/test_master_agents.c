@@ -247,10 +247,16 @@ END_TEST
 
 START_TEST(frameworks_without_checkpoint_lose_their_tasks)
 {
+    _cleanup_free_ char *more = NULL;
+
     run_task(",\"failover_timeout\":1000,\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]");
     master_agent_closed(w.m, (void *)"a1");
     ck_assert_ptr_nonnull(strstr(w_expect(&w, "s1", "TASK_LOST"), "REASON_AGENT_DISCONNECTED"));
     ck_assert_ptr_null(w.m->frameworks->tasks);
+    /* Only the connection broke: what was said to be lost must not run on behind everybody's back. */
+    more = with_task("TASK_RUNNING");
+    w_reregister(&w, "a2", more);
+    w_expect(&w, "a2", "KillTaskMessage");
 }
 END_TEST
 
