@@ -101,7 +101,7 @@ endef
 $(foreach r,$(BIN_ROWS),$(eval $(call BINARY_RULE,$(r))))
 
 # The shim is static and has no library but libc: one runs beside every container. musl, when it is there (make deps), because the
-# GNU library asks CPUID some fifty times before main(), and on a virtual machine each asking is an exit to the hypervisor: 0.4 ms
+# GNU library asks CPUID dozens of times before main(), and on a virtual machine each asking is an exit to the hypervisor: 0.4 ms
 # of CPU a task, where musl needs none.
 MUSL_GCC := $(shell command -v musl-gcc)
 SHIM_CC  := $(if $(MUSL_GCC),$(MUSL_GCC) -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch),$(CC))
