@@ -20,7 +20,7 @@ struct launcher_client {
     struct fl_loop *loop;
     int sock;
     bool broken;
-    bool failing, closed; /* fail_all() waits in the loop; and frees us */
+    bool failing, closed;          /* fail_all() waits in the loop; and frees us */
     struct fl_watch *read, *write; /* write: only while the socket is full */
     size_t in_flight, max_in_flight;
     uint64_t seq;
