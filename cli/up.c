@@ -60,6 +60,7 @@ static int spawn_daemon(struct up *u, const char *name, char *const argv[], stru
     _cleanup_free_ char *log = xasprintf("%s/%s.log", u->dir, name);
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
+    sigset_t none;
     pid_t pid;
     int rc;
 
@@ -69,7 +70,10 @@ static int spawn_daemon(struct up *u, const char *name, char *const argv[], stru
     posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     posix_spawn_file_actions_adddup2(&files, 1, 2);
     /* A group of its own: an interrupt at the terminal reaches this process only, which then ends them in order. */
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+    /* What is blocked here (block_signals()) would be blocked there: it could not be asked to end. */
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attr, &none);
     rc = posix_spawn(&pid, argv[0], &files, &attr, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
@@ -229,7 +233,8 @@ static int up(struct up *u)
     block_signals();
     r = start_all(u, &err);
     if (r < 0) {
-        processes_stop(u->dir);
+        if (u->started.n) /* else what runs there is another's */
+            processes_stop(u->dir);
         return cli_fail(&err);
     }
     printf("The cluster runs: %u agents, each with %g cpus and %.0f MB.\n"

@@ -448,6 +448,7 @@ int fl_signal_new(struct fl_loop *loop, int signo, fl_callback_f *fn, void *arg,
                   struct fl_signal **ret_signal, struct fl_err *err)
 {
     struct fl_signal *s = xnew0(struct fl_signal);
+    sigset_t set;
     s->magic = SIGNAL_MAGIC;
     s->fn = fn;
     s->arg = arg;
@@ -457,6 +458,10 @@ int fl_signal_new(struct fl_loop *loop, int signo, fl_callback_f *fn, void *arg,
         fl_signal_free(s);
         return fl_err_errno(err, e, "catch signal %d", signo);
     }
+    /* Who started this process may have blocked it. */
+    sigemptyset(&set);
+    sigaddset(&set, signo);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     *ret_signal = s;
     return 0;
 }

@@ -1,0 +1,73 @@
+"""`fairlead up` and `down`: a whole cluster by one command, which leaves alone what it did not start."""
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from harness.cluster import BIN, free_ports
+from harness.http import get_json
+
+AGENTS = 2
+
+
+def fairlead(*arguments):
+    return subprocess.run([os.path.join(BIN, "fairlead")] + list(arguments), capture_output=True, text=True, timeout=60, check=False,
+                          stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
+def place():
+    folder = tempfile.mkdtemp(prefix="fairlead-system-")
+    os.chmod(folder, 0o755)
+    port = free_ports(1 + AGENTS)[0]
+    started = up(folder + "/c", port)
+    try:
+        assert started.returncode == 0, started.stderr
+        yield folder, port
+    finally:
+        fairlead("down", "--dir", folder + "/c")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def up(folder, port):
+    return fairlead("up", "--detach", "--agents", str(AGENTS), "--port", str(port), "--dir", folder)
+
+
+def agents(port):
+    return len(get_json("127.0.0.1:%d" % port, "/slaves")["slaves"])
+
+
+def test_it_runs_commands(place):
+    _, port = place
+    assert agents(port) == AGENTS
+    out = fairlead("run", "--master", "127.0.0.1:%d" % port, "--", "sh", "-c", "echo hello; exit 3")
+    assert (out.returncode, out.stdout, out.stderr) == (3, "hello\n", "")
+
+
+def test_a_second_one_in_its_folder_is_refused_and_hurts_nothing(place):
+    folder, port = place
+    out = up(folder + "/c", free_ports(1 + AGENTS)[0])
+    assert out.returncode == 1 and "runs already" in out.stderr and out.stderr.count("\n") == 1, out
+    assert agents(port) == AGENTS
+
+
+def test_a_second_one_on_its_port_is_refused_and_hurts_nothing(place):
+    folder, port = place
+    out = up(folder + "/other", port)
+    assert out.returncode == 1 and "master.log" in out.stderr and out.stderr.count("\n") == 1, out
+    assert agents(port) == AGENTS
+
+
+def test_down_ends_all_of_it(place):
+    folder, port = place
+    start = time.monotonic()
+    assert fairlead("down", "--dir", folder + "/c").returncode == 0
+    assert time.monotonic() - start < 8, "they had to be killed"
+    with pytest.raises(OSError):
+        agents(port)
+    out = fairlead("down", "--dir", folder + "/c")
+    assert out.returncode == 1 and out.stderr.count("\n") == 1
+    assert up(folder + "/c", port).returncode == 0  # for the others, in whatever order
