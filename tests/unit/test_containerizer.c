@@ -1,4 +1,5 @@
 /* The containerizer with plain processes: what a launch tells, and that nothing is left. Any user may run it. */
+#include <errno.h>
 #include <check.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -79,6 +80,30 @@ START_TEST(starts_in_the_sandbox_with_its_environment)
     _cleanup_free_ char *want_private = xasprintf("%s\n1/two words/\n", sandbox);
 
     ck_assert(streq(out, want_private) && !streq(out, want));
+}
+END_TEST
+
+/* The search in PATH is the shim's own: a folder without it, one that may not be run, and a script without a header. */
+START_TEST(finds_its_program_in_its_path)
+{
+    static const char *const make = "mkdir a b; echo no > a/prog; echo 'echo \"$1-$#\"' > b/prog; "
+                                    "chmod +x b/prog";
+    fixture_finish(&f, &(struct launch){.id = "maker", .shell = make});
+    _cleanup_free_ char *dir = sandbox_path(&f, "maker");
+    _cleanup_free_ char *path = xasprintf("PATH=%s/none:%s/a:%s/b", dir, dir, dir),
+                        *denied = xasprintf("PATH=%s/a", dir);
+    const char *const argv[] = {"prog", "one two", "3", NULL}, *const env[] = {path, NULL},
+                      *const denied_env[] = {denied, NULL};
+    const struct seen *s =
+        fixture_finish(&f, &(struct launch){.id = "found", .argv = argv, .env = env});
+    _cleanup_free_ char *out = sandbox_read(&f, "found", "stdout");
+
+    ck_assert_int_eq(s->reason, CONTAINER_EXITED);
+    ck_assert_int_eq(s->status, 0);
+    ck_assert_str_eq(out, "one two-2\n");
+    s = fixture_finish(&f, &(struct launch){.id = "denied", .argv = argv, .env = denied_env});
+    ck_assert_int_eq(s->reason, CONTAINER_LAUNCH_FAILED);
+    ck_assert(strstr(s->message, strerror(EACCES)) != NULL);
 }
 END_TEST
 
@@ -325,6 +350,7 @@ int main(void)
     tcase_add_checked_fixture(t, open_posix, close_it);
     tcase_add_loop_test(t, ends_as_it_should, 0, (int)ARRAY_SIZE(end_rows));
     tcase_add_test(t, starts_in_the_sandbox_with_its_environment);
+    tcase_add_test(t, finds_its_program_in_its_path);
     tcase_add_test(t, runs_as_the_user);
     tcase_add_test(t, refuses_an_unknown_user);
     tcase_add_test(t, refuses_a_link_as_output);
