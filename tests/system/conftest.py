@@ -42,6 +42,7 @@ def pytest_runtest_makereport(item, call):
     """What the daemons of the file's cluster said last, under a failure."""
     outcome = yield
     report = outcome.get_result()
-    c = item.funcargs.get("cluster") if hasattr(item, "funcargs") else None
+    args = getattr(item, "funcargs", {})
+    c = args.get("cluster") or (args["own"][0] if "own" in args else None)
     if report.failed and c is not None:
-        report.sections.append(("daemons", c.logs()[-1500:]))
+        report.sections.append(("daemons", c.logs()[-3000:]))
