@@ -61,6 +61,7 @@ static void report_end(void *arg)
     if (!c->unwanted)
         cz->cb.ended(cz->cb.arg, c->id, &end);
     container_free(c);
+    containerizer_recovery_check(cz);
 }
 
 /* True when every isolator has let go. */

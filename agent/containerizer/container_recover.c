@@ -6,7 +6,7 @@
  *   wanted, neither               -> `ended`, CONTAINER_LOST
  *   not wanted                    -> destroyed, never reported
  * A folder without `shim` belongs to a launch that had not begun: with the folder gone, its shim starts nothing.
- * Reports are deferred, so none comes before recover() returned.
+ * Reports are deferred, so none comes before recover() returned. Recovery is done when all of the wanted have been reported.
  */
 #include "agent/containerizer/containerizer_priv.h"
 
@@ -124,8 +124,10 @@ static void still_running(void *arg)
     else if (!c->started)
         container_end_with(c, CONTAINER_LAUNCH_FAILED,
                            "the agent was restarted while the container was being started");
-    else if (c->state == CONTAINER_RUNNING && c->pid > 0)
+    else if (c->state == CONTAINER_RUNNING && c->pid > 0) {
+        c->told = true;
         cz->cb.recovered(cz->cb.arg, c->id, c->pid);
+    }
 }
 
 static bool wanted(const char *const *ids, size_t n, const char *id)
@@ -201,17 +203,32 @@ static void found_orphan(void *arg, const char *id)
     container_destroy(c);
 }
 
+/* Ends are reported when what is left of the container has been removed, which takes more than one turn of the loop. The agent takes
+ * those of which it has heard nothing by then for lost. */
+void containerizer_recovery_check(struct real_containerizer *cz)
+{
+    struct container *c, *tmp;
+
+    if (!cz->recovering)
+        return;
+    HASH_ITER (hh, cz->containers, c, tmp) {
+        if (c->recovered && !c->unwanted && !c->told)
+            return;
+    }
+    cz->recovering = false;
+    cz->cb.recovery_done(cz->cb.arg, NULL);
+}
+
 static void recover_done(void *arg)
 {
-    struct real_containerizer *cz = arg;
-
-    cz->cb.recovery_done(cz->cb.arg, NULL);
+    containerizer_recovery_check(arg);
 }
 
 void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n)
 {
     struct real_containerizer *cz = real_of(base);
 
+    cz->recovering = true;
     recover_folders(cz, ids, n);
     for (size_t i = 0; i < n; i++) {
         struct container *c;

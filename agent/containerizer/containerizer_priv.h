@@ -27,6 +27,7 @@ struct container {
     enum container_state state;
     char *id, *folder;                   /* owned */
     bool recovered, checkpoint, started; /* started: recovered, and its command once ran */
+    bool told;                           /* recovered, and the agent knows that it runs */
     bool unwanted;                       /* found after a restart and destroyed: nobody is told */
     bool asked;     /* the launcher, or a deferred call, still has us as its argument */
     bool reporting; /* its `ended` is deferred */
@@ -74,6 +75,7 @@ struct real_containerizer {
         *inherited_env; /* what every container's environment begins with; NULL-terminated, owned */
     struct container *containers; /* by id */
     size_t n_containers;
+    bool recovering; /* from recover() until recovery_done */
 };
 
 /* containerizer.c */
@@ -100,6 +102,8 @@ void env_free(char **env);
 
 /* container_recover.c */
 void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n);
+/* Says `recovery_done` once every wanted container has been reported, running or ended. */
+void containerizer_recovery_check(struct real_containerizer *cz);
 
 /* container_fetch.c */
 int container_fetch(struct container *c, struct fl_err *err);

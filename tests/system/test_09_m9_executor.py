@@ -72,17 +72,10 @@ def test_environment(cluster, scheduler):
     assert "MESOS_RECOVERY_TIMEOUT" not in env and env["LIBPROCESS_PORT"] == "0"
 
 
-def test_several_tasks_at_once_and_as_a_group(cluster, scheduler):
+def test_several_tasks_at_once(cluster, scheduler):
     ex = custom_executor(scheduler)
     for task_id in launch(scheduler, ex, n=5):
         scheduler.status(task_id, "TASK_RUNNING")
-    group = custom_executor(scheduler)
-    offer = scheduler.offer(cpus=0.5)
-    tasks = [scheduler.task(offer, "true", data=b64("finish")) for _ in range(2)]
-    scheduler.accept(offer, [{"type": "LAUNCH_GROUP", "launch_group": {"executor": group, "task_group": {"tasks": tasks}}}])
-    for t in tasks:
-        assert scheduler.end_of(t["task_id"]["value"])["state"] == "TASK_FINISHED"
-    assert events(cluster, group["executor_id"]["value"])[:2] == ["SUBSCRIBED", "LAUNCH_GROUP"]
 
 
 def test_one_that_never_registers(scheduler):

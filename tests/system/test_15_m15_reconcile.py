@@ -65,32 +65,6 @@ def test_implicit_names_all_tasks_and_no_other(s):
     assert not s.statuses(ended, since=n)
 
 
-def test_others_tasks_are_unknown(cluster, s):
-    with Scheduler(cluster.master.address, name="other") as other:
-        task_id, _ = other.run("sleep 1000")
-        st = answer(s, task_id)
-        assert st["state"] == ("TASK_UNKNOWN" if s.aware else "TASK_LOST")
-
-
-def test_unreachable_agent(cluster, s):
-    """Known task or not: UNREACHABLE with the time, LOST for others."""
-    victim = cluster.agents[1]
-    agent_id = cluster.agent_id(victim)
-    task_id, _ = s.run("sleep 1000", agent_id=agent_id)
-    victim.freeze()
-    try:
-        eventually(lambda: get_json(cluster.master.address, "/state")["unreachable_slaves"] == 1, 10)
-        for which in ((task_id, agent_id), (new_id(), agent_id), (task_id, None)):
-            st = answer(s, *which)
-            if s.aware:
-                assert st["state"] == "TASK_UNREACHABLE" and st["unreachable_time"]["nanoseconds"] > 0, which
-            elif which[0] == task_id or which[1]:
-                assert st["state"] == "TASK_LOST", which
-    finally:
-        victim.thaw()
-        cluster.wait_agents(2)
-
-
 def test_silence_while_an_agent_may_come_back():
     """After a failover of the master nothing is said of what the missing agents may have."""
     with Cluster(agents=1) as c:

@@ -184,12 +184,16 @@ START_TEST(an_end_in_progress_is_waited_for)
         close(pidfd);
         usleep(10000);
     }
-    come_back(ids, 1);
-    ck_assert(!fixture_seen(&f, "c")->ended);
+    fixture_reopen(&f);
+    f.cz->ops->recover(f.cz, ids, 1);
+    fixture_run(&f, 100000);
+    bool early = f.recovery_done || fixture_seen(&f, "c")->ended;
     ck_assert_int_eq(kill(shim, SIGCONT), 0);
+    ck_assert(!early);
     const struct seen *s = fixture_wait_ended(&f, "c");
     ck_assert_int_eq(s->reason, CONTAINER_EXITED);
     ck_assert_int_eq(s->status, 7 << 8);
+    ck_assert(fixture_until(&f, recovery_is_done, NULL, 10000000));
     f.cz->ops->forget(f.cz, "c");
 }
 END_TEST
