@@ -30,12 +30,12 @@ def restart(c, down=0.0):
 def test_commands(own):
     c, s = own
     agent_id = c.agent_id()
-    stays, _ = s.run("echo $$ > pid; touch started; while [ ! -e stop ]; do sleep 0.05; done; exit 9", mem=64)
+    stays, _ = s.run("echo $$ > pid; touch begun; while [ ! -e stop ]; do sleep 0.05; done; exit 9", mem=64)
     good, _ = s.run("sleep 0.6")
     bad, _ = s.run("sleep 0.6; exit 5")
     killed, _ = s.run("sleep 1000")
     before = [t["pid"] if "pid" in t else None for t in c.slaves()]
-    folder = eventually(lambda: [d for d, _, fs in os.walk(c.folder) if "started" in fs and "/latest" not in d])[0]
+    folder = eventually(lambda: [d for d, _, fs in os.walk(c.folder) if "begun" in fs and "/latest" not in d])[0]
     n = s.mark()
     restart(c, 1.2)
     assert c.agent_id() == agent_id and len(before) == 1
