@@ -4,10 +4,11 @@
 set -eu
 mkdir -p "$(dirname "$1")"
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-cat > "$1.new" <<EOF
+new=$1.$$ # two makes may run at once
+cat > "$new" <<EOF
 #define FL_BUILD_SHA  "$(git rev-parse HEAD 2>/dev/null || true)"
 #define FL_BUILD_DATE "$(date -u -d "@$epoch" '+%Y-%m-%d %H:%M:%S')"
 #define FL_BUILD_TIME $epoch.0
 #define FL_BUILD_USER "fairlead"
 EOF
-if cmp -s "$1.new" "$1"; then rm "$1.new"; else mv "$1.new" "$1"; fi
+if cmp -s "$new" "$1"; then rm "$new"; else mv "$new" "$1"; fi
