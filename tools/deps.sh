@@ -10,9 +10,13 @@ build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler l
 run="procps iproute2"
 tests="check libsubunit-dev python3 python3-pytest python3-protobuf curl jq openssl"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
+# Node and npm often come from elsewhere, newer than Debian's: only what the machine does not have at all.
+interop=
+command -v node >/dev/null || interop="$interop nodejs"
+command -v npm >/dev/null || interop="$interop npm"
 
 missing=
-for p in $build $run $tests $lint; do
+for p in $build $run $tests $lint $interop; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done
 if [ -z "$missing" ]; then
