@@ -50,6 +50,8 @@ struct opt_list {
  * then *ret_help is true). */
 int opt_parse(struct cli *c, const struct opt *opts, size_t n, int argc, char **argv,
               bool *ret_help);
+/* For a verb without further words: CLI_OK, or CLI_USAGE after having printed which word is left at `i`. */
+int opt_no_words(int argc, char **argv, int i);
 
 /* ---- asking a daemon, waiting for the answer ---- */
 struct answer {

@@ -37,12 +37,8 @@ static bool list_options(struct cli *c, const struct opt *opts, size_t n, int ar
         *ret_code = help ? CLI_OK : CLI_USAGE;
         return true;
     }
-    if (i < argc) {
-        cli_failf("`%s` does not know what to do with '%s'", argv[0], argv[i]);
-        *ret_code = CLI_USAGE;
-        return true;
-    }
-    return false;
+    *ret_code = opt_no_words(argc, argv, i);
+    return *ret_code != CLI_OK;
 }
 
 static bool task_is_live(const json_t *t)

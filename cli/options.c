@@ -121,6 +121,14 @@ int opt_parse(struct cli *c, const struct opt *opts, size_t n, int argc, char **
     return i;
 }
 
+int opt_no_words(int argc, char **argv, int i)
+{
+    if (i >= argc)
+        return CLI_OK;
+    cli_failf("`%s` does not know what to do with '%s'", argv[0], argv[i]);
+    return CLI_USAGE;
+}
+
 int cli_failf(const char *fmt, ...)
 {
     va_list ap;

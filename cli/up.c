@@ -273,7 +273,9 @@ int verb_up(struct cli *c, int argc, char **argv)
     } else {
         if (!u.dir)
             u.dir = u.dir_default;
-        code = up(&u);
+        code = opt_no_words(argc, argv, i);
+        if (code == CLI_OK)
+            code = up(&u);
     }
     processes_done(&u.started);
     free(u.bin);
@@ -293,6 +295,8 @@ int verb_down(struct cli *c, int argc, char **argv)
 
     if (i < 0)
         return help ? CLI_OK : CLI_USAGE;
+    if (opt_no_words(argc, argv, i) != CLI_OK)
+        return CLI_USAGE;
     if (!processes_running(dir))
         return cli_failf("no cluster of '%s' runs", dir);
     processes_stop(dir);
