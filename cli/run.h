@@ -2,6 +2,8 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
+#include <stdio.h>
+
 #include <fairlead/scheduler.h>
 
 #include "cli/cli.h"
@@ -21,7 +23,6 @@ struct instance {
     bool following;
     unsigned drained; /* files without news since the end */
     bool reported;    /* all its output has been printed */
-    bool line_open;   /* the last byte printed was no newline (with a prefix only) */
 };
 
 struct run {
@@ -37,6 +38,8 @@ struct run {
     struct http_client *http;
     fw_scheduler *scheduler;
     struct fl_timer *poll, *hint;
+    struct instance *open_line; /* whose line has no end yet, with several instances; or NULL */
+    FILE *open_file;            /* on which it is */
     struct instance *instances;
     unsigned waiting, left;
     bool subscribed, interrupted;

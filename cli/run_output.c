@@ -4,18 +4,33 @@
 
 #include "cli/run.h"
 
+/* Ends the line that an instance left open, where it was written. */
+static void close_line(struct run *r)
+{
+    if (r->open_line) {
+        putc('\n', r->open_file);
+        fflush(r->open_file);
+    }
+    r->open_line = NULL;
+}
+
 static void print(struct instance *i, FILE *f, const char *p, size_t n)
 {
+    struct run *r = i->run;
+
+    if (r->open_line && (r->open_line != i || r->open_file != f))
+        close_line(r);
     if (i->run->n == 1) {
         fwrite(p, 1, n, f);
     } else {
         while (n) {
             const char *nl = memchr(p, '\n', n);
             size_t len = nl ? (size_t)(nl - p) + 1 : n;
-            if (!i->line_open)
+            if (!r->open_line)
                 fprintf(f, "[%u] ", i->number);
             fwrite(p, 1, len, f);
-            i->line_open = !nl;
+            r->open_line = nl ? NULL : i;
+            r->open_file = f;
             p += len;
             n -= len;
         }
@@ -52,8 +67,8 @@ static void turn(void *arg, bool more)
         follow_poll(&i->err);
         return;
     }
-    if (i->line_open)
-        print(i, stdout, "\n", 1);
+    if (i->run->open_line == i)
+        close_line(i->run);
     run_instance_done(i);
 }
 

@@ -114,6 +114,13 @@ def test_run_shows_every_instance(place):
     assert sorted(out.stdout.splitlines()) == sorted("[%d] %s" % (i, w) for i in range(1, 21) for w in ("one", "two"))
 
 
+def test_run_ends_the_line_of_one_instance_before_that_of_another(place):
+    out = place.run("--instances", "3", "--", "printf", "open")
+    assert (out.returncode, sorted(out.stdout.splitlines()), out.stderr) == (0, ["[%d] open" % i for i in (1, 2, 3)], ""), out
+    out = place.run("--instances", "2", "--", "sh", "-c", "printf open >&2")
+    assert (out.returncode, out.stdout, sorted(out.stderr.splitlines())) == (0, "", ["[1] open", "[2] open"]), out
+
+
 def test_run_keeps_stderr_apart(place):
     out = place.run("--", "sh", "-c", "echo out; echo err >&2")
     assert (out.returncode, out.stdout, out.stderr) == (0, "out\n", "err\n")
