@@ -293,6 +293,12 @@ void fl_loop_free(struct fl_loop *loop)
     pthread_mutex_lock(&loop->box->lock);
     loop->box->closed = true;
     pthread_mutex_unlock(&loop->box->lock);
+    /* What a helper thread posted meanwhile: after this nothing can come any more. */
+    if (loop->tick_ev) {
+        run_posted(loop);
+        while (loop->deferred.n > 0)
+            on_deferred(-1, 0, loop);
+    }
     event_freep_if(loop->wake_ev);
     event_freep_if(loop->defer_ev);
     event_freep_if(loop->tick_ev);
