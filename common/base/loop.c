@@ -280,25 +280,26 @@ static void event_freep_if(struct event *ev)
         event_free(ev);
 }
 
+static void run_what_is_left(struct fl_loop *loop)
+{
+    if (!loop->tick_ev)
+        return; /* never came into being as a whole */
+    run_posted(loop);
+    while (loop->deferred.n > 0)
+        on_deferred(-1, 0, loop);
+}
+
 void fl_loop_free(struct fl_loop *loop)
 {
     if (!loop)
         return;
     /* What was posted or deferred may free things: it must still run, and may defer again. */
-    if (loop->tick_ev) {
-        run_posted(loop);
-        while (loop->deferred.n > 0)
-            on_deferred(-1, 0, loop);
-    }
+    run_what_is_left(loop);
     pthread_mutex_lock(&loop->box->lock);
     loop->box->closed = true;
     pthread_mutex_unlock(&loop->box->lock);
     /* What a helper thread posted meanwhile: after this nothing can come any more. */
-    if (loop->tick_ev) {
-        run_posted(loop);
-        while (loop->deferred.n > 0)
-            on_deferred(-1, 0, loop);
-    }
+    run_what_is_left(loop);
     event_freep_if(loop->wake_ev);
     event_freep_if(loop->defer_ev);
     event_freep_if(loop->tick_ev);
