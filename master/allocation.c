@@ -98,9 +98,14 @@ static int put_weights(struct master *m, struct fl_err *err)
     return 0;
 }
 
+static void flush(void *arg)
+{
+    offers_flush(arg);
+}
+
 int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_err *err)
 {
-    const struct allocator_callbacks cb = {.offer = offer_made, .arg = m};
+    const struct allocator_callbacks cb = {.offer = offer_made, .flush = flush, .arg = m};
     const struct master_flags *fl = m->flags;
     struct allocator_options o = {
         .allocation_interval_us = fl->allocation_interval,

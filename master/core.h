@@ -313,6 +313,15 @@ struct known_agent *known_find(struct known_agent *list, const char *id);
 struct known_agent *known_add(struct known_agent **list, const char *id);
 void known_remove(struct known_agent **list, struct known_agent *k);
 void registry_gc_start(struct master *m);
+/* Writes records of other kinds ("quota/eng", "weight/eng", "maintenance") as one batch, all or nothing. `done` runs on the core's
+ * thread when they are durable: only then the change may show. A failed write ends the process. What reads them at start is a
+ * row of record_kinds[] in registry.c. */
+struct registry_change {
+    const char *key;
+    const ProtobufCMessage *record; /* NULL deletes */
+};
+void registry_write(struct master *m, const struct registry_change *changes, size_t n,
+                    void (*done)(struct master *m, void *arg), void *arg);
 
 /* ---- publish.c: the operator's events; nothing is built while nobody listens ---- */
 void publish_task_added(struct master *m, const struct task *t);

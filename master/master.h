@@ -264,7 +264,12 @@ void master_framework_closed(struct master *m, void *stream);
 int master_call(struct master *m, const Sched__Call *call, const char *stream_id_or_null,
                 const char *principal, struct fl_err *err);
 
-/* ---- operators (those of issue 2; others join here) ---- */
+/* ---- operators ----
+ * What an operator asks for comes in through functions of the room that does it (master/quota.h, master/maintenance.h,
+ * master/operator_resources.h, ...), with the principal that was authenticated, or NULL. What must first reach the registry is
+ * answered through a function, once, perhaps before the call returns: 200 or 202 with no error, or the error whose reason
+ * says the status. The request and its arena live until then. */
+typedef void operator_done_f(void *arg, int status, const struct fl_err *err_or_null);
 int master_teardown(struct master *m, const char *framework_id, struct fl_err *err);
 
 /* ---- reading, for master/api ---- */

@@ -157,6 +157,49 @@ void master_recovered(struct master *m)
     allocation_kick(m);
 }
 
+/* ---- records that are no agent's ---- */
+
+struct registry_batch {
+    struct master *master;
+    void (*done)(struct master *m, void *arg);
+    void *arg;
+};
+
+static void on_batch_written(const struct fl_err *err, void *arg)
+{
+    struct registry_batch *b = arg;
+    struct master *m = b->master;
+
+    core_enter(m);
+    if (err)
+        m->env->io->fatal(m->env->ctx,
+                          core_printf(m, "the registry cannot be written: %s", err->msg));
+    else if (b->done)
+        b->done(m, b->arg);
+    core_leave(m);
+    free(b);
+}
+
+void registry_write(struct master *m, const struct registry_change *changes, size_t n,
+                    void (*done)(struct master *m, void *arg), void *arg)
+{
+    struct registry_batch *b = xnew0(struct registry_batch);
+    struct store_op *ops;
+
+    core_enter(m);
+    ops = core_alloc(m, (n + 1) * sizeof(*ops));
+    for (size_t i = 0; i < n; i++) {
+        ops[i].key = changes[i].key;
+        if (changes[i].record)
+            encode(m, changes[i].record, &ops[i]);
+    }
+    *b = (struct registry_batch){m, done, arg};
+    m->env->io->store(m->env->ctx, ops, n, on_batch_written, b);
+    core_leave(m);
+}
+
+/* ---- agents that come and go ---- */
+
 struct transition *transition_find(struct master *m, const char *agent_id)
 {
     struct transition *tr;

@@ -10,9 +10,11 @@
 #define MASTER_ALLOCATOR_ALLOCATOR_H
 
 #include "common/model/attributes.h"
+#include "common/model/quantities.h"
 #include "common/model/resources.h"
+#include "proto/allocator.pb-c.h"
 
-#define ALLOCATOR_ABI 1
+#define ALLOCATOR_ABI 2
 
 struct allocator; /* an instance: the module's private data follows */
 
@@ -32,8 +34,13 @@ struct allocator_callbacks {
      * until recover() or until transition_to_used(). The master makes an offer of each call. */
     void (*offer)(void *arg, const char *framework_id, const char *role, const char *agent_id,
                   const struct resources *res);
+    /* The framework uses something on an agent that will be unavailable: the master asks it to leave. One is outstanding for a
+     * framework and agent at a time, until update_inverse_offer(). */
     void (*inverse_offer)(void *arg, const char *framework_id, const char *agent_id,
                           const V1__Unavailability *unavailability);
+    /* What was offered since the last flush leaves as one OFFERS event for each framework, now. So a gang's offers come together
+     * and alone. NULL: the master flushes at the end of the run only. */
+    void (*flush)(void *arg);
     void *arg;
 };
 
@@ -115,18 +122,34 @@ struct allocator_ops {
     void (*request)(struct allocator *a, const char *framework_id, V1__Request *const *requests,
                     size_t n); /* optional */
 
-    void (*set_quota)(struct allocator *a, const char *role, const struct resources *guarantee,
-                      const struct resources *limit); /* optional; both NULL removes */
+    /* Of a top-level role. What a name is missing from is no guarantee (0) and no limit. Both NULL: no quota. Optional. */
+    void (*set_quota)(struct allocator *a, const char *role, const struct quantities *guarantees,
+                      const struct quantities *limits);
     void (*set_weight)(struct allocator *a, const char *role, double weight);
     void (*set_unavailability)(struct allocator *a, const char *agent_id,
-                               const V1__Unavailability *u_or_null); /* optional */
-    void (*set_paused)(struct allocator *a, bool paused);            /* recovery hold */
+                               const V1__Unavailability *u_or_null, uint64_t now_us); /* optional */
+    /* An inverse offer is no longer outstanding: answered (`status`), or rescinded (NULL). With filters the next one waits for
+     * refuse_seconds. Optional. */
+    void (*update_inverse_offer)(struct allocator *a, const char *framework_id,
+                                 const char *agent_id,
+                                 const Alloc__InverseOfferStatus *status_or_null,
+                                 const V1__Filters *filters_or_null, uint64_t now_us);
+    /* What frameworks last answered to inverse offers of the agent. Optional. */
+    void (*each_inverse_status)(const struct allocator *a, const char *agent_id,
+                                void (*fn)(const Alloc__InverseOfferStatus *status, void *arg),
+                                void *arg);
+    void (*set_paused)(struct allocator *a, bool paused); /* recovery hold */
 
     /* Numbers for /metrics and /roles: optional. */
     double (*dominant_share)(const struct allocator *a, const char *role_or_framework);
-    /* Why does the framework have no offer of the agent (NULL: of any)? Appends JSON. Optional. */
+    /* Every other number worth showing; names as below "allocator/mesos/" in the reference's metrics
+     * ("offer_filters/roles/eng/active", "quota/roles/eng/resources/cpus/limit"). Optional. */
+    void (*numbers)(const struct allocator *a,
+                    void (*fn)(const char *name, double value, void *arg), void *arg);
+    /* Why does the framework hold, or not get, the agent (NULL: each of the agents)? Appends one JSON object
+     * (docs/explain.md). Changes nothing. Optional. */
     void (*explain)(const struct allocator *a, const char *framework_id, const char *agent_id,
-                    struct fl_buf *json);
+                    uint64_t now_us, struct fl_buf *json);
 };
 
 struct allocator_module {

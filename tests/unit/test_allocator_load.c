@@ -45,11 +45,14 @@ START_TEST(refuses_another_version)
     _cleanup_free_ char *path = module_path("allocator_old_abi");
     const struct allocator_ops *ops = NULL;
     struct fl_err err;
+    char theirs[32], ours[32];
 
+    fl_snprintf(theirs, sizeof(theirs), "version %d", ALLOCATOR_ABI + 7);
+    fl_snprintf(ours, sizeof(ours), "version %d", ALLOCATOR_ABI);
     ck_assert_int_lt(allocator_load(path, NULL, &ops, &err), 0);
     ck_assert_int_eq(err.reason, FL_INVALID);
-    ck_assert_ptr_nonnull(strstr(err.msg, "version 8"));
-    ck_assert_ptr_nonnull(strstr(err.msg, "version 1"));
+    ck_assert_ptr_nonnull(strstr(err.msg, theirs));
+    ck_assert_ptr_nonnull(strstr(err.msg, ours));
     ck_assert_ptr_null(ops);
 }
 END_TEST
