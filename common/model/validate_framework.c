@@ -1,6 +1,7 @@
 /* FrameworkInfo: roles, id, offer filters, failover timeout. Pure. The order of the checks is the protocol's. */
 #include <math.h>
 
+#include "common/model/gang.h"
 #include "common/model/roles.h"
 #include "common/model/validate.h"
 
@@ -166,6 +167,8 @@ int validate_framework_info(const V1__FrameworkInfo *info, const char *const *ro
     rc = validate_whitelisted(roles, n, role_whitelist, n_whitelist, err);
     if (rc == 0)
         rc = validate_suppressed(roles, n, suppressed, n_suppressed, err);
+    if (rc == 0)
+        rc = gang_validate_framework(info, roles, n, err);
     return rc;
 }
 
