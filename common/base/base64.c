@@ -1,5 +1,5 @@
 /* base64, RFC 4648 section 4, as the value of a field of bytes. Any thread. */
-#include "common/base/json_text.h"
+#include "common/base/base64.h"
 
 #include <errno.h>
 

@@ -76,7 +76,8 @@ struct http_route {
      * decoded_free runs on either thread. */
     void *(*decode)(const struct http_request *r, struct fl_err *err);
     void (*decoded_free)(void *decoded);
-    const char *help; /* one line for /help and the documents */
+    const char *help;  /* one line for /help and the documents */
+    const char *realm; /* who must authenticate (http_auth.h); NULL: open to all */
 };
 
 struct http_limits {
@@ -130,6 +131,11 @@ void http_server_free(struct http_server *s);
 
 const struct http_request *http_exchange_request(const struct http_exchange *ex);
 struct fl_loop *http_exchange_loop(const struct http_exchange *ex);
+const struct http_route *http_exchange_route(const struct http_exchange *ex); /* NULL: none fits */
+/* Who sent the request, or NULL when nobody was authenticated; lives as long as the exchange. */
+struct http_principal;
+const struct http_principal *http_exchange_principal(const struct http_exchange *ex);
+void http_exchange_set_principal(struct http_exchange *ex, struct http_principal *p); /* takes it */
 /* Before the answer: adds a header. */
 void http_exchange_add_header(struct http_exchange *ex, const char *name, const char *value);
 /* Whole answer. content_type NULL with an empty body sends no Content-Type at all (clients depend on it).

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/http_auth.h"
 #include "common/base/http_priv.h"
 
 struct http_exchange *exchange_new(struct http_conn *c)
@@ -40,6 +41,7 @@ void exchange_unref(struct http_exchange *ex)
     free(ex->peer);
     free(ex->local);
     msg_free(ex->upgrade);
+    http_principal_free(ex->principal);
     ex->magic = 0;
     free(ex);
 }
@@ -236,6 +238,22 @@ const struct http_request *http_exchange_request(const struct http_exchange *ex)
 struct fl_loop *http_exchange_loop(const struct http_exchange *ex)
 {
     return ex->server ? ex->server->owner : NULL;
+}
+
+const struct http_route *http_exchange_route(const struct http_exchange *ex)
+{
+    return ex->route;
+}
+
+const struct http_principal *http_exchange_principal(const struct http_exchange *ex)
+{
+    return ex->principal;
+}
+
+void http_exchange_set_principal(struct http_exchange *ex, struct http_principal *p)
+{
+    http_principal_free(ex->principal);
+    ex->principal = p;
 }
 
 void http_exchange_add_header(struct http_exchange *ex, const char *name, const char *value)

@@ -170,7 +170,8 @@ struct http_exchange {
     /* Owner. */
     struct http_server *server; /* NULL when the server is gone */
     struct http_exchange *owner_prev, *owner_next;
-    struct fl_buf add_headers; /* owned */
+    struct fl_buf add_headers;        /* owned */
+    struct http_principal *principal; /* owned */
     bool answered, streaming, finished, gone;
     http_gone_f *on_gone;
     void *stream_arg;

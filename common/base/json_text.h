@@ -3,24 +3,19 @@
 #ifndef COMMON_BASE_JSON_TEXT_H
 #define COMMON_BASE_JSON_TEXT_H
 
+#include "common/base/base64.h"
 #include "common/base/json.h"
 
 void json_text_string(struct fl_buf *b, const char *s, size_t n); /* with its quotes */
 void json_text_int(struct fl_buf *b, int64_t v);
 void json_text_uint(struct fl_buf *b, uint64_t v);
 void json_text_double(struct fl_buf *b, double v);
-void json_text_base64(struct fl_buf *b, const void *p, size_t n); /* with its quotes */
 
 /* How many bytes from `p` on need no escape: printable ASCII but '"' and '\\'. */
 size_t json_plain_run(const char *p, const char *end);
 /* The UTF-8 character at `p`: its length. What is none has length 1 and counts as U+FFFD; so it is less than 2
  * for ASCII and for what is wrong. */
 size_t json_utf8_next(const char *p, size_t left, unsigned *ret_char);
-
-/* Decodes `n` characters into `out`, which has room for n / 4 * 3 + 3 bytes. As lenient as the
- * protocol's own reader: blanks are skipped, '=' ends the text, missing padding is no error. 0 or
- * -EINVAL. */
-int json_base64_decode(const char *s, size_t n, uint8_t *out, size_t *ret_n);
 
 /* What the older spelling calls a field or an enum value, or NULL when both spell it alike. `text`
  * is the newer name; the result is static. */
