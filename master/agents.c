@@ -139,6 +139,7 @@ void agents_free(struct master *m, struct agent *a)
 
     while (a->offers)
         offer_remove(m, a->offers);
+    inverse_offers_drop_agent(m, a, false);
     DL_FOREACH_SAFE (a->executors, e, tmp) {
         DL_DELETE(a->executors, e);
         resources_done(&e->resources);
@@ -186,6 +187,7 @@ void agents_admit(struct master *m, struct agent *a, struct link *l)
 {
     if (l)
         agents_attach(m, a, l);
+    maintenance_agent_added(m, a);
     a->active = l && !a->deactivated && !a->drain_info;
     allocation_add_agent(m, a, false);
     agents_start_pings(m, a);

@@ -107,6 +107,7 @@ void agents_deactivate(struct master *m, struct agent *a)
     }
     while (a->offers)
         offer_withdraw(m, a->offers, true, NULL);
+    inverse_offers_withdraw_agent(m, a);
 }
 
 void agents_disconnected(struct master *m, struct agent *a)
@@ -191,6 +192,7 @@ static void end_all(struct master *m, struct agent *a, const struct transition *
         executor_remove(m, a->executors);
     while (a->offers)
         offer_withdraw(m, a->offers, true, NULL);
+    inverse_offers_drop_agent(m, a, true);
 }
 
 static void left_registered(struct master *m, struct agent *a, const struct transition *tr)

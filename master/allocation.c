@@ -30,6 +30,7 @@ static void run(struct master *m, bool all)
         resources_done(&r->res);
     }
     offers_flush(m);
+    inverse_offers_flush(m);
     if (next != UINT64_MAX && !c->alloc_kicked)
         env_timer_set(core_env(m), c->alloc_timer, next > now ? next - now : 0);
     core_leave(m);
@@ -105,7 +106,8 @@ static void flush(void *arg)
 
 int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_err *err)
 {
-    const struct allocator_callbacks cb = {.offer = offer_made, .flush = flush, .arg = m};
+    const struct allocator_callbacks cb = {
+        .offer = offer_made, .inverse_offer = inverse_offer_made, .flush = flush, .arg = m};
     const struct master_flags *fl = m->flags;
     struct allocator_options o = {
         .allocation_interval_us = fl->allocation_interval,

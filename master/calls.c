@@ -31,11 +31,21 @@ static int call_decline(struct master *m, struct framework *f, const Sched__Call
     return 202;
 }
 
-/* The maintenance issue brings inverse offers; until then none is made, so none can be known. */
-static int call_inverse_offers(struct master *m, struct framework *f, const Sched__Call *call,
+static int call_accept_inverse(struct master *m, struct framework *f, const Sched__Call *call,
                                struct fl_err *err)
 {
-    log_debug("framework %s answers inverse offers that it does not hold", f->id);
+    const Sched__Call__AcceptInverseOffers *c = call->accept_inverse_offers;
+
+    framework_answer_inverse(m, f, c->inverse_offer_ids, c->n_inverse_offer_ids, true, c->filters);
+    return 202;
+}
+
+static int call_decline_inverse(struct master *m, struct framework *f, const Sched__Call *call,
+                                struct fl_err *err)
+{
+    const Sched__Call__DeclineInverseOffers *c = call->decline_inverse_offers;
+
+    framework_answer_inverse(m, f, c->inverse_offer_ids, c->n_inverse_offer_ids, false, c->filters);
     return 202;
 }
 
@@ -273,8 +283,8 @@ static call_f *const calls[] = {
     [SCHED__CALL__TYPE__TEARDOWN] = call_teardown,
     [SCHED__CALL__TYPE__ACCEPT] = call_accept,
     [SCHED__CALL__TYPE__DECLINE] = call_decline,
-    [SCHED__CALL__TYPE__ACCEPT_INVERSE_OFFERS] = call_inverse_offers,
-    [SCHED__CALL__TYPE__DECLINE_INVERSE_OFFERS] = call_inverse_offers,
+    [SCHED__CALL__TYPE__ACCEPT_INVERSE_OFFERS] = call_accept_inverse,
+    [SCHED__CALL__TYPE__DECLINE_INVERSE_OFFERS] = call_decline_inverse,
     [SCHED__CALL__TYPE__REVIVE] = call_revive,
     [SCHED__CALL__TYPE__SUPPRESS] = call_suppress,
     [SCHED__CALL__TYPE__KILL] = call_kill,

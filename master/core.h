@@ -29,6 +29,18 @@ struct link {
     UT_hash_handle hh;
 };
 
+/* A request to leave an agent that will be unavailable: inverse_offers.c. */
+struct inverse_offer {
+    char id[64]; /* of the offers' counter */
+    struct framework *framework;
+    struct agent *agent;
+    bool fresh; /* made in the allocation run under way, not sent yet */
+    struct env_timer *timeout;
+    UT_hash_handle hh;                                     /* core->inverse_offers */
+    struct inverse_offer *agent_next, *agent_prev;         /* agent->inverse_offers */
+    struct inverse_offer *framework_next, *framework_prev; /* framework->inverse_offers */
+};
+
 enum transition_kind {
     TRANSITION_ADMIT,       /* registration of a new agent */
     TRANSITION_READMIT,     /* re-registration of one that is not registered */
@@ -85,7 +97,15 @@ struct core {
         struct resources res;
         struct returned *next;
     } * returned;
-    struct framework *pending; /* those with pending_offers, by next_pending */
+    struct framework *pending;            /* those with pending_offers, by next_pending */
+    struct inverse_offer *inverse_offers; /* hash */
+    struct framework *inverse_pending;    /* those with fresh inverse offers */
+    struct undelivered {
+        char *framework_id, *agent_id; /* in scratch */
+        struct undelivered *next;
+    } * undelivered; /* inverse offers of this run that nobody can be told of */
+
+    struct maintenance *maintenance; /* maintenance_priv.h */
 
     /* removals.c: agents on their way to unreachable, at most so many a time */
     uint64_t removal_period_us; /* 0: no limit */
@@ -136,11 +156,34 @@ void allocation_add_agent(struct master *m, struct agent *a, bool is_update);
 void offer_made(void *arg, const char *framework_id, const char *role, const char *agent_id,
                 const struct resources *res); /* the allocator's callback */
 void offers_flush(struct master *m);
+V1__URL *agents_url(struct fl_arena *arena, const struct agent *a);
 struct offer *offer_find(const struct master *m, const char *id);
 /* Takes it off the books without giving anything to the allocator. */
 void offer_remove(struct master *m, struct offer *o);
 /* Gives the resources back; tells the framework when `rescind`. */
 void offer_withdraw(struct master *m, struct offer *o, bool rescind, const V1__Filters *filters);
+
+/* ---- inverse_offers.c ---- */
+void inverse_offer_made(void *arg, const char *framework_id, const char *agent_id,
+                        const V1__Unavailability *unavailability); /* the allocator's callback */
+void inverse_offers_flush(struct master *m);                       /* after an allocation run */
+void inverse_offers_withdraw_agent(struct master *m, struct agent *a);
+void inverse_offers_withdraw_framework(struct master *m, struct framework *f, bool rescind);
+/* Of an agent that the module no longer has. */
+void inverse_offers_drop_agent(struct master *m, struct agent *a, bool rescind);
+void framework_answer_inverse(struct master *m, struct framework *f, V1__OfferID *const *ids,
+                              size_t n, bool accept, const V1__Filters *filters);
+
+/* ---- maintenance.c ---- */
+void maintenance_init(struct master *m);
+void maintenance_free(struct master *m);
+int maintenance_recover(struct master *m, const ProtobufCMessage *msg, struct fl_err *err);
+/* Before the module hears of the agent: when it will be unavailable. */
+void maintenance_agent_added(struct master *m, struct agent *a);
+/* Is the machine of that hostname and address "ip:port" down? */
+bool maintenance_down(struct master *m, const char *hostname, const char *address);
+/* An agent on a machine that is down is shut down and removed; it may be gone afterwards. */
+void maintenance_enforce(struct master *m, struct agent *a);
 
 /* ---- usage.c: what is used and offered, on agents and of frameworks ---- */
 struct usage *usage_of(struct agent *a, const char *framework_id, bool make);

@@ -189,6 +189,7 @@ static void withdraw_offers(struct master *m, struct framework *f, bool rescind)
 {
     while (f->offers)
         offer_withdraw(m, f->offers, rescind, NULL);
+    inverse_offers_withdraw_framework(m, f, rescind);
 }
 
 static void disconnect(struct master *m, struct framework *f)

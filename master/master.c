@@ -100,6 +100,7 @@ int master_new(struct master_env *env, const struct master_flags *flags, struct 
     m->start_time = env_wall_s(core_env(m));
     read_role_whitelist(m);
     core_metrics_init(m);
+    maintenance_init(m);
     r = removals_init(m, err);
     if (r == 0)
         r = allocation_new(m, alloc, err);
@@ -149,6 +150,7 @@ static void free_core(struct master *m)
     struct transition *tr, *tr_tmp;
     struct link *l, *l_tmp;
 
+    maintenance_free(m);
     allocation_free(m);
     HASH_ITER (hh, c->transitions, tr, tr_tmp) {
         HASH_DEL(c->transitions, tr);

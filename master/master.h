@@ -33,6 +33,7 @@ struct agent;
 struct offer;
 struct task;
 struct executor;
+struct inverse_offer; /* core.h */
 
 /* ---- the world as the core sees it ---- */
 struct master_env {
@@ -147,6 +148,7 @@ struct agent {
     struct task *tasks;                    /* list by agent_next */
     struct executor *executors;
     struct offer *offers;
+    struct inverse_offer *inverse_offers;
     struct operation *operations;
     double registered_time, reregistered_time; /* seconds since 1970; 0 = never */
     unsigned missed_pings;
@@ -202,6 +204,9 @@ struct framework {
     V1__Offer **pending_offers; /* of the allocation run under way; in the scratch arena */
     size_t n_pending, cap_pending;
     struct framework *next_pending;
+    struct inverse_offer *inverse_offers;
+    bool inverse_pending; /* some of them are not sent yet */
+    struct framework *next_inverse_pending;
     UT_hash_handle hh; /* master->frameworks */
     struct framework *next_completed;
 };

@@ -20,7 +20,7 @@ struct offer *offer_find(const struct master *m, const char *id)
 
 /* ---- the message ---- */
 
-static V1__URL *agent_url(struct fl_arena *arena, const struct agent *a)
+V1__URL *agents_url(struct fl_arena *arena, const struct agent *a)
 {
     V1__URL *url = fl_arena_alloc(arena, sizeof(*url));
     V1__Address *address = fl_arena_alloc(arena, sizeof(*address));
@@ -92,7 +92,7 @@ V1__Offer *master_offer_pb(const struct master *m, const struct offer *o, bool f
     pb->framework_id = f->info->id;
     pb->agent_id = o->agent->info->id;
     pb->hostname = o->agent->info->hostname;
-    pb->url = agent_url(arena, o->agent);
+    pb->url = agents_url(arena, o->agent);
     pb->attributes = o->agent->info->attributes;
     pb->n_attributes = o->agent->info->n_attributes;
     pb->domain = o->agent->info->domain;

@@ -82,6 +82,13 @@ void agents_register(struct master *m, struct link *l, const Msg__RegisterSlaveM
         send_registered(m, l->agent);
         return;
     }
+    if (maintenance_down(m, msg->slave->hostname, l->address)) {
+        log_warning(
+            "refusing the registration of agent %s (%s): its machine is down for maintenance", pid,
+            msg->slave->hostname);
+        agents_shutdown(m, l->peer, "Machine is `DOWN`");
+        return;
+    }
     if (agents_check(m, msg->slave, msg->version, &err) < 0) {
         log_warning("refusing the registration of agent %s (%s): %s", pid, msg->slave->hostname,
                     err.msg);
@@ -123,4 +130,5 @@ void agents_registered(struct master *m, struct transition *tr)
     agents_admit(m, a, l);
     send_registered(m, a);
     log_info("registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
+    maintenance_enforce(m, a);
 }

@@ -5,6 +5,7 @@
  *   agent/<id>        Registry.Slave             admitted
  *   unreachable/<id>  Registry.UnreachableSlave
  *   gone/<id>         Registry.GoneSlave
+ *   maintenance       Registry                  machines and schedules of it: maintenance.c
  *
  * An agent changes its place only after the store has the change (struct transition). A failed
  * write ends the process: what is on disk is then no longer known.
@@ -87,6 +88,7 @@ static const struct {
     {"agent/", &reg__registry__slave__descriptor, recover_agent},
     {"unreachable/", &reg__registry__unreachable_slave__descriptor, recover_unreachable},
     {"gone/", &reg__registry__gone_slave__descriptor, recover_gone},
+    {"maintenance", &reg__registry__descriptor, maintenance_recover},
 };
 
 int master_recover_record(struct master *m, const char *key, const void *data, size_t len,

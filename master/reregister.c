@@ -184,6 +184,7 @@ static void come_back(struct master *m, struct agent *a, struct link *l,
         allocation_kick(m);
     }
     log_info("agent %s at %s (%s) is back", a->id, a->pid, a->info->hostname);
+    maintenance_enforce(m, a);
 }
 
 /* ---- not registered here: recovered, unreachable, or of another master ---- */
@@ -320,6 +321,7 @@ static void admit_again(struct master *m, struct link *l, const Msg__ReregisterS
     answer_frameworks(m, a, msg);
     log_info("agent %s at %s (%s) re-registered with %zu tasks", a->id, a->pid, a->info->hostname,
              msg->n_tasks);
+    maintenance_enforce(m, a);
 }
 
 /* ---- the message ---- */
@@ -392,6 +394,12 @@ void agents_reregister(struct master *m, struct link *l, const Msg__ReregisterSl
     if (known_find(m->gone_agents, id)) {
         log_warning("refusing the re-registration of agent %s: it was marked gone", id);
         agents_shutdown(m, l->peer, "Agent has been marked gone");
+        return;
+    }
+    if (maintenance_down(m, msg->slave->hostname, l->address)) {
+        log_warning("refusing the re-registration of agent %s: its machine is down for maintenance",
+                    id);
+        agents_shutdown(m, l->peer, "Machine is `DOWN`");
         return;
     }
     if (agents_check(m, msg->slave, msg->version, &err) < 0) {
