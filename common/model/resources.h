@@ -111,6 +111,16 @@ milli_t resources_scalar(const struct resources *r,
 /* Calls fn once per scalar name with its sum over all items. */
 void resources_each_scalar(const struct resources *r,
                            void (*fn)(const char *name, milli_t sum, void *arg), void *arg);
+/* The same of what quota counts: scalars neither reserved nor revocable; a name may come more than once. */
+void resources_each_open_scalar(const struct resources *r,
+                                void (*fn)(const char *name, milli_t amount, void *arg), void *arg);
+/* A part of `r`: of each scalar that is neither reserved nor revocable what `take` says (0 to `amount`; of what is `whole`, a MOUNT disk
+ * say, all or nothing), and everything else. */
+typedef milli_t resources_take_f(const char *name, milli_t amount, bool whole, void *arg);
+void resources_chop(const struct resources *r, resources_take_f *take, void *arg,
+                    struct resources *out);
+/* Nothing in it is reserved, revocable or shared. */
+bool resources_is_plain(const struct resources *r);
 bool resources_has_revocable(const struct resources *r);
 bool resources_has_refined(const struct resources *r);
 

@@ -103,6 +103,54 @@ void resources_without_refined(const struct resources *r, struct resources *out)
     take_part(r, is_not_refined, NULL, out);
 }
 
+bool resources_is_plain(const struct resources *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct kind *k = r->items[i]->kind;
+
+        if (k->role || k->revocable || k->shared)
+            return false;
+    }
+    return true;
+}
+
+static bool is_open_scalar(const struct kind *k)
+{
+    return k->type == V1__VALUE__TYPE__SCALAR && !k->role && !k->revocable;
+}
+
+void resources_each_open_scalar(const struct resources *r,
+                                void (*fn)(const char *name, milli_t amount, void *arg), void *arg)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (is_open_scalar(r->items[i]->kind))
+            fn(intern_pin(r->items[i]->kind->name), r->items[i]->value.scalar, arg);
+}
+
+void resources_chop(const struct resources *r, resources_take_f *take, void *arg,
+                    struct resources *out)
+{
+    struct resources part = RESOURCES_INIT; /* out may be r */
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct resource *item = r->items[i];
+        const struct kind *k = item->kind;
+        milli_t amount, taken;
+
+        if (!is_open_scalar(k)) {
+            resources_append_copy(&part, item);
+            continue;
+        }
+        amount = item->value.scalar;
+        taken = take(intern_pin(k->name), amount, k->whole, arg);
+        if (taken <= 0 || (k->whole && taken < amount))
+            continue;
+        resources_append_copy(&part, item);
+        part.items[part.n - 1]->value.scalar = FL_MIN(taken, amount);
+    }
+    resources_move(out, &part);
+}
+
 size_t resources_reservation_roles(const struct resources *r, const char ***ret_roles)
 {
     const char **roles = xcalloc(r->n + 1, sizeof(*roles));

@@ -35,8 +35,10 @@ static void take_agent_info(struct allocator *a, struct alloc_agent *ag,
     for (size_t i = 0; i < in->n_capabilities; i++)
         if ((unsigned)in->capabilities[i]->type < 32)
             ag->capabilities |= 1u << in->capabilities[i]->type;
+    alloc_spare_out(a, ag);
     ag->active = in->active;
     ag->whitelisted = host_allowed(a, ag->info->hostname);
+    alloc_spare_in(a, ag);
 }
 
 struct used_on {
@@ -78,6 +80,8 @@ void alloc_remove_agent(struct allocator *a, const char *agent_id)
         alloc_unhold_all(a, ag, ag->holdings);
     alloc_filters_drop_agent(a, ag);
     alloc_untouch(a, ag);
+    alloc_spare_out(a, ag);
+    alloc_drop_reserved(a, ag);
     drf_totals_sub(&a->totals, &ag->total_vec);
     last = a->agent_list[--a->n_agents];
     a->agent_list[ag->index] = last;
@@ -87,6 +91,7 @@ void alloc_remove_agent(struct allocator *a, const char *agent_id)
     resources_done(&ag->free);
     drf_vec_done(&ag->total_vec);
     drf_vec_done(&ag->free_vec);
+    drf_vec_done(&ag->spare_vec);
     fl_pb_free(ag->info);
     free(ag->id);
     free(ag);
@@ -136,7 +141,9 @@ void alloc_set_agent_active(struct allocator *a, const char *agent_id, bool acti
 
     if (!ag || ag->active == active)
         return;
+    alloc_spare_out(a, ag);
     ag->active = active;
+    alloc_spare_in(a, ag);
     if (active)
         alloc_touch(a, ag);
 }
@@ -171,7 +178,9 @@ void alloc_set_whitelist(struct allocator *a, const char *const *hostnames, size
         struct alloc_agent *ag = a->agent_list[i];
         bool was = ag->whitelisted;
 
+        alloc_spare_out(a, ag);
         ag->whitelisted = host_allowed(a, ag->info->hostname);
+        alloc_spare_in(a, ag);
         if (!was && ag->whitelisted)
             alloc_touch(a, ag);
     }

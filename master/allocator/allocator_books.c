@@ -10,33 +10,6 @@
 
 /* ---- roles, frameworks, clients ---- */
 
-struct alloc_role *alloc_role_get(struct allocator *a, const char *name)
-{
-    const char *key = intern(name);
-    struct alloc_role *r;
-
-    HASH_FIND_PTR(a->roles, &key, r);
-    if (r)
-        return r;
-    r = xnew0(struct alloc_role);
-    r->name = key;
-    drf_client_init(&r->drf, key, 1.0);
-    drf_sorter_init(&r->frameworks, &a->totals);
-    HASH_ADD_PTR(a->roles, name, r);
-    return r;
-}
-
-void alloc_role_release(struct allocator *a, struct alloc_role *r)
-{
-    if (r->n_clients || r->drf.weight != 1.0)
-        return;
-    drf_sorter_deactivate(&a->role_order, &r->drf);
-    HASH_DEL(a->roles, r);
-    drf_client_done(&r->drf);
-    drf_sorter_done(&r->frameworks);
-    free(r);
-}
-
 struct alloc_framework *alloc_framework_find(struct allocator *a, const char *id)
 {
     struct alloc_framework *f;
@@ -85,7 +58,7 @@ struct alloc_client *alloc_client_get(struct allocator *a, struct alloc_framewor
         return c;
     c = xnew0(struct alloc_client);
     c->framework = f;
-    c->role = alloc_role_get(a, role);
+    c->role = role_tree_get(&a->tree, role);
     c->role->n_clients++;
     drf_client_init(&c->drf, f->id, 1.0);
     LL_APPEND(f->clients, c);
@@ -101,10 +74,7 @@ void alloc_client_refresh(struct allocator *a, struct alloc_client *c)
         drf_sorter_activate(&r->frameworks, &c->drf);
     else
         drf_sorter_deactivate(&r->frameworks, &c->drf);
-    if (drf_sorter_active(&r->frameworks))
-        drf_sorter_activate(&a->role_order, &r->drf);
-    else
-        drf_sorter_deactivate(&a->role_order, &r->drf);
+    role_tree_refresh(&a->tree, r);
 }
 
 void alloc_client_release(struct allocator *a, struct alloc_client *c)
@@ -121,7 +91,7 @@ void alloc_client_release(struct allocator *a, struct alloc_client *c)
     drf_client_done(&c->drf);
     free(c);
     r->n_clients--;
-    alloc_role_release(a, r);
+    role_tree_release(&a->tree, r);
     framework_release(a, f);
 }
 
@@ -162,48 +132,69 @@ static void holding_release(struct allocator *a, struct alloc_agent *ag, struct 
     alloc_client_release(a, c);
 }
 
-static void count_allocated(struct allocator *a, struct alloc_client *c, const struct drf_vec *v)
+/* What a change of a holding by `res` means to everyone who counts. */
+struct weight {
+    struct resources own; /* unallocated, not shared: moves between free and the holding */
+    struct drf_vec
+        counted; /* the scalars of `own`, and of shared ones that the holding has no copy of: for shares */
+    struct drf_vec consumed; /* for quota; not made when `plain` */
+    bool plain;              /* `consumed` would be `counted` */
+};
+#define WEIGHT_INIT                                                                                \
+    {                                                                                              \
+        RESOURCES_INIT, DRF_VEC_INIT, DRF_VEC_INIT, false                                          \
+    }
+
+static void weight_done(struct weight *w)
 {
-    drf_sorter_allocated(&c->role->frameworks, &c->drf, v);
-    drf_sorter_allocated(&a->role_order, &c->role->drf, v);
+    resources_done(&w->own);
+    drf_vec_done(&w->counted);
+    drf_vec_done(&w->consumed);
 }
 
-static void count_unallocated(struct allocator *a, struct alloc_client *c, const struct drf_vec *v)
-{
-    drf_sorter_unallocated(&c->role->frameworks, &c->drf, v);
-    drf_sorter_unallocated(&a->role_order, &c->role->drf, v);
-}
-
-/* `res` in its two parts: *own (unallocated, not shared) is what moves between free and the holding; the scalars of *own
- * and of the shared ones that `held` has no copy of are what counts. */
-static void weigh(struct allocator *a, const struct alloc_agent *ag, const struct resources *res,
-                  const struct resources *held, struct resources *own, struct drf_vec *counted)
+static void weigh(struct allocator *a, const struct resources *res, const struct resources *held,
+                  struct weight *w)
 {
     _cleanup_resources_ struct resources shared = RESOURCES_INIT;
-    _cleanup_resources_ struct resources twice = RESOURCES_INIT;
 
-    if (!ag->has_shared) {
-        resources_copy(own, res);
-        resources_unallocate(own);
-        drf_vec_add_resources(counted, &a->totals, own);
+    w->plain = resources_is_plain(res);
+    if (w->plain)
+        resources_copy(&w->own, res);
+    else
+        resources_shared(res, false, &w->own);
+    resources_unallocate(&w->own);
+    drf_vec_add_resources(&w->counted, &a->totals, &w->own);
+    if (w->plain)
         return;
-    }
-    resources_shared(res, false, own);
-    resources_unallocate(own);
-    drf_vec_add_resources(counted, &a->totals, own);
+    alloc_add_counted(a, &w->consumed, &w->own);
     resources_shared(res, true, &shared);
     for (size_t i = 0; i < shared.n; i++) {
         struct resources one = {.items = &shared.items[i], .n = 1, .cap = 1};
 
         if (!resources_contains(held, &one))
-            drf_vec_add_resources(counted, &a->totals, &one);
+            drf_vec_add_resources(&w->counted, &a->totals, &one);
     }
+}
+
+static void count_held(struct allocator *a, struct alloc_client *c, const struct weight *w)
+{
+    drf_sorter_allocated(&c->role->frameworks, &c->drf, &w->counted);
+    role_tree_allocated(&a->tree, c->role, &w->counted);
+    alloc_consume(a, c->role, w->plain ? &w->counted : &w->consumed, 1);
+}
+
+static void count_returned(struct allocator *a, struct alloc_client *c, const struct weight *w)
+{
+    drf_sorter_unallocated(&c->role->frameworks, &c->drf, &w->counted);
+    role_tree_unallocated(&a->tree, c->role, &w->counted);
+    alloc_consume(a, c->role, w->plain ? &w->counted : &w->consumed, -1);
 }
 
 void alloc_recount_free(struct allocator *a, struct alloc_agent *ag)
 {
     struct alloc_holding *h;
 
+    alloc_spare_out(a, ag);
     resources_shared(&ag->total, false, &ag->free);
     ag->overcommitted = false;
     LL_FOREACH (ag->holdings, h) {
@@ -217,33 +208,40 @@ void alloc_recount_free(struct allocator *a, struct alloc_agent *ag)
     }
     drf_vec_clear(&ag->free_vec);
     drf_vec_add_resources(&ag->free_vec, &a->totals, &ag->free);
+    alloc_spare_in(a, ag);
 }
 
 void alloc_hold(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
                 const struct resources *res)
 {
     struct alloc_holding *h = holding_get(ag, c);
-    _cleanup_resources_ struct resources own = RESOURCES_INIT;
-    _cleanup_vec_ struct drf_vec counted = DRF_VEC_INIT;
+    _cleanup_(weight_done) struct weight w = WEIGHT_INIT;
 
-    weigh(a, ag, res, &h->res, &own, &counted);
+    weigh(a, res, &h->res, &w);
     resources_add(&h->res, res);
-    count_allocated(a, c, &counted);
-    if (ag->overcommitted || !resources_contains(&ag->free, &own)) {
+    count_held(a, c, &w);
+    if (ag->overcommitted || !resources_contains(&ag->free, &w.own)) {
         alloc_recount_free(a, ag);
         return;
     }
-    resources_subtract(&ag->free, &own);
+    alloc_spare_out(a, ag);
+    resources_subtract(&ag->free, &w.own);
     drf_vec_clear(&ag->free_vec);
     drf_vec_add_resources(&ag->free_vec, &a->totals, &ag->free);
+    alloc_spare_in(a, ag);
 }
 
 void alloc_take_all_free(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
                          struct resources *taken)
 {
+    assert(ag->is_plain);
+    alloc_spare_out(a, ag);
     resources_move(taken, &ag->free);
-    count_allocated(a, c, &ag->free_vec);
+    drf_sorter_allocated(&c->role->frameworks, &c->drf, &ag->free_vec);
+    role_tree_allocated(&a->tree, c->role, &ag->free_vec);
+    alloc_consume(a, c->role, &ag->free_vec, 1);
     drf_vec_clear(&ag->free_vec);
+    alloc_spare_in(a, ag);
 }
 
 struct alloc_holding *alloc_hold_taken(struct alloc_agent *ag, struct alloc_client *c,
@@ -263,8 +261,7 @@ void alloc_unhold(struct allocator *a, struct alloc_agent *ag, struct alloc_clie
 {
     struct alloc_holding *h = alloc_holding_find(ag, c);
     _cleanup_resources_ struct resources back = RESOURCES_INIT;
-    _cleanup_resources_ struct resources own = RESOURCES_INIT;
-    _cleanup_vec_ struct drf_vec counted = DRF_VEC_INIT;
+    _cleanup_(weight_done) struct weight w = WEIGHT_INIT;
 
     if (!h) {
         a->n_mismatched++;
@@ -281,13 +278,15 @@ void alloc_unhold(struct allocator *a, struct alloc_agent *ag, struct alloc_clie
         resources_subtract(&back, &left);
     }
     resources_subtract(&h->res, &back);
-    weigh(a, ag, &back, &h->res, &own, &counted);
-    count_unallocated(a, c, &counted);
+    weigh(a, &back, &h->res, &w);
+    count_returned(a, c, &w);
     if (ag->overcommitted) {
         alloc_recount_free(a, ag);
     } else {
-        resources_add(&ag->free, &own);
-        drf_vec_add_resources(&ag->free_vec, &a->totals, &own);
+        alloc_spare_out(a, ag);
+        resources_add(&ag->free, &w.own);
+        drf_vec_add_resources(&ag->free_vec, &a->totals, &w.own);
+        alloc_spare_in(a, ag);
     }
     if (resources_empty(&h->res))
         holding_release(a, ag, h);
@@ -329,21 +328,57 @@ static bool has_part(void (*part)(const struct resources *, bool, struct resourc
     return !resources_empty(&found);
 }
 
+void alloc_drop_reserved(struct allocator *a, struct alloc_agent *ag)
+{
+    for (size_t i = 0; i < ag->n_reserved; i++) {
+        struct alloc_reserved *x = &ag->reserved[i];
+
+        alloc_consume(a, x->role, &x->amount, -1);
+        x->role->n_reserved--;
+        role_tree_release(&a->tree, x->role);
+        drf_vec_done(&x->amount);
+    }
+    free(ag->reserved);
+    ag->reserved = NULL;
+    ag->n_reserved = 0;
+}
+
+/* What the agent reserves to whom: consumption of those roles, used or not. */
+static void take_reserved(struct allocator *a, struct alloc_agent *ag)
+{
+    _cleanup_free_ const char **roles = NULL;
+    size_t n = resources_reservation_roles(&ag->total, &roles);
+
+    ag->reserved = n ? xcalloc(n, sizeof(*ag->reserved)) : NULL;
+    ag->n_reserved = n;
+    for (size_t i = 0; i < n; i++) {
+        struct alloc_reserved *x = &ag->reserved[i];
+        _cleanup_resources_ struct resources part = RESOURCES_INIT;
+
+        resources_reserved_to(&ag->total, roles[i], &part);
+        drf_vec_add_resources(&x->amount, &a->totals, &part);
+        x->role = role_tree_get(&a->tree, roles[i]);
+        x->role->n_reserved++;
+        alloc_consume(a, x->role, &x->amount, 1);
+    }
+}
+
 void alloc_set_total(struct allocator *a, struct alloc_agent *ag, const struct resources *total)
 {
-    _cleanup_resources_ struct resources reserved = RESOURCES_INIT;
-
+    alloc_spare_out(a, ag);
+    alloc_drop_reserved(a, ag);
     drf_totals_sub(&a->totals, &ag->total_vec);
     without_ephemeral_ports(total, &ag->total);
     drf_vec_clear(&ag->total_vec);
     drf_vec_add_resources(&ag->total_vec, &a->totals, &ag->total);
     drf_totals_add(&a->totals, &ag->total_vec);
-    resources_reserved_to(&ag->total, NULL, &reserved);
-    ag->has_reserved = !resources_empty(&reserved);
+    take_reserved(a, ag);
+    ag->has_reserved = ag->n_reserved > 0;
     ag->has_refined = resources_has_refined(&ag->total);
     ag->has_revocable = resources_has_revocable(&ag->total);
     ag->has_shared = has_part(resources_shared, &ag->total);
     ag->has_gpus = resources_scalar(&ag->total, "gpus") > 0;
+    ag->is_plain = !ag->has_shared && !ag->has_revocable && !ag->has_reserved;
     alloc_recount_free(a, ag);
 }
 

@@ -16,7 +16,6 @@
  *   5. Work is done in slices. The module has no clock: a slice ends when its work, at a fixed price a step, reaches the
  *      budget. The rest waits in the queue for the next call, which is asked for at once.
  *
- * Roles are flat for now: a nested role is a role among the others. `struct alloc_role` is where the tree goes.
  */
 #include "master/allocator/allocator_priv.h"
 
@@ -59,15 +58,6 @@ static struct alloc_agent *next_touched(struct allocator *a)
     return NULL;
 }
 
-static uint64_t next_random(struct allocator *a)
-{
-    uint64_t z = (a->random += 0x9e3779b97f4a7c15u); /* splitmix64 */
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static void queue_all(struct allocator *a)
 {
     struct alloc_agent *ag;
@@ -80,7 +70,7 @@ static void queue_all(struct allocator *a)
         if (!resources_empty(&a->agent_list[i]->free))
             a->queue[a->queue_tail++] = a->agent_list[i];
     for (size_t i = a->queue_tail; i > 1; i--) {
-        size_t k = next_random(a) % i;
+        size_t k = drf_random_next(&a->random) % i;
 
         ag = a->queue[i - 1];
         a->queue[i - 1] = a->queue[k];
@@ -148,7 +138,6 @@ static void offer_part(struct look *l, struct alloc_client *c)
 static void look_at_role(struct look *l, struct alloc_role *r)
 {
     struct alloc_agent *ag = l->ag;
-    bool plain = !ag->has_shared && !ag->has_revocable && !ag->has_reserved;
     struct drf_client *d;
 
     drf_sorter_walk_begin(&r->frameworks);
@@ -158,7 +147,7 @@ static void look_at_role(struct look *l, struct alloc_role *r)
         l->spent_ns += PRICE_CLIENT;
         if (alloc_gate(l->a, ag, c) != GATE_OPEN)
             continue;
-        if (plain)
+        if (ag->is_plain)
             offer_plain(l, c);
         else
             offer_part(l, c);
@@ -169,16 +158,17 @@ static void look_at_role(struct look *l, struct alloc_role *r)
 static uint64_t look_at(struct allocator *a, struct alloc_agent *ag)
 {
     struct look l = {.a = a, .ag = ag, .spent_ns = PRICE_AGENT};
-    struct drf_client *d;
+    struct role_walk walk;
+    struct alloc_role *r;
 
     if (!ag->active || !ag->whitelisted || resources_empty(&ag->free))
         return l.spent_ns;
     if (ag->has_shared)
         resources_shared(&ag->total, true, &l.shared);
-    drf_sorter_walk_begin(&a->role_order);
-    while (!resources_empty(&ag->free) && (d = drf_sorter_walk_next(&a->role_order)))
-        look_at_role(&l, container_of(d, struct alloc_role, drf));
-    drf_sorter_walk_end(&a->role_order);
+    role_walk_begin(&walk, &a->tree);
+    while (!resources_empty(&ag->free) && (r = role_walk_next(&walk)))
+        look_at_role(&l, r);
+    role_walk_end(&walk);
     resources_done(&l.shared);
     return l.spent_ns;
 }
@@ -197,7 +187,7 @@ uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, boo
         a->all_touched = true;
     if (a->paused)
         return UINT64_MAX;
-    if (!drf_sorter_active(&a->role_order)) {
+    if (!role_tree_active(&a->tree)) {
         /* Nobody wants anything; whoever comes to want touches all. */
         while (next_touched(a))
             ;

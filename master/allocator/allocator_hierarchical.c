@@ -7,11 +7,11 @@
 
 static void set_weight(struct allocator *a, const char *role, double weight)
 {
-    struct alloc_role *r = alloc_role_get(allocator_cast(a), role);
+    struct alloc_role *r = role_tree_get(&allocator_cast(a)->tree, role);
 
     if (weight > 0)
-        drf_sorter_set_weight(&a->role_order, &r->drf, weight);
-    alloc_role_release(a, r);
+        role_tree_set_weight(&a->tree, r, weight);
+    role_tree_release(&a->tree, r);
 }
 
 static void set_paused(struct allocator *a, bool paused)
@@ -23,14 +23,12 @@ static double dominant_share(const struct allocator *ca, const char *role_or_fra
 {
     struct allocator *a = allocator_cast((struct allocator *)ca);
     struct alloc_framework *f = alloc_framework_find(a, role_or_framework);
-    const char *key = intern(role_or_framework);
+    struct alloc_role *r = role_tree_find(&a->tree, role_or_framework);
     _cleanup_vec_ struct drf_vec sum = DRF_VEC_INIT;
     struct alloc_client *c;
-    struct alloc_role *r;
 
-    HASH_FIND_PTR(a->roles, &key, r);
     if (r)
-        return drf_share(&a->totals, &r->drf.allocated, 1.0);
+        return drf_share(&a->totals, &r->turn.allocated, 1.0);
     if (!f)
         return 0;
     LL_FOREACH (f->clients, c)
@@ -38,20 +36,18 @@ static double dominant_share(const struct allocator *ca, const char *role_or_fra
     return drf_share(&a->totals, &sum, 1.0);
 }
 
-static int check_sorter(const char *which, const char *name, struct fl_err *err)
+static int check_sorter(const char *which, const char *name, bool *ret_random, struct fl_err *err)
 {
-    if (!name || streq(name, "drf"))
+    *ret_random = name && streq(name, "random");
+    if (!name || *ret_random || streq(name, "drf"))
         return 0;
-    if (streq(name, "random"))
-        return fl_err_set(err, FL_NOT_IMPLEMENTED,
-                          "--%s_sorter=random is not there yet: use --%s_sorter=drf", which, which);
-    return fl_err_set(err, FL_INVALID, "--%s_sorter='%s' is unknown: use 'drf'", which, name);
+    return fl_err_set(err, FL_INVALID, "--%s_sorter='%s' is unknown: use 'drf' or 'random'", which,
+                      name);
 }
 
 static void destroy(struct allocator *a)
 {
     struct alloc_framework *f, *next;
-    struct alloc_role *r, *next_role;
 
     if (!a)
         return;
@@ -60,13 +56,13 @@ static void destroy(struct allocator *a)
         alloc_remove_framework(a, f->id);
     while (a->n_agents)
         alloc_remove_agent(a, a->agent_list[a->n_agents - 1]->id);
-    HASH_ITER (hh, a->roles, r, next_role) {
-        r->drf.weight = 1.0;
-        alloc_role_release(a, r);
-    }
+    while (a->quotas)
+        alloc_quota_free(a, a->quotas->role);
+    role_tree_done(&a->tree);
     alloc_clear_whitelist(a);
     alloc_min_done(&a->min);
-    drf_sorter_done(&a->role_order);
+    drf_vec_done(&a->required);
+    drf_vec_done(&a->spare);
     drf_totals_done(&a->totals);
     fl_pb_free(a->master_domain);
     free(a->expiries.at);
@@ -80,10 +76,11 @@ static int create(const struct allocator_options *o, const struct allocator_call
                   struct allocator **ret, struct fl_err *err)
 {
     struct allocator *a;
-    int r = check_sorter("role", o->role_sorter, err);
+    bool random_roles, random_frameworks;
+    int r = check_sorter("role", o->role_sorter, &random_roles, err);
 
     if (r == 0)
-        r = check_sorter("framework", o->framework_sorter, err);
+        r = check_sorter("framework", o->framework_sorter, &random_frameworks, err);
     if (r < 0)
         return r;
     a = xnew0(struct allocator);
@@ -97,7 +94,8 @@ static int create(const struct allocator_options *o, const struct allocator_call
     drf_totals_init(&a->totals);
     for (size_t i = 0; i < o->n_fair_share_excluded; i++)
         drf_totals_exclude(&a->totals, intern(o->fair_share_excluded[i]));
-    drf_sorter_init(&a->role_order, &a->totals);
+    role_tree_init(&a->tree, &a->totals, random_roles ? &a->random : NULL,
+                   random_frameworks ? &a->random : NULL);
     r = alloc_min_parse(&a->totals, o->min_allocatable_resources, &a->min, err);
     if (r < 0) {
         destroy(a);
@@ -128,6 +126,7 @@ const struct allocator_ops allocator_hierarchical_drf = {
     .add_used = alloc_add_used,
     .suppress = alloc_suppress,
     .revive = alloc_revive,
+    .set_quota = alloc_set_quota,
     .set_weight = set_weight,
     .set_paused = set_paused,
     .dominant_share = dominant_share,

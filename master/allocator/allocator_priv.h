@@ -1,11 +1,17 @@
 /* Inside of the built-in allocator "HierarchicalDRF"; for its files and their tests only.
  *
- * Who knows whom:   allocator -> roles (ordered) -> clients (ordered: a framework in one role) -> framework
+ * Who knows whom:   allocator -> tree of roles (role_tree.h) -> clients (ordered: a framework in one role) -> framework
+ *                                top-level role -> its quota
  *                   allocator -> agents -> holdings (what one client has there, offered or used)
  *                                       -> filter sets (what one client refused there)
- * Conservation, at any time outside a function of these files: for every agent free + all holdings == total
- * (shared resources aside, of which there are always more copies), unless the agent shrank below what is used
- * on it (`overcommitted`).
+ *                                       -> reservations (what it reserves to which role)
+ * Three sums are kept, at any time outside a function of these files:
+ *   1. for every agent free + all holdings == total (shared resources aside, of which there are always more copies), unless the
+ *      agent shrank below what is used on it (`overcommitted`);
+ *   2. for every top-level role consumed == what quota counts of all that is held in it and below it + all that agents reserve to
+ *      it and below it;
+ *   3. allocator.spare == what quota counts of the free resources of all agents that are active and whitelisted,
+ *      allocator.required == the unmet guarantees of all roles.
  */
 #ifndef MASTER_ALLOCATOR_ALLOCATOR_PRIV_H
 #define MASTER_ALLOCATOR_ALLOCATOR_PRIV_H
@@ -14,7 +20,7 @@
 #include <utlist.h>
 
 #include "master/allocator/allocator.h"
-#include "master/allocator/drf_sorter.h"
+#include "master/allocator/role_tree.h"
 
 #define ALLOCATOR_MAGIC 0xa110ca70u
 
@@ -32,12 +38,15 @@ struct alloc_min {
 };
 void alloc_min_done(struct alloc_min *m);
 
-struct alloc_role {
-    struct drf_client drf;        /* among the roles */
-    struct drf_sorter frameworks; /* its clients in order */
-    const char *name;             /* interned */
-    size_t n_clients;
-    UT_hash_handle hh; /* by the pointer `name` */
+/* What quota says of a top-level role, and what follows from it. Amounts by scalar id. */
+#define ALLOC_NO_LIMIT INT64_MAX
+struct alloc_quota {
+    struct alloc_role *role;
+    struct drf_vec guarantee;
+    struct drf_vec limit; /* ALLOC_NO_LIMIT: none; so is what is beyond its end */
+    struct drf_vec unmet; /* what of the guarantee is not consumed; a part of allocator.required */
+    bool is_unmet;        /* any of it */
+    struct alloc_quota *prev, *next;
 };
 
 /* A framework in one of its roles. Lives while subscribed, and beyond that while it holds anything. */
@@ -97,6 +106,15 @@ struct alloc_agent {
     struct resources total; /* without what is never offered (ephemeral_ports) */
     struct resources free;  /* not shared, held by nobody */
     struct drf_vec total_vec, free_vec;
+    bool
+        is_plain; /* nothing shared, revocable or reserved: whoever may have any of it may have all */
+    struct drf_vec spare_vec; /* unless it is plain: what quota counts of `free` */
+    bool is_spare;            /* counted in allocator.spare now */
+    struct alloc_reserved {
+        struct alloc_role *role;
+        struct drf_vec amount;
+    } * reserved; /* owned: by role, scalars only */
+    size_t n_reserved;
     struct alloc_holding *holdings;
     struct alloc_filter_set *filter_sets; /* by client */
     size_t index;                         /* in allocator.agent_list */
@@ -117,8 +135,11 @@ struct allocator {
     V1__DomainInfo *master_domain; /* owned; NULL: none */
     struct alloc_min min;
     struct drf_totals totals;
-    struct drf_sorter role_order;
-    struct alloc_role *roles;
+    struct role_tree tree;
+    struct alloc_quota *quotas; /* of top-level roles; those that have none are not here */
+    struct drf_vec required;    /* sum of the unmet guarantees: to be held back from others */
+    struct drf_vec
+        spare; /* sum over agents that may be offered of what quota counts of their free resources */
     struct alloc_framework *frameworks;
     struct alloc_agent *agents;
     struct alloc_agent **agent_list; /* the same, dense */
@@ -145,10 +166,25 @@ void alloc_touch(struct allocator *a, struct alloc_agent *ag); /* look at it in 
 void alloc_untouch(struct allocator *a, struct alloc_agent *ag);
 uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, bool all);
 
+/* ---- allocator_quota.c ---- */
+void alloc_set_quota(struct allocator *a, const char *role, const struct quantities *guarantees,
+                     const struct quantities *limits);
+void alloc_quota_free(struct allocator *a, struct alloc_role *r);
+/* The role, or one below its top-level role, consumes more (`sign` 1) or less (-1). */
+void alloc_consume(struct allocator *a, struct alloc_role *r, const struct drf_vec *v, int sign);
+/* Adds what quota counts of the resources: scalars neither reserved nor revocable. */
+void alloc_add_counted(struct allocator *a, struct drf_vec *v, const struct resources *r);
+/* Around every change of what an agent has free, or of whether it may be offered. */
+void alloc_spare_out(struct allocator *a, struct alloc_agent *ag);
+void alloc_spare_in(struct allocator *a, struct alloc_agent *ag);
+/* For explaining, and for whoever decides beside alloc_run(): */
+milli_t alloc_quota_limit(const struct alloc_quota *q, size_t id); /* or ALLOC_NO_LIMIT */
+/* What the role's own frameworks may still get under its limit, at least 0; ALLOC_NO_LIMIT: as much as they like. */
+milli_t alloc_limit_room(const struct alloc_role *r, size_t id);
+/* What is spare beyond the unmet guarantees of all roles, at least 0. */
+milli_t alloc_headroom_room(const struct allocator *a, size_t id);
+
 /* ---- allocator_books.c: roles, clients, holdings ---- */
-struct alloc_role *alloc_role_get(struct allocator *a, const char *name); /* made when missing */
-void alloc_role_release(struct allocator *a,
-                        struct alloc_role *r); /* freed when nothing needs it */
 struct alloc_framework *alloc_framework_find(struct allocator *a, const char *id);
 struct alloc_framework *alloc_framework_get(struct allocator *a,
                                             const char *id); /* made when missing */
@@ -174,6 +210,7 @@ void alloc_unhold(struct allocator *a, struct alloc_agent *ag, struct alloc_clie
                   const struct resources *res);
 void alloc_unhold_all(struct allocator *a, struct alloc_agent *ag, struct alloc_holding *h);
 void alloc_set_total(struct allocator *a, struct alloc_agent *ag, const struct resources *total);
+void alloc_drop_reserved(struct allocator *a, struct alloc_agent *ag);
 void alloc_recount_free(struct allocator *a, struct alloc_agent *ag);
 /* Calls fn with each part of one allocation role. */
 typedef void alloc_part_f(const char *role, const struct resources *part, void *arg);

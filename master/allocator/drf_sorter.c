@@ -11,8 +11,17 @@
  *      So the same input always gives the same order, and clients that hold nothing take turns.
  *   4. Inactive (suppressed, disconnected) clients stand in no order, and what they hold still counts in theirs.
  *   5. A change of the totals changes all shares at once: the order is built again when it is next asked for.
+ *
+ * The random order, the second built in, asks of clients only their weights: each next turn is a client's with the chance
+ * of its weight among all. Ours is a race, so that it costs O(log n) a turn as well:
+ *   6. a client's key is the time of its next arrival, arrivals being exponential with its weight as the rate; the earliest is first.
+ *   7. A client that is given something draws its next arrival from then on. As the waits have no memory, turns are independent of
+ *      each other. One that comes (back) into the order draws from the latest arrival that was served, so it has no turns to make up for.
+ *   8. All draws come from one seeded state: same seed and same events, same order.
  */
 #include "master/allocator/drf_sorter.h"
+
+#include <math.h>
 
 /* ---- vectors ---- */
 
@@ -193,8 +202,40 @@ void drf_sorter_done(struct drf_sorter *s)
     *s = (struct drf_sorter){0};
 }
 
+void drf_sorter_set_random(struct drf_sorter *s, uint64_t *state)
+{
+    s->random = state;
+}
+
+uint64_t drf_random_next(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* Step 6: after `from`. */
+static void draw_key(struct drf_sorter *s, struct drf_client *c, double from)
+{
+    /* over 0, at most 1 */
+    double u = ((double)(drf_random_next(s->random) >> 11) + 1) * 0x1p-53;
+
+    c->share_key = from - log(u) / c->weight;
+    c->count_key = 0;
+    c->drawn = true;
+}
+
 static void take_key(struct drf_sorter *s, struct drf_client *c)
 {
+    if (s->random) {
+        if (!c->drawn) {
+            s->clock = FL_MAX(s->clock, c->share_key); /* step 7 */
+            draw_key(s, c, s->clock);
+        }
+        return;
+    }
     c->share_key = drf_share(s->totals, &c->allocated, c->weight);
     c->count_key = c->allocations;
 }
@@ -251,7 +292,10 @@ void drf_sorter_activate(struct drf_sorter *s, struct drf_client *c)
     assert(!s->walking);
     if (drf_client_is_active(c))
         return;
-    take_key(s, c);
+    if (s->random)
+        draw_key(s, c, s->clock);
+    else
+        take_key(s, c);
     idx_insert(&s->order, &c->node, before);
 }
 
@@ -268,6 +312,7 @@ void drf_sorter_allocated(struct drf_sorter *s, struct drf_client *c, const stru
 {
     drf_vec_add(&c->allocated, v);
     c->allocations++;
+    c->drawn = false;
     note(s, c);
 }
 
@@ -279,8 +324,13 @@ void drf_sorter_unallocated(struct drf_sorter *s, struct drf_client *c, const st
 
 void drf_sorter_set_weight(struct drf_sorter *s, struct drf_client *c, double weight)
 {
-    assert(weight > 0);
+    assert(weight > 0 && !s->walking);
     c->weight = weight;
+    if (s->random && drf_client_is_active(c)) {
+        draw_key(s, c, s->clock);
+        idx_fix(&s->order, &c->node, before);
+        return;
+    }
     note(s, c);
 }
 

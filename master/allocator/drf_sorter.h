@@ -62,6 +62,7 @@ struct drf_client {
     uint64_t allocations;     /* how often something was allocated to it; never goes down */
     double share_key;         /* the key it stands in the order with */
     uint64_t count_key;
+    bool drawn;      /* of a random order: false when its key is due to be drawn anew */
     size_t stale_at; /* index in the sorter's list of noted clients, or IDX_HEAP_OUT */
 };
 void drf_client_init(struct drf_client *c, const char *name, double weight);
@@ -73,11 +74,15 @@ struct drf_sorter {
     struct drf_client **stale;       /* noted: their key is old */
     size_t n_stale, stale_cap;
     uint64_t generation;
+    uint64_t *random; /* not NULL: the order is a random one, drawn from this state (borrowed) */
+    double clock;     /* of a random order */
     size_t *frontier; /* of the walk under way: indices into the order, a heap itself */
     size_t n_frontier, frontier_cap;
     bool walking;
 };
 void drf_sorter_init(struct drf_sorter *s, const struct drf_totals *totals);
+/* Before anything is in it: a weighted random order in place of DRF's. NULL: DRF. */
+void drf_sorter_set_random(struct drf_sorter *s, uint64_t *state);
 void drf_sorter_done(struct drf_sorter *s);
 
 /* In or out of the order; allocations are counted either way. Not during a walk. O(log n). */
@@ -103,6 +108,8 @@ void drf_sorter_walk_begin(struct drf_sorter *s);
 struct drf_client *drf_sorter_walk_next(struct drf_sorter *s); /* NULL at the end */
 void drf_sorter_walk_end(struct drf_sorter *s);
 
+/* The next number of a seeded sequence (splitmix64). */
+uint64_t drf_random_next(uint64_t *state);
 /* Steps 1 and 2 of drf_sorter.c for any vector. */
 double drf_share(const struct drf_totals *t, const struct drf_vec *allocated, double weight);
 
