@@ -61,7 +61,7 @@ TESTTOOLS  := $(BUILD)/tests/proto/pbtool
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps up down check unit property system interop bench lint asan fuzz-short install clean \
+.PHONY: all deps up down check unit property system interop bench plots lint asan fuzz-short install clean \
         docs format-mine conformance
 
 all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES) $(TESTTOOLS)
@@ -175,6 +175,11 @@ interop: all
 
 bench: all $(BENCH)
 	tools/bench.sh
+
+# The pictures of docs/, from the data recorded beside them.
+plots:
+	tools/deps.sh plots
+	/usr/bin/python3 tools/drf_plots.py docs/drf
 
 lint:
 	tools/lint.sh

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Fairlead needs to be built, run and tested on a bare Debian 12. Safe to repeat: it asks
 # for nothing when all is there. Every package the project uses stands here, by purpose.
+# deps.sh plots: what draws the pictures of the documents, besides.
 set -eu
 
 build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libprotobuf-dev
@@ -14,9 +15,11 @@ lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck m
 interop=
 command -v node >/dev/null || interop="$interop nodejs"
 command -v npm >/dev/null || interop="$interop npm"
+plots=
+[ "${1:-}" != plots ] || plots="python3-matplotlib"
 
 missing=
-for p in $build $run $tests $lint $interop; do
+for p in $build $run $tests $lint $interop $plots; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done
 if [ -z "$missing" ]; then
