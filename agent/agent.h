@@ -2,8 +2,8 @@
  * timers come in; messages, events, checkpoints and timers go out through `struct agent_env` and the containerizer's vtable. It touches no
  * clock, socket, disk or random source by itself, so a simulation and the emulator can drive it.
  *
- * Rooms: core.c frameworks.c executors.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c operations.c gc.c are the
- * core; agent/api turns HTTP into the calls below and state into JSON; shell.c, disk.c and main.c are the shell.
+ * Rooms: core.c frameworks.c executors.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c operations.c gc.c
+ * oversubscription.c are the core; agent/api turns HTTP into the calls below and state into JSON; shell.c, disk.c and main.c are the shell.
  *
  * The structs are open to agent/ and agent/api for reading. Only core files write them. Names begin with agent_ because the
  * simulation holds the master's structs beside these.
@@ -24,6 +24,7 @@
 
 struct agent_core;
 struct agent_updates;
+struct agent_oversub;
 
 /* ---- the world as the core sees it ---- */
 struct agent_env {
@@ -185,6 +186,7 @@ struct agent_core {
     struct agent_executor *containers; /* hash by container id: those the containerizer has */
     struct agent_updates *updates;
     struct agent_gc *gc;
+    struct agent_oversub *oversub;
     V1__DrainConfig *drain; /* owned or NULL */
     double drain_start_time;
     struct {

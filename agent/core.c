@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "agent/agent_priv.h"
+#include "agent/oversubscription.h"
 #include "common/base/log.h"
 
 static void parse_address(struct agent_core *a, const char *address)
@@ -40,6 +41,11 @@ int agent_new(struct agent_env *env, const struct agent_flags *flags, struct met
     a->updates = agent_updates_new(a);
     a->gc = agent_gc_new(a);
     a->counters = agent_counters_new(a);
+    r = agent_oversub_new(a, &a->oversub, err);
+    if (r < 0) {
+        agent_free(a);
+        return r;
+    }
     *ret = a;
     return 0;
 }
@@ -60,6 +66,7 @@ void agent_free(struct agent_core *a)
     }
     agent_updates_free(a->updates);
     agent_gc_free(a->gc);
+    agent_oversub_free(a->oversub);
     agent_counters_free(a->counters);
     env_timer_free(agent_time(a), a->link.register_timer);
     env_timer_free(agent_time(a), a->link.ping_timer);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "agent/agent_priv.h"
+#include "agent/oversubscription.h"
 
 struct resource_gauge {
     struct agent_core *core;
@@ -38,7 +39,7 @@ static double pull_total(void *arg)
 {
     struct resource_gauge *g = arg;
 
-    return of_kind(&g->core->total, g);
+    return of_kind(g->revocable ? agent_oversub_total(g->core->oversub) : &g->core->total, g);
 }
 
 static double pull_used(void *arg)

@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "agent/agent_priv.h"
+#include "agent/oversubscription.h"
 #include "common/base/log.h"
 #include "common/model/attributes.h"
 
@@ -435,6 +436,7 @@ static void finish(struct agent_core *a)
         agent_shutdown(a, "--recover=cleanup", false);
         return;
     }
+    agent_oversub_start(a->oversub);
     a->env->io->master_find(a->env->ctx);
 }
 

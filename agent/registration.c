@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "agent/agent_priv.h"
+#include "agent/oversubscription.h"
 #include "common/base/log.h"
 
 #define BACKOFF_MAX_US  (60ull * 1000000)
@@ -250,6 +251,7 @@ static void take_ping_timeout(struct agent_core *a, const Msg__MasterSlaveConnec
 
 static void running(struct agent_core *a)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
     Msg__UpdateSlaveMessage m = MSG__UPDATE_SLAVE_MESSAGE__INIT;
     Msg__UpdateSlaveMessage__Operations ops = MSG__UPDATE_SLAVE_MESSAGE__OPERATIONS__INIT;
     V1__UUID uuid = V1__UUID__INIT;
@@ -261,6 +263,7 @@ static void running(struct agent_core *a)
     m.operations = &ops;
     uuid.value = (ProtobufCBinaryData){FL_UUID_LEN, a->resource_version};
     m.resource_version_uuid = &uuid;
+    agent_oversub_fill(a->oversub, arena, &m);
     agent_send(a, &m.base);
     agent_updates_resume(a->updates);
 }

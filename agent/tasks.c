@@ -141,9 +141,10 @@ static bool same_version(const struct agent_core *a, Msg__ResourceVersionUUID *c
     return true;
 }
 
+/* Revocable ones are an estimate, which may have changed since: what was offered of the last one may be used. */
 static bool resources_known(const struct agent_core *a, V1__Resource *const *pb, size_t n)
 {
-    _cleanup_resources_ struct resources want = RESOURCES_INIT;
+    _cleanup_resources_ struct resources want = RESOURCES_INIT, firm = RESOURCES_INIT;
     struct fl_err err;
 
     if (n == 0)
@@ -151,7 +152,8 @@ static bool resources_known(const struct agent_core *a, V1__Resource *const *pb,
     if (resources_from_pb(pb, n, &want, &err) < 0)
         return false;
     resources_unallocate(&want);
-    return resources_contains(&a->total, &want);
+    resources_revocable(&want, false, &firm);
+    return resources_contains(&a->total, &firm);
 }
 
 static bool refuse(struct agent_core *a, const V1__TaskInfo *task, const V1__ExecutorInfo *executor,

@@ -430,19 +430,38 @@ void agents_reregistered(struct master *m, struct transition *tr)
 
 /* ---- what changes on a registered agent ---- */
 
+/* Each estimate replaces the one before. What is not revocable in it would change what the agent has, which an estimate may not. */
 static void replace_oversubscribed(struct agent *a, const Msg__UpdateSlaveMessage *msg)
 {
-    struct resources firm = RESOURCES_INIT, over = RESOURCES_INIT;
+    _cleanup_resources_ struct resources told = RESOURCES_INIT, over = RESOURCES_INIT;
+    _cleanup_resources_ struct resources total = RESOURCES_INIT;
     struct fl_err err;
 
-    if (resources_from_pb(msg->oversubscribed_resources, msg->n_oversubscribed_resources, &over,
+    if (resources_from_pb(msg->oversubscribed_resources, msg->n_oversubscribed_resources, &told,
                           &err) < 0)
         log_warning("agent %s oversubscribes resources that are not valid: %s", a->id, err.msg);
-    resources_revocable(&a->total, false, &firm);
-    resources_add(&firm, &over);
-    resources_move(&a->total, &firm);
-    resources_done(&firm);
-    resources_done(&over);
+    resources_unallocate(&told);
+    resources_revocable(&told, true, &over);
+    if (!resources_equal(&told, &over))
+        log_warning("agent %s oversubscribes resources that are not revocable: they do not count",
+                    a->id);
+    resources_revocable(&a->total, false, &total);
+    resources_add(&total, &over);
+    resources_move(&a->total, &total);
+}
+
+/* The allocator first: what comes back from the offers below must not be offered again by the old total. Estimates come often, so
+ * that offers without anything revocable stay. */
+static void oversubscription_changed(struct master *m, struct agent *a)
+{
+    struct offer *o, *tmp;
+
+    allocation_add_agent(m, a, true);
+    DL_FOREACH_SAFE2(a->offers, o, tmp, agent_next)
+    {
+        if (resources_has_revocable(&o->resources))
+            offer_withdraw(m, o, true, NULL);
+    }
 }
 
 void agents_update(struct master *m, struct agent *a, const Msg__UpdateSlaveMessage *msg)
@@ -451,7 +470,8 @@ void agents_update(struct master *m, struct agent *a, const Msg__UpdateSlaveMess
 
     metric_inc(m->core->c.messages_update_slave);
     resources_copy(&before, &a->total);
-    if (msg->n_oversubscribed_resources > 0 || msg->update_oversubscribed_resources)
+    /* Agents from before the switch came to be send what they oversubscribe, and nothing else. */
+    if (!msg->has_update_oversubscribed_resources || msg->update_oversubscribed_resources)
         replace_oversubscribed(a, msg);
     if (msg->resource_version_uuid && msg->resource_version_uuid->value.len == FL_UUID_LEN) {
         a->has_resource_version = true;
@@ -461,10 +481,7 @@ void agents_update(struct master *m, struct agent *a, const Msg__UpdateSlaveMess
         operations_told(m, a, msg->operations->operations, msg->operations->n_operations);
     if (msg->resource_providers && msg->resource_providers->n_providers > 0)
         log_warning("agent %s has resource providers, which are not served", a->id);
-    if (!resources_equal(&before, &a->total)) {
-        while (a->offers)
-            offer_withdraw(m, a->offers, true, NULL);
-        allocation_add_agent(m, a, true);
-    }
+    if (!resources_equal(&before, &a->total))
+        oversubscription_changed(m, a);
     resources_done(&before);
 }
