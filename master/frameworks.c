@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 
+#include "common/model/acl_operation.h"
 #include "common/model/intern.h"
 #include "common/model/roles.h"
 #include "common/model/validate.h"
@@ -397,6 +398,8 @@ static int subscribe(struct master *m, void *stream, const char *stream_id,
         info.principal = (char *)principal;
     r = check_info(m, &info, err);
     if (r == 0)
+        r = acl_check_framework(m->acls, &info, err);
+    if (r == 0)
         r = check_options(&info, call->suppressed_roles, call->n_suppressed_roles,
                           call->offer_constraints, &constraints, err);
     if (r < 0)
@@ -449,6 +452,10 @@ int framework_update(struct master *m, struct framework *f,
                       call->offer_constraints, &constraints, err) < 0) {
         fl_err_wrap(err, "'UpdateFramework' call is not valid");
         return 400;
+    }
+    if (acl_check_framework(m->acls, info, err) < 0) {
+        offer_constraints_free(constraints);
+        return 403;
     }
     changed = !fl_pb_equal(&f->info->base, &info->base);
     change(m, f, info, call->suppressed_roles, call->n_suppressed_roles, call->offer_constraints,

@@ -5,6 +5,8 @@
  */
 #include "master/core.h"
 
+#include "common/model/acl_operation.h"
+
 static struct fl_arena *scratch(struct acceptance *acc)
 {
     return acc->m->core->scratch;
@@ -97,6 +99,11 @@ static void launch_one(struct acceptance *acc, const struct validate_context *c,
     bool launch_executor = true;
     int r;
 
+    if (acl_check_task(acc->m->acls, info, acc->f->info, &err) < 0) {
+        status_refuse(acc->m, acc->f, info, V1__TASK_STATE__TASK_ERROR,
+                      V1__TASK_STATUS__REASON__REASON_TASK_UNAUTHORIZED, err.msg);
+        return;
+    }
     complete_task(acc, info);
     r = validate_task(info, c, &needs, &err);
     if (r == 0)
@@ -165,6 +172,25 @@ static void send_group(struct acceptance *acc, V1__Offer__Operation__LaunchGroup
     agents_send(acc->m, acc->a, &msg.base);
 }
 
+/* One task that may not run is enough. */
+static int check_group_users(struct acceptance *acc, const V1__Offer__Operation__LaunchGroup *g,
+                             struct fl_err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; acc->m->acls && r == 0 && i < g->task_group->n_tasks; i++)
+        r = acl_check_task(acc->m->acls, g->task_group->tasks[i], acc->f->info, err);
+    return r;
+}
+
+static void refuse_group(struct acceptance *acc, const V1__Offer__Operation__LaunchGroup *g,
+                         V1__TaskStatus__Reason reason, const char *why)
+{
+    for (size_t i = 0; i < g->task_group->n_tasks; i++)
+        status_refuse(acc->m, acc->f, g->task_group->tasks[i], V1__TASK_STATE__TASK_ERROR, reason,
+                      why);
+}
+
 void accept_launch_group(struct acceptance *acc, V1__Offer__Operation *op)
 {
     V1__Offer__Operation__LaunchGroup *g = op->launch_group;
@@ -180,13 +206,16 @@ void accept_launch_group(struct acceptance *acc, V1__Offer__Operation *op)
         return;
     complete_group(acc, g);
     accept_context(acc, &c);
+    r = check_group_users(acc, g, &err);
+    if (r < 0) {
+        refuse_group(acc, g, V1__TASK_STATUS__REASON__REASON_TASK_GROUP_UNAUTHORIZED, err.msg);
+        return;
+    }
     r = validate_task_group(g->task_group, g->executor, &c, &needs, &err);
     if (r == 0)
         r = check_room(acc, n, &err);
     if (r < 0) {
-        for (size_t i = 0; i < n; i++)
-            status_refuse(acc->m, acc->f, tasks[i], V1__TASK_STATE__TASK_ERROR,
-                          V1__TASK_STATUS__REASON__REASON_TASK_GROUP_INVALID, err.msg);
+        refuse_group(acc, g, V1__TASK_STATUS__REASON__REASON_TASK_GROUP_INVALID, err.msg);
         return;
     }
     launch_executor = need_executor(acc, g->executor);

@@ -9,17 +9,62 @@
 #include "master/api/scheduler.h"
 #include "master/shell.h"
 
-#define PROGRAM  "fairlead-master"
-#define DRAIN_MS 2000
+#define PROGRAM    "fairlead-master"
+#define PROCESS_ID "master"
+#define DRAIN_MS   2000
 
 /* ---- parts ---- */
+
+static bool before(struct http_exchange *ex, void *arg)
+{
+    const struct master_api *api = arg;
+
+    return http_guard_refused(api->guard, ex);
+}
+
+/* Agents are not asked for credentials unless --authenticate_agents, but those they give must be right. */
+static int make_guard(struct shell *s, struct fl_err *err)
+{
+    const struct master_flags *f = &s->flags;
+    const char *frameworks =
+        f->http_framework_authenticators ? f->http_framework_authenticators : "basic";
+    const struct http_guard_realm realms[] = {
+        {"authenticate_http_readonly",
+         f->authenticate_http_readonly,
+         {REALM_READONLY, f->http_authenticators, false}},
+        {"authenticate_http_readwrite",
+         f->authenticate_http_readwrite,
+         {REALM_READWRITE, f->http_authenticators, false}},
+        {"authenticate_http_frameworks",
+         f->authenticate_http_frameworks,
+         {REALM_FRAMEWORK, frameworks, false}},
+        {"authenticate_agents",
+         f->authenticate_agents || f->credentials,
+         {REALM_AGENT, "basic", !f->authenticate_agents}},
+    };
+    const struct http_guard_config c = {
+        .credentials = f->credentials,
+        .token_key = f->jwt_secret_key,
+        .acls = f->acls,
+        .authorizer = f->authorizers,
+        .firewall_rules = f->firewall_rules,
+        .process_id = PROCESS_ID,
+        .realms = realms,
+        .n_realms = ARRAY_SIZE(realms),
+    };
+    struct env env = env_from_loop(s->loop);
+
+    fl_daemon_warn_of_secret(f->credentials);
+    fl_daemon_warn_of_secret(f->jwt_secret_key);
+    return http_guard_new(&env, &c, &s->guard, err);
+}
 
 static int listen_http(struct shell *s, struct fl_err *err)
 {
     struct http_server_config c = {
         .ip = s->address.ip,
         .port = (uint16_t)s->flags.port,
-        .process_id = "master",
+        .process_id = PROCESS_ID,
         .io_threads = (unsigned)s->flags.http_io_threads,
         .limits = FL_DAEMON_HTTP_LIMITS(&s->flags),
         .tls = s->tls,
@@ -27,8 +72,10 @@ static int listen_http(struct shell *s, struct fl_err *err)
         .fallback = page_get,
         .n_routes = master_routes_n,
         .arg = &s->api,
+        .before = s->guard ? before : NULL,
     };
 
+    s->api.guard = s->guard;
     return http_server_new(s->loop, &c, &s->http, err);
 }
 
@@ -50,6 +97,7 @@ static int make_core(struct shell *s, struct fl_err *err)
     r = master_new(&s->env, &s->flags, s->metrics, alloc, info, &s->master, err);
     if (r < 0)
         return r;
+    s->master->acls = http_guard_acls(s->guard);
     s->api.master = s->master;
     s->api.flags = s->flags_table;
     s->api.sched = sched_api_new();
@@ -112,6 +160,8 @@ static int start(struct shell *s, struct fl_err *err)
     if (r == 0)
         r = fl_daemon_find_address(FL_DAEMON_ADDRESS(&s->flags), &s->address, err);
     if (r == 0)
+        r = make_guard(s, err);
+    if (r == 0)
         r = listen_http(s, err);
     if (r == 0)
         r = shell_open_store(s, err);
@@ -135,6 +185,7 @@ static void stop(struct shell *s)
     sched_api_free(s->api.sched);
     log_toggle_free(s->api.log_toggle);
     master_free(s->master);
+    http_guard_free(s->guard);
     metrics_free(s->metrics);
     fl_tls_free(s->tls);
     fl_tls_free(s->client_tls);

@@ -215,7 +215,7 @@ Maint__Schedule *maintenance_schedule(const struct master *m, const char *princi
     const Maint__Schedule *current = maintenance_current(m);
     Maint__Schedule *s = FL_ARENA_NEW(arena, Maint__Schedule, maint__schedule);
 
-    if (current)
+    if (current && acls_allow(m->acls, ACL_GET_MAINTENANCE_SCHEDULES, principal, NULL))
         *s = *current;
     return s;
 }
@@ -265,6 +265,8 @@ Maint__ClusterStatus *maintenance_status(const struct master *m, const char *pri
     Maint__ClusterStatus *s = FL_ARENA_NEW(arena, Maint__ClusterStatus, maint__cluster_status);
     size_t n = HASH_COUNT(mt->machines) + 1;
 
+    if (!acls_allow(m->acls, ACL_GET_MAINTENANCE_STATUSES, principal, NULL))
+        return s;
     s->draining_machines = fl_arena_alloc(arena, n * sizeof(*s->draining_machines));
     s->down_machines = fl_arena_alloc(arena, n * sizeof(*s->down_machines));
     for (struct machine *mc = mt->machines; mc; mc = mc->hh.next) {

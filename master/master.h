@@ -18,6 +18,7 @@
 #include "common/base/env.h"
 #include "common/base/metrics.h"
 #include "common/coord/store.h"
+#include "common/model/acls.h"
 #include "common/model/attributes.h"
 #include "common/model/resources.h"
 #include "common/model/task_state.h"
@@ -237,7 +238,8 @@ struct master {
         n_subscribers; /* of the operator's event stream; written by master/api. 0: events are not made */
     const char **role_whitelist; /* interned, from --roles; NULL when not given */
     size_t n_role_whitelist;
-    struct core *core; /* core.h: of the core's files only */
+    const struct acls *acls; /* borrowed, set once by the shell; NULL: everything is allowed */
+    struct core *core;       /* core.h: of the core's files only */
 };
 
 /* ---- life ---- */

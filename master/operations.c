@@ -7,6 +7,8 @@
  */
 #include "master/core.h"
 
+#include "common/model/acl_operation.h"
+
 /* ---- refusing ---- */
 
 void operation_refuse(struct master *m, struct framework *f, const V1__Offer__Operation *op,
@@ -154,7 +156,9 @@ void accept_operation(struct acceptance *acc, V1__Offer__Operation *op)
 
     inject_allocation_role_operation(op, acc->role, acc->m->core->scratch);
     accept_context(acc, &c);
-    r = check_agent(acc, op, &err);
+    r = acl_check_operation(acc->m->acls, acc->f->info->principal, op, &err);
+    if (r == 0)
+        r = check_agent(acc, op, &err);
     if (r == 0)
         r = validate_operation(op, &c, acc->f->info->principal, &err);
     if (r == 0)

@@ -14,6 +14,7 @@ struct shell {
     struct fl_loop *loop;
     struct fl_daemon_address address;
     struct fl_tls *tls, *client_tls;
+    struct http_guard *guard; /* or NULL */
     struct http_server *http;
     struct store *store;
     struct metrics *metrics;

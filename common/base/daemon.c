@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "common/base/http_auth.h"
 #include "common/base/log.h"
 
 extern char **environ;
@@ -107,6 +108,13 @@ static int read_command(const char *command, char *out, size_t size, struct fl_e
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return fl_err_set(err, FL_INVALID, "'%s' of --ip_discovery_command failed", command);
     return 0;
+}
+
+void fl_daemon_warn_of_secret(const char *path)
+{
+    if (path && http_secret_is_exposed(path))
+        log_warning("the file of secrets '%s' can be read or changed by others: chmod o-rwx it",
+                    path);
 }
 
 static bool is_any(const char *ip)

@@ -48,6 +48,9 @@ struct fl_daemon_address_flags {
 int fl_daemon_find_address(struct fl_daemon_address_flags how, struct fl_daemon_address *ret,
                            struct fl_err *err);
 
+/* A line in the log when others may read the file. `path` may be NULL. */
+void fl_daemon_warn_of_secret(const char *path);
+
 /* The limits of the HTTP server, from --http_max_... and their like. */
 #define FL_DAEMON_HTTP_LIMITS(flags)                                                               \
     (struct http_limits)                                                                           \

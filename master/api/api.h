@@ -7,6 +7,7 @@
 #include "common/base/http_v1.h"
 #include "common/base/log_toggle.h"
 #include "common/base/metrics.h"
+#include "common/model/http_guard.h"
 #include "master/master.h"
 
 struct api_subscriber;
@@ -16,8 +17,9 @@ struct master_api {
     const struct fl_flags *flags;       /* borrowed: the parsed table, for /flags */
     struct api_subscriber *subscribers; /* operator event streams; operator_stream.c */
     unsigned n_subscribers;
-    struct log_toggle *log_toggle; /* owned by the shell */
-    struct sched_api *sched;       /* scheduler.c's own */
+    struct log_toggle *log_toggle;  /* owned by the shell */
+    struct sched_api *sched;        /* scheduler.c's own */
+    const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
 };
 
 /* Made from routes.def. */

@@ -5,7 +5,26 @@
 #include "common/model/plain_http.h"
 #include "master/api/api.h"
 
-enum { ROUTE_JSON_ALIAS = 1, ROUTE_EXACT = 2 };
+/* Who must authenticate is the realm of a route. Without one of the four below it is the one for what changes something, so that a row that
+ * says nothing is closed, not open. */
+enum {
+    ROUTE_JSON_ALIAS = 1,
+    ROUTE_EXACT = 2,
+    ROUTE_OPEN = 4,       /* no realm */
+    ROUTE_READONLY = 8,   /* --authenticate_http_readonly */
+    ROUTE_FRAMEWORK = 16, /* --authenticate_http_frameworks */
+    ROUTE_AGENT = 32,     /* --authenticate_agents */
+};
+#define ROUTE_REALM(opts)                                                                          \
+    ((opts)&ROUTE_OPEN        ? NULL                                                               \
+     : (opts)&ROUTE_READONLY  ? REALM_READONLY                                                     \
+     : (opts)&ROUTE_FRAMEWORK ? REALM_FRAMEWORK                                                    \
+     : (opts)&ROUTE_AGENT     ? REALM_AGENT                                                        \
+                              : REALM_READWRITE)
+#define REALM_READONLY  "mesos-master-readonly"
+#define REALM_READWRITE "mesos-master-readwrite"
+#define REALM_FRAMEWORK "mesos-master-scheduler"
+#define REALM_AGENT     "fairlead-master-agent" /* ours: the upgrade to the agents' protocol */
 
 #define ROUTE(path, handler, decode, flags, help) http_handler_f handler;
 #include "master/api/routes.def"
@@ -15,6 +34,10 @@ void *operator_decode(const struct http_request *r, struct fl_err *err);
 
 /* The server's fallback: the page at "/", 404 elsewhere. */
 http_handler_f page_get;
+
+/* FL_NOT_FOUND, FL_FORBIDDEN. */
+int api_teardown(struct master_api *api, const char *principal, const char *framework_id,
+                 struct fl_err *err);
 
 /* One task as the older endpoints show it. */
 void legacy_task(struct json_out *j, const struct task *t);

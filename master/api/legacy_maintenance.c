@@ -71,7 +71,7 @@ static void show_schedule(struct http_exchange *ex, const struct master *m)
 {
     struct fl_arena *arena = fl_arena_new(4096);
 
-    respond_message(ex, &maintenance_schedule(m, NULL, arena)->base);
+    respond_message(ex, &maintenance_schedule(m, http_guard_principal(ex), arena)->base);
     fl_arena_free(arena);
 }
 
@@ -89,12 +89,15 @@ void maintenance_schedule_any(struct http_exchange *ex, void *arg)
         show_schedule(ex, api->master);
         return;
     }
+    if (http_guard_forbidden(api->guard, ex, ACL_UPDATE_MAINTENANCE_SCHEDULES, NULL))
+        return;
     a = asked_new(ex);
     if (fl_json_to_pb(r->body, r->body_len, &maint__schedule__descriptor, FL_JSON_V0,
                       fl_arena_allocator(a->arena), &msg, &err) < 0)
         refuse(a, &err);
     else
-        maintenance_update(api->master, (Maint__Schedule *)msg, NULL, answer, a);
+        maintenance_update(api->master, (Maint__Schedule *)msg, http_guard_principal(ex), answer,
+                           a);
 }
 
 void maintenance_status_get(struct http_exchange *ex, void *arg)
@@ -105,7 +108,7 @@ void maintenance_status_get(struct http_exchange *ex, void *arg)
     if (refuse_method(ex, true, false))
         return;
     arena = fl_arena_new(4096);
-    respond_message(ex, &maintenance_status(api->master, NULL, arena)->base);
+    respond_message(ex, &maintenance_status(api->master, http_guard_principal(ex), arena)->base);
     fl_arena_free(arena);
 }
 
@@ -138,34 +141,36 @@ static int read_machines(const struct http_request *r, struct fl_arena *arena, V
     return 0;
 }
 
-static void change_machines(struct http_exchange *ex, struct master *m, bool start)
+static void change_machines(struct http_exchange *ex, struct master_api *api, bool start)
 {
+    struct master *m = api->master;
+    enum acl_action action = start ? ACL_START_MAINTENANCES : ACL_STOP_MAINTENANCES;
     V1__MachineID **ids = NULL;
     struct asked *a;
     struct fl_err err;
     size_t n = 0;
 
-    if (refuse_method(ex, false, true))
+    if (refuse_method(ex, false, true) || http_guard_forbidden(api->guard, ex, action, NULL))
         return;
     a = asked_new(ex);
     if (read_machines(http_exchange_request(ex), a->arena, &ids, &n, &err) < 0)
         refuse(a, &err);
     else if (start)
-        maintenance_start(m, ids, n, NULL, answer, a);
+        maintenance_start(m, ids, n, http_guard_principal(ex), answer, a);
     else
-        maintenance_stop(m, ids, n, NULL, answer, a);
+        maintenance_stop(m, ids, n, http_guard_principal(ex), answer, a);
 }
 
 void machine_down_post(struct http_exchange *ex, void *arg)
 {
     struct master_api *api = arg;
 
-    change_machines(ex, api->master, true);
+    change_machines(ex, api, true);
 }
 
 void machine_up_post(struct http_exchange *ex, void *arg)
 {
     struct master_api *api = arg;
 
-    change_machines(ex, api->master, false);
+    change_machines(ex, api, false);
 }

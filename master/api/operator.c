@@ -103,10 +103,48 @@ void *operator_decode(const struct http_request *r, struct fl_err *err)
     return c;
 }
 
+/* Calls that are allowed or forbidden as a whole. Those about roles, users and the like ask where they know them. */
+static const struct {
+    Mapi__Call__Type type;
+    enum acl_action action;
+} whole_calls[] = {
+    {MAPI__CALL__TYPE__GET_FLAGS, ACL_VIEW_FLAGS},
+    {MAPI__CALL__TYPE__SET_LOGGING_LEVEL, ACL_SET_LOG_LEVEL},
+    {MAPI__CALL__TYPE__UPDATE_MAINTENANCE_SCHEDULE, ACL_UPDATE_MAINTENANCE_SCHEDULES},
+    {MAPI__CALL__TYPE__START_MAINTENANCE, ACL_START_MAINTENANCES},
+    {MAPI__CALL__TYPE__STOP_MAINTENANCE, ACL_STOP_MAINTENANCES},
+    {MAPI__CALL__TYPE__DRAIN_AGENT, ACL_DRAIN_AGENTS},
+    {MAPI__CALL__TYPE__DEACTIVATE_AGENT, ACL_DEACTIVATE_AGENTS},
+    {MAPI__CALL__TYPE__REACTIVATE_AGENT, ACL_REACTIVATE_AGENTS},
+    {MAPI__CALL__TYPE__MARK_AGENT_GONE, ACL_MARK_AGENTS_GONE},
+};
+
+int operator_check(const struct operator_call *op, enum acl_action action, const char *object,
+                   struct fl_err *err)
+{
+    return acls_check(op->api->master->acls, action, op->principal, object, err);
+}
+
+static int check_whole(const struct operator_call *op, struct fl_err *err)
+{
+    int r = 0;
+
+    if (!op->api->master->acls)
+        return 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(whole_calls); i++) {
+        if (whole_calls[i].type == op->call->type)
+            r = operator_check(op, whole_calls[i].action, NULL, err);
+    }
+    return r;
+}
+
 static void run(struct operator_call *op, operator_f *fn)
 {
     struct fl_err err = {0};
-    int r = fn(op, &err);
+    int r = check_whole(op, &err);
+
+    if (r == 0)
+        r = fn(op, &err);
 
     if (r < 0)
         http_respond_err(op->ex, &err);
@@ -131,6 +169,7 @@ void operator_post(struct http_exchange *ex, void *arg)
         .api = api,
         .call = (const Mapi__Call *)c->msg,
         .arena = c->arena,
+        .principal = http_guard_principal(ex),
     };
 
     if (api_accept(r, &op.encoding) < 0) {

@@ -25,6 +25,10 @@ typedef int operator_f(struct operator_call *op, struct fl_err *err);
 
 #define OPERATOR_NEW(op, Type, prefix) FL_ARENA_NEW((op)->arena, Type, prefix)
 
+/* May the caller do that to `object` (NULL: it has no name)? FL_FORBIDDEN. What concerns a call as a whole (GET_FLAGS, DRAIN_AGENT, ...)
+ * is a row of whole_calls[] in operator.c and need not be asked. */
+int operator_check(const struct operator_call *op, enum acl_action action, const char *object,
+                   struct fl_err *err);
 /* Answers without a body; returns 1. */
 int operator_empty(struct operator_call *op, int status);
 /* An operator_done_f (master.h) that answers the exchange given as `arg`: empty with the status, or the error. For calls that

@@ -118,7 +118,7 @@ int op_teardown(struct operator_call *op, struct fl_err *err)
 
     if (!op->call->teardown || !op->call->teardown->framework_id)
         return fl_err_set(err, FL_INVALID, "Expecting 'teardown' to be present");
-    r = master_teardown(op->api->master, op->call->teardown->framework_id->value, err);
+    r = api_teardown(op->api, op->principal, op->call->teardown->framework_id->value, err);
     if (r < 0) {
         /* An unknown framework is a bad request here, not a missing resource. */
         if (err->reason == FL_NOT_FOUND)

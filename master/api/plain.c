@@ -25,6 +25,18 @@ void redirect_get(struct http_exchange *ex, void *arg)
     http_respond(ex, 307, NULL, "");
 }
 
+int api_teardown(struct master_api *api, const char *principal, const char *framework_id,
+                 struct fl_err *err)
+{
+    const struct framework *f = master_framework(api->master, framework_id);
+    int r = 0;
+
+    if (f)
+        r = acls_check(api->master->acls, ACL_TEARDOWN_FRAMEWORKS, principal,
+                       f->info->principal ? f->info->principal : "", err);
+    return r < 0 ? r : master_teardown(api->master, framework_id, err);
+}
+
 void teardown_post(struct http_exchange *ex, void *arg)
 {
     struct master_api *api = arg;
@@ -44,8 +56,8 @@ void teardown_post(struct http_exchange *ex, void *arg)
                      "Missing 'frameworkId' query parameter in the request body");
         return;
     }
-    if (master_teardown(api->master, id, &err) < 0) {
-        http_respond(ex, 400, HTTP_TEXT, err.msg);
+    if (api_teardown(api, http_guard_principal(ex), id, &err) < 0) {
+        http_respond(ex, err.reason == FL_FORBIDDEN ? 403 : 400, HTTP_TEXT, err.msg);
         return;
     }
     http_respond(ex, 200, NULL, "");
@@ -55,7 +67,8 @@ void flags_get(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;
 
-    plain_flags(ex, api->flags);
+    if (!http_guard_forbidden(api->guard, ex, ACL_VIEW_FLAGS, NULL))
+        plain_flags(ex, api->flags);
 }
 
 void metrics_get(struct http_exchange *ex, void *arg)

@@ -10,6 +10,7 @@
         .json_alias = ((opts)&ROUTE_JSON_ALIAS) != 0,                                              \
         .exact = ((opts)&ROUTE_EXACT) != 0,                                                        \
         .help = (text),                                                                            \
+        .realm = ROUTE_REALM(opts),                                                                \
     },
 const struct http_route master_routes[] = {
 #include "master/api/routes.def"

@@ -19,6 +19,9 @@ static void subscribe(struct http_exchange *ex, struct master_api *api, const Sc
     struct sched_stream *stream;
     uint8_t uuid[FL_UUID_LEN];
     char stream_id[FL_UUID_STR];
+    /* A copy as well: the stream may end, and the exchange with it, before the call is through. */
+    _cleanup_free_ char *principal =
+        http_guard_principal(ex) ? xstrdup(http_guard_principal(ex)) : NULL;
 
     if (http_request_header(http_exchange_request(ex), STREAM_ID)) {
         http_respond(ex, 400, HTTP_TEXT,
@@ -30,19 +33,35 @@ static void subscribe(struct http_exchange *ex, struct master_api *api, const Sc
     http_exchange_add_header(ex, STREAM_ID, stream_id);
     copy = FL_PB_DUP(call); /* the request ends where the stream begins */
     stream = sched_stream_new(api, ex, encoding);
-    master_subscribe(api->master, stream, stream_id, copy, NULL);
+    master_subscribe(api->master, stream, stream_id, copy, principal);
 }
 
 static void other_call(struct http_exchange *ex, struct master_api *api, const Sched__Call *call)
 {
     const char *stream_id = http_request_header(http_exchange_request(ex), STREAM_ID);
     struct fl_err err = {0};
-    int status = master_call(api->master, call, stream_id, NULL, &err);
+    int status = master_call(api->master, call, stream_id, http_guard_principal(ex), &err);
 
     if (status < 300)
         http_respond(ex, status, NULL, "");
     else
         http_respond(ex, status, HTTP_TEXT, err.msg);
+}
+
+/* Who is authenticated may not subscribe in another's name. */
+static int check_principal(const struct http_exchange *ex, const Sched__Call *call,
+                           struct fl_err *err)
+{
+    const char *principal = http_guard_principal(ex), *named = NULL;
+
+    if (call->type == SCHED__CALL__TYPE__SUBSCRIBE)
+        named = call->subscribe->framework_info->principal;
+    if (!principal || !named || streq(principal, named))
+        return 0;
+    return fl_err_set(err, FL_INVALID,
+                      "Authenticated principal '%.100s' does not match principal '%.100s' set in "
+                      "`FrameworkInfo`",
+                      principal, named);
 }
 
 void scheduler_post(struct http_exchange *ex, void *arg)
@@ -61,7 +80,7 @@ void scheduler_post(struct http_exchange *ex, void *arg)
         return;
     decoded = http_exchange_request(ex)->decoded;
     call = (const Sched__Call *)decoded->msg;
-    if (validate_scheduler_call(call, &err) < 0) {
+    if (validate_scheduler_call(call, &err) < 0 || check_principal(ex, call, &err) < 0) {
         http_respondf(ex, 400, HTTP_TEXT, "Failed to validate scheduler::Call: %s", err.msg);
         return;
     }
