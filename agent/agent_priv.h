@@ -54,7 +54,8 @@ void agent_executor_send_event(struct agent_executor *e, const Exec__Event *ev);
 void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m);
 void agent_run_task_group(struct agent_core *a, const Msg__RunTaskGroupMessage *m);
 void agent_kill_task(struct agent_core *a, const Msg__KillTaskMessage *m);
-void agent_drain(struct agent_core *a, const V1__DrainConfig *config);
+/* KILL to the executor, or ends it when it was not delivered yet. NULL: the task's own policy. */
+void agent_task_kill(struct agent_task *t, const V1__KillPolicy *policy_or_null);
 struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *info,
                                   const void *group);
 struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *pb);
@@ -147,6 +148,12 @@ void agent_ping(struct agent_core *a, const Msg__PingSlaveMessage *m);
 /* ---- recovery.c ---- */
 void agent_recovery_containers_done(struct agent_core *a, const struct fl_err *err_or_null);
 void agent_recovery_executor_back(struct agent_core *a);
+
+/* ---- drain.c ---- */
+void agent_drain(struct agent_core *a, const V1__DrainConfig *config);
+void agent_drain_settle(struct agent_core *a); /* ends it when nothing is left */
+int agent_drain_recover(struct agent_core *a, struct fl_err *err);
+void agent_drain_resume(struct agent_core *a); /* when recovery is over */
 
 /* ---- operations.c ---- */
 void agent_apply_operation(struct agent_core *a, const Msg__ApplyOperationMessage *m);

@@ -135,6 +135,7 @@ void agent_framework_settle(struct agent_framework *f)
     if (f->executors)
         return;
     complete(f);
+    agent_drain_settle(a);
     if (a->state == AGENT_TERMINATING && !a->frameworks)
         agent_finish(a, "every framework has ended");
 }

@@ -401,6 +401,8 @@ int agent_recover(struct agent_core *a, struct fl_err *err)
     if (r > 0) {
         r = tolerate(a, recover_resources(a, err), err);
         if (r == 0)
+            r = tolerate(a, agent_drain_recover(a, err), err);
+        if (r == 0)
             r = recover_frameworks(a, err);
         if (r < 0)
             return r;
@@ -437,6 +439,7 @@ static void finish(struct agent_core *a)
         return;
     }
     agent_oversub_start(a->oversub);
+    agent_drain_resume(a);
     a->env->io->master_find(a->env->ctx);
 }
 

@@ -436,7 +436,7 @@ static void send_kill(struct agent_executor *e, const struct agent_task *t,
     agent_executor_send_event(e, &ev);
 }
 
-static void kill_task(struct agent_task *t, const V1__KillPolicy *policy)
+void agent_task_kill(struct agent_task *t, const V1__KillPolicy *policy)
 {
     struct agent_executor *e = t->executor;
 
@@ -470,40 +470,5 @@ void agent_kill_task(struct agent_core *a, const Msg__KillTaskMessage *m)
                         "Cannot find executor");
         return;
     }
-    kill_task(t, m->kill_policy);
-}
-
-/* ---- draining ---- */
-
-static void drain_task(struct agent_task *t, const V1__DurationInfo *max)
-{
-    V1__KillPolicy policy = V1__KILL_POLICY__INIT;
-    const V1__KillPolicy *own = t->pb->kill_policy;
-
-    if (!max) {
-        kill_task(t, NULL);
-        return;
-    }
-    policy.grace_period = (V1__DurationInfo *)max;
-    if (own && own->grace_period && own->grace_period->nanoseconds < max->nanoseconds)
-        policy.grace_period = own->grace_period;
-    kill_task(t, &policy);
-}
-
-void agent_drain(struct agent_core *a, const V1__DrainConfig *config)
-{
-    struct agent_framework *f, *ftmp;
-    struct agent_executor *e, *etmp;
-    struct agent_task *t, *ttmp;
-
-    fl_pb_free(a->drain);
-    a->drain = FL_PB_DUP(config);
-    a->drain_start_time = env_wall_s(agent_time(a));
-    HASH_ITER (hh, a->frameworks, f, ftmp) {
-        HASH_ITER (hh, f->executors, e, etmp) {
-            HASH_ITER (hh, e->tasks, t, ttmp) {
-                drain_task(t, config->max_grace_period);
-            }
-        }
-    }
+    agent_task_kill(t, m->kill_policy);
 }

@@ -177,16 +177,20 @@ static void end_all(struct master *m, struct agent *a, const struct transition *
     bool unreachable = tr->kind == TRANSITION_UNREACHABLE;
     const char *why =
         unreachable ? core_printf(m, "Agent %s is unreachable: %s", a->info->hostname, tr->why)
-                    : core_printf(m, "Agent %s removed: %s", a->info->hostname, tr->why);
+        : tr->kind == TRANSITION_GONE
+            ? tr->why
+            : core_printf(m, "Agent %s removed: %s", a->info->hostname, tr->why);
     struct task *t, *tmp;
 
     DL_FOREACH_SAFE2(a->tasks, t, tmp, agent_next)
     {
+        V1__TaskStatus__Reason reason = V1__TASK_STATUS__REASON__REASON_AGENT_REMOVED;
         V1__TaskState state = unreachable
                                   ? state_told(t->framework, V1__TASK_STATE__TASK_UNREACHABLE)
                                   : V1__TASK_STATE__TASK_LOST;
-        end_task(m, t, state, V1__TASK_STATUS__REASON__REASON_AGENT_REMOVED, why,
-                 unreachable ? tr->since_ns : 0);
+        if (tr->kind == TRANSITION_GONE)
+            gone_state(t->framework, &state, &reason);
+        end_task(m, t, state, reason, why, unreachable ? tr->since_ns : 0);
     }
     while (a->executors)
         executor_remove(m, a->executors);

@@ -268,7 +268,11 @@ static int call_update_framework(struct master *m, struct framework *f, const Sc
 static int call_ack_operation(struct master *m, struct framework *f, const Sched__Call *call,
                               struct fl_err *err)
 {
+    const V1__AgentID *agent_id = call->acknowledge_operation_status->agent_id;
+
     framework_ack_operation(m, f, call->acknowledge_operation_status);
+    if (agent_id)
+        drain_kick(m, master_agent(m, agent_id->value));
     return 202;
 }
 

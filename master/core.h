@@ -47,6 +47,8 @@ enum transition_kind {
     TRANSITION_UPDATE,      /* re-registration of a registered one with another AgentInfo */
     TRANSITION_UNREACHABLE, /* leaves the registered ones */
     TRANSITION_REMOVE,      /* leaves the registry */
+    TRANSITION_MARK,        /* draining or deactivated, or not any more; stays where it is */
+    TRANSITION_GONE,        /* its id is never admitted again */
 };
 
 /* A change of an agent that waits for the registry; at most one an agent. */
@@ -58,7 +60,10 @@ struct transition {
     ProtobufCMessage *msg; /* owned: the (re-)registration */
     char *why;             /* owned: of a removal */
     uint64_t since_ns;
-    struct metric *reason; /* counted when done; or NULL */
+    struct metric *reason;         /* counted when done; or NULL */
+    struct drain_request *request; /* owned: of MARK and GONE */
+    V1__DrainInfo *drain_info;     /* owned: what MARK makes it; NULL: not draining */
+    bool deactivated;
     UT_hash_handle hh;
 };
 
@@ -105,7 +110,9 @@ struct core {
         struct undelivered *next;
     } * undelivered; /* inverse offers of this run that nobody can be told of */
 
-    struct maintenance *maintenance; /* maintenance_priv.h */
+    struct maintenance *maintenance;     /* maintenance_priv.h */
+    struct drain_request *drain_waiting; /* until another change of their agents is through */
+    struct env_timer *drain_timer;
 
     /* removals.c: agents on their way to unreachable, at most so many a time */
     uint64_t removal_period_us; /* 0: no limit */
@@ -184,6 +191,21 @@ void maintenance_agent_added(struct master *m, struct agent *a);
 bool maintenance_down(struct master *m, const char *hostname, const char *address);
 /* An agent on a machine that is down is shut down and removed; it may be gone afterwards. */
 void maintenance_enforce(struct master *m, struct agent *a);
+
+/* ---- drain.c, gone.c ---- */
+void drain_free(struct master *m);
+void drain_request_free(struct drain_request *r); /* unanswered: 503 */
+/* Something that it waits for may have ended: soon looks whether the agent (or NULL) is drained. */
+void drain_kick(struct master *m, struct agent *a);
+void drain_tell(struct master *m, struct agent *a); /* a draining or drained agent that is back */
+void drain_stored(struct master *m, struct transition *tr);
+void gone_stored(struct master *m, struct transition *tr);
+void gone_apply(struct master *m, struct transition *tr);
+/* A change of the agent is through: the next may begin. */
+void drain_next(struct master *m, const char *agent_id);
+/* What tasks of the framework become. */
+void gone_state(const struct framework *f, V1__TaskState *ret_state,
+                V1__TaskStatus__Reason *ret_reason);
 
 /* ---- usage.c: what is used and offered, on agents and of frameworks ---- */
 struct usage *usage_of(struct agent *a, const char *framework_id, bool make);

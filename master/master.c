@@ -151,6 +151,7 @@ static void free_core(struct master *m)
     struct link *l, *l_tmp;
 
     maintenance_free(m);
+    drain_free(m);
     allocation_free(m);
     HASH_ITER (hh, c->transitions, tr, tr_tmp) {
         HASH_DEL(c->transitions, tr);
@@ -219,11 +220,13 @@ static void on_unregister(struct master *m, struct agent *a, const ProtobufCMess
 static void on_update_agent(struct master *m, struct agent *a, const ProtobufCMessage *msg)
 {
     agents_update(m, a, (const Msg__UpdateSlaveMessage *)msg);
+    drain_kick(m, a); /* the first one after it came back says which operations it has */
 }
 
 static void on_operation_status(struct master *m, struct agent *a, const ProtobufCMessage *msg)
 {
     agents_operation_status(m, a, (const Msg__UpdateOperationStatusMessage *)msg);
+    drain_kick(m, a);
 }
 
 /* What a registered agent says. */

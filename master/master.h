@@ -159,6 +159,7 @@ struct agent {
     struct env_timer *ping_timer, *reregister_timer;
     V1__DrainInfo *drain_info; /* owned or NULL */
     double drain_start_time;
+    bool drain_due;                     /* drain.c will look whether it is drained */
     V1__Unavailability *unavailability; /* owned or NULL */
     V1__Resource **checkpointed; /* owned array of owned messages: as last told by the agent */
     size_t n_checkpointed;

@@ -224,6 +224,8 @@ struct transition *transition_new(struct master *m, enum transition_kind kind, c
 
 void transition_free(struct transition *tr)
 {
+    drain_request_free(tr->request);
+    fl_pb_free(tr->drain_info);
     fl_pb_free(tr->msg);
     free(tr->why);
     free(tr);
@@ -252,7 +254,14 @@ static void on_stored(const struct fl_err *err, void *arg)
         case TRANSITION_REMOVE:
             agents_left(m, tr);
             break;
+        case TRANSITION_MARK:
+            drain_stored(m, tr);
+            break;
+        case TRANSITION_GONE:
+            gone_stored(m, tr);
+            break;
         }
+        drain_next(m, tr->id);
     }
     transition_free(tr);
     core_leave(m);
@@ -285,14 +294,29 @@ static void encode_unreachable(struct transition *tr, V1__DrainInfo *drain, bool
     encode(tr->master, &rec.base, op);
 }
 
+static void encode_gone(struct transition *tr, struct store_op *op)
+{
+    Reg__Registry__GoneSlave rec = REG__REGISTRY__GONE_SLAVE__INIT;
+    V1__AgentID id = V1__AGENT_ID__INIT;
+    V1__TimeInfo at = V1__TIME_INFO__INIT;
+
+    id.value = tr->id;
+    at.nanoseconds = (int64_t)tr->since_ns;
+    rec.id = &id;
+    rec.timestamp = &at;
+    encode(tr->master, &rec.base, op);
+}
+
 void transition_start(struct transition *tr, const V1__AgentInfo *info,
                       V1__DrainInfo *drain_or_null, bool deactivated)
 {
     struct master *m = tr->master;
-    struct store_op ops[2] = {
+    struct store_op ops[3] = {
         {.key = core_printf(m, "agent/%s", tr->id)},
         {.key = core_printf(m, "unreachable/%s", tr->id)},
+        {.key = core_printf(m, "gone/%s", tr->id)},
     };
+    size_t n = 2; /* without a record the key is deleted */
 
     switch (tr->kind) {
     case TRANSITION_ADMIT:
@@ -306,8 +330,19 @@ void transition_start(struct transition *tr, const V1__AgentInfo *info,
         break;
     case TRANSITION_REMOVE:
         break;
+    case TRANSITION_MARK:
+        if (known_find(m->unreachable_agents, tr->id))
+            encode_unreachable(tr, drain_or_null, deactivated, &ops[1]);
+        else
+            encode_admitted(m, info, drain_or_null, deactivated, &ops[0]);
+        break;
+    case TRANSITION_GONE:
+        tr->since_ns = env_wall_ns(core_env(m));
+        encode_gone(tr, &ops[2]);
+        n = 3;
+        break;
     }
-    m->env->io->store(m->env->ctx, ops, ARRAY_SIZE(ops), on_stored, tr);
+    m->env->io->store(m->env->ctx, ops, n, on_stored, tr);
 }
 
 /* ---- old entries ---- */

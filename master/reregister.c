@@ -121,6 +121,14 @@ static void send_reregistered(struct master *m, struct agent *a)
     agents_send(m, a, &msg.base);
 }
 
+/* An agent with resource providers tells of its operations later, by its first update: not before that it can be drained. */
+static void tell_drain(struct master *m, struct agent *a)
+{
+    drain_tell(m, a);
+    if (!agents_has_capability(a, V1__AGENT_INFO__CAPABILITY__TYPE__RESOURCE_PROVIDER))
+        drain_kick(m, a);
+}
+
 static bool told_executor(const Msg__ReregisterSlaveMessage *msg, const struct executor *e)
 {
     for (size_t i = 0; i < msg->n_executor_infos; i++) {
@@ -172,6 +180,7 @@ static void come_back(struct master *m, struct agent *a, struct link *l,
     recover_frameworks(m, msg);
     mark_told(m, a, msg);
     send_reregistered(m, a);
+    tell_drain(m, a);
     DL_FOREACH_SAFE (a->executors, e, tmp) {
         if (!told_executor(msg, e))
             executor_remove(m, e);
@@ -318,6 +327,7 @@ static void admit_again(struct master *m, struct link *l, const Msg__ReregisterS
     agents_admit(m, a, l);
     mark_told(m, a, msg);
     send_reregistered(m, a);
+    tell_drain(m, a);
     answer_frameworks(m, a, msg);
     log_info("agent %s at %s (%s) re-registered with %zu tasks", a->id, a->pid, a->info->hostname,
              msg->n_tasks);
@@ -340,6 +350,7 @@ static void start(struct master *m, struct link *l, const Msg__ReregisterSlaveMe
 {
     struct transition *tr = transition_new(m, kind, msg->slave->id->value);
     struct known_agent *k = known_find(m->unreachable_agents, tr->id);
+    const struct agent *a = master_agent(m, tr->id);
 
     if (!k)
         k = known_find(m->recovered_agents, tr->id);
@@ -347,7 +358,10 @@ static void start(struct master *m, struct link *l, const Msg__ReregisterSlaveMe
     tr->msg = fl_pb_dup(&msg->base, NULL);
     tr->why = agents_pid_of(l->address, msg->slave);
     l->registering = true;
-    transition_start(tr, msg->slave, k ? k->drain_info : NULL, k && k->deactivated);
+    if (a)
+        transition_start(tr, msg->slave, a->drain_info, a->deactivated);
+    else
+        transition_start(tr, msg->slave, k ? k->drain_info : NULL, k && k->deactivated);
 }
 
 static void reregister_known(struct master *m, struct agent *a, struct link *l,

@@ -331,6 +331,7 @@ void task_remove(struct master *m, struct task *t, bool unreachable)
     release(m, t);
     HASH_DEL(f->tasks, t);
     DL_DELETE2(t->agent->tasks, t, agent_prev, agent_next);
+    drain_kick(m, t->agent);
     t->agent = NULL;
     if (unreachable) {
         make_unreachable(m, t);

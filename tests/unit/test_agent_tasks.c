@@ -408,6 +408,7 @@ START_TEST(an_executor_that_will_not_start_is_given_back)
     ck_assert_int_eq(h_update(h)->status->reason,
                      V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED);
     ck_assert_ptr_null(h_sent(h, &msg__exited_executor_message__descriptor));
+    h_running(h, "t", "", H_COMMAND); /* an agent without anything to kill does not drain */
     h_deliver(h, &msg__drain_slave_message__descriptor, "{\"config\":{}}");
     run_asking(true);
     ck_assert_int_eq(h_update(h)->status->reason, V1__TASK_STATUS__REASON__REASON_AGENT_DRAINING);
