@@ -174,6 +174,8 @@ struct agent_core {
     char *endpoint;            /* "127.0.0.1:5051" */
     char *ip;
     char *work_dir, *meta_dir;
+    const char *
+        token_key; /* borrowed, set by the shell: signs the executors' tokens; NULL: there are none */
     struct resources total;        /* with reservations applied */
     struct resources checkpointed; /* dynamic reservations and volumes */
     uint8_t resource_version[FL_UUID_LEN];

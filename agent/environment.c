@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/agent_priv.h"
+#include "common/base/http_auth.h"
 #include "common/base/log.h"
 
 struct env_list {
@@ -43,6 +44,19 @@ static void add_duration(struct env_list *l, const char *name, uint64_t us)
     add(l, name, text);
 }
 
+/* Who it is, for its calls: features.md section 7. */
+static void add_token(struct env_list *l, const struct agent_executor *e)
+{
+    const struct http_claim claims[] = {
+        {(char *)"fid", e->framework->id},
+        {(char *)"eid", e->id},
+        {(char *)"cid", (char *)e->container_id},
+    };
+    _cleanup_free_ char *token = http_token_make(claims, ARRAY_SIZE(claims), e->core->token_key);
+
+    add(l, "MESOS_EXECUTOR_AUTHENTICATION_TOKEN", token);
+}
+
 char **agent_executor_env(struct agent_executor *e, const char *role_or_null)
 {
     struct agent_core *a = e->core;
@@ -71,6 +85,9 @@ char **agent_executor_env(struct agent_executor *e, const char *role_or_null)
         add_duration(&l, "MESOS_SUBSCRIPTION_BACKOFF_MAX",
                      a->flags->executor_reregistration_timeout);
     }
+    /* A command task is nobody's client: its secret would only lie about. */
+    if (a->token_key && !e->command)
+        add_token(&l, e);
     if (role_or_null)
         add(&l, "MESOS_ALLOCATION_ROLE", role_or_null);
     return l.p;

@@ -15,6 +15,8 @@
 #include "common/base/tls.h"
 #include "common/model/plain_http.h"
 
+#define PROCESS_ID "slave(1)"
+
 /* ---- struct agent_io ---- */
 
 static bool io_master_send(void *ctx, const ProtobufCMessage *m)
@@ -169,19 +171,73 @@ static int lock_work_dir(struct agent_shell *s, struct fl_err *err)
     return 0;
 }
 
+static bool before(struct http_exchange *ex, void *arg)
+{
+    const struct agent_api *api = arg;
+
+    return http_guard_refused(api->guard, ex);
+}
+
+static int make_guard(struct agent_shell *s, struct fl_err *err)
+{
+    const struct agent_flags *f = s->flags;
+    const char *given = f->http_authenticators;
+    /* Executors show tokens, on both of their endpoints. */
+    const char *operators = given ? given : f->authenticate_http_executors ? "basic,jwt" : "basic";
+    const struct http_guard_realm realms[] = {
+        {"authenticate_http_readonly",
+         f->authenticate_http_readonly,
+         {AGENT_REALM_READONLY, given ? given : "basic", false}},
+        {"authenticate_http_readwrite",
+         f->authenticate_http_readwrite,
+         {AGENT_REALM_READWRITE, operators, false}},
+        {"authenticate_http_executors",
+         f->authenticate_http_executors,
+         {AGENT_REALM_EXECUTOR, given ? given : "jwt", false}},
+    };
+    const struct http_guard_config c = {
+        .credentials = f->http_credentials,
+        .token_key = f->jwt_secret_key,
+        .acls = f->acls,
+        .authorizer = f->authorizer,
+        .firewall_rules = f->firewall_rules,
+        .process_id = PROCESS_ID,
+        .claims_below = "/api/v1",
+        .realms = realms,
+        .n_realms = ARRAY_SIZE(realms),
+    };
+
+    return http_guard_new(&s->env.env, &c, &s->guard, err);
+}
+
+static int read_secrets(struct agent_shell *s, struct fl_err *err)
+{
+    int r = 0;
+
+    fl_daemon_warn_of_secret(s->flags->http_credentials);
+    fl_daemon_warn_of_secret(s->flags->jwt_secret_key);
+    fl_daemon_warn_of_secret(s->flags->credential);
+    if (s->flags->jwt_secret_key)
+        r = http_secret_read(s->flags->jwt_secret_key, &s->token_key, err);
+    if (r == 0 && s->flags->credential)
+        r = http_credential_read(s->flags->credential, &s->authorization, err);
+    return r < 0 ? r : make_guard(s, err);
+}
+
 static int start_http(struct agent_shell *s, const struct fl_daemon_address *where,
                       struct fl_err *err)
 {
     struct http_server_config config = {
         .ip = where->ip,
         .port = (uint16_t)s->flags->port,
-        .process_id = "slave(1)",
+        .process_id = PROCESS_ID,
         .io_threads = (unsigned)s->flags->http_io_threads,
         .limits = FL_DAEMON_HTTP_LIMITS(s->flags),
         .tls = s->tls_server,
         .routes = agent_routes,
         .n_routes = agent_routes_n,
         .arg = &s->api,
+        .before = s->guard ? before : NULL,
     };
     int r = http_server_new(s->loop, &config, &s->http, err);
 
@@ -264,6 +320,9 @@ int agent_shell_init(struct agent_shell *s, const struct agent_flags *flags, str
     if (r == 0)
         r = fl_daemon_find_address(FL_DAEMON_ADDRESS(flags), &where, err);
     if (r == 0)
+        r = read_secrets(s, err);
+    s->api.guard = s->guard;
+    if (r == 0)
         r = start_http(s, &where, err);
     if (r == 0)
         r = make_core(s, &where, err);
@@ -271,8 +330,12 @@ int agent_shell_init(struct agent_shell *s, const struct agent_flags *flags, str
         r = make_containers(s, launcher_fd, err);
     if (r < 0)
         return r;
-    s->api = (struct agent_api){
-        .core = s->core, .flags = table, .files = s->files, .log_toggle = s->log_toggle};
+    s->core->token_key = s->token_key;
+    s->api = (struct agent_api){.core = s->core,
+                                .flags = table,
+                                .files = s->files,
+                                .log_toggle = s->log_toggle,
+                                .guard = s->guard};
     return agent_recover(s->core, err);
 }
 
@@ -288,6 +351,9 @@ void agent_shell_done(struct agent_shell *s)
     if (s->containerizer)
         s->containerizer->ops->free(s->containerizer);
     agent_free(s->core);
+    http_guard_free(s->guard);
+    http_secret_free(s->token_key);
+    http_secret_free(s->authorization);
     log_toggle_free(s->log_toggle);
     http_files_free(s->files);
     metrics_free(s->metrics);

@@ -72,6 +72,8 @@ void wire_get(struct http_exchange *ex, void *arg)
         http_respond(ex, 503, HTTP_TEXT, "the master is ending");
         return;
     }
+    if (http_guard_forbidden(s->guard, ex, ACL_REGISTER_AGENTS, NULL))
+        return;
     limits.max_frame = s->flags.wire_max_frame;
     limits.max_unsent = s->flags.wire_max_unsent;
     wire_accept(ex, &limits, on_accepted, s);

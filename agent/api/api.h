@@ -7,13 +7,19 @@
 #include "common/base/http_files.h"
 #include "common/base/http_v1.h"
 #include "common/base/log_toggle.h"
+#include "common/model/http_guard.h"
 
 struct agent_api {
-    struct agent_core *core;       /* borrowed */
-    const struct fl_flags *flags;  /* borrowed: the parsed table, for /flags */
-    struct http_files *files;      /* borrowed */
-    struct log_toggle *log_toggle; /* borrowed */
+    struct agent_core *core;        /* borrowed */
+    const struct fl_flags *flags;   /* borrowed: the parsed table, for /flags */
+    struct http_files *files;       /* borrowed */
+    struct log_toggle *log_toggle;  /* borrowed */
+    const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
 };
+
+#define AGENT_REALM_READONLY  "mesos-agent-readonly"
+#define AGENT_REALM_READWRITE "mesos-agent-readwrite"
+#define AGENT_REALM_EXECUTOR  "mesos-agent-executor"
 
 /* Made from routes.def; `arg` of the server is the struct agent_api. */
 extern const struct http_route agent_routes[];

@@ -78,13 +78,27 @@ void *agent_executor_decode(const struct http_request *r, struct fl_err *err)
     return c;
 }
 
+/* An executor speaks for itself only. Without a principal nobody had to authenticate. */
+static int check_claims(const struct http_exchange *ex, const struct agent_executor *e,
+                        struct fl_err *err)
+{
+    const struct http_principal *p = http_exchange_principal(ex);
+
+    if (!p || (streq(http_principal_claim(p, "fid"), e->framework->id) &&
+               streq(http_principal_claim(p, "eid"), e->id) &&
+               streq(http_principal_claim(p, "cid"), e->container_id)))
+        return 0;
+    return fl_err_set(err, FL_FORBIDDEN,
+                      "The authenticated principal's claims are not those of this executor");
+}
+
 static void run(struct http_exchange *ex, struct agent_api *api, const Exec__Call *call,
                 enum api_encoding accept)
 {
     struct agent_executor *e = NULL;
     struct fl_err err;
 
-    if (agent_executor_check(api->core, call, &e, &err) < 0) {
+    if (agent_executor_check(api->core, call, &e, &err) < 0 || check_claims(ex, e, &err) < 0) {
         http_respond_err(ex, &err);
         return;
     }

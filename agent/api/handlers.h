@@ -5,7 +5,20 @@
 #include "agent/api/api.h"
 #include "common/model/plain_http.h"
 
-enum { AGENT_ROUTE_JSON_ALIAS = 1, AGENT_ROUTE_EXACT = 2 };
+/* Who must authenticate is the realm of a route. Without one of the three below it is the one for what changes something, so that a row
+ * that says nothing is closed, not open. */
+enum {
+    AGENT_ROUTE_JSON_ALIAS = 1,
+    AGENT_ROUTE_EXACT = 2,
+    AGENT_ROUTE_OPEN = 4,      /* no realm */
+    AGENT_ROUTE_READONLY = 8,  /* --authenticate_http_readonly */
+    AGENT_ROUTE_EXECUTOR = 16, /* --authenticate_http_executors */
+};
+#define AGENT_ROUTE_REALM(opts)                                                                    \
+    ((opts)&AGENT_ROUTE_OPEN       ? NULL                                                          \
+     : (opts)&AGENT_ROUTE_READONLY ? AGENT_REALM_READONLY                                          \
+     : (opts)&AGENT_ROUTE_EXECUTOR ? AGENT_REALM_EXECUTOR                                          \
+                                   : AGENT_REALM_READWRITE)
 
 #define ROUTE(path, handler, decode, flags, help) http_handler_f handler;
 #include "agent/api/routes.def"

@@ -13,6 +13,7 @@ struct operation {
     const Aapi__Call *call;
     enum api_encoding encoding; /* of the answer */
     struct fl_arena *arena;
+    const char *principal;   /* NULL: not authenticated, or known by claims only */
     Aapi__Response response; /* type set */
 };
 
@@ -333,11 +334,49 @@ void *agent_operator_decode(const struct http_request *r, struct fl_err *err)
     return c;
 }
 
+/* Calls that are allowed or forbidden as a whole. Those about users ask where they know them. */
+static const struct {
+    Aapi__Call__Type type;
+    enum acl_action action;
+} whole_calls[] = {
+    {AAPI__CALL__TYPE__GET_FLAGS, ACL_VIEW_FLAGS},
+    {AAPI__CALL__TYPE__SET_LOGGING_LEVEL, ACL_SET_LOG_LEVEL},
+    {AAPI__CALL__TYPE__PRUNE_IMAGES, ACL_PRUNE_IMAGES},
+    {AAPI__CALL__TYPE__ADD_RESOURCE_PROVIDER_CONFIG, ACL_MODIFY_PROVIDER_CONFIGS},
+    {AAPI__CALL__TYPE__UPDATE_RESOURCE_PROVIDER_CONFIG, ACL_MODIFY_PROVIDER_CONFIGS},
+    {AAPI__CALL__TYPE__REMOVE_RESOURCE_PROVIDER_CONFIG, ACL_MODIFY_PROVIDER_CONFIGS},
+    {AAPI__CALL__TYPE__MARK_RESOURCE_PROVIDER_GONE, ACL_MARK_PROVIDERS_GONE},
+};
+
+/* Who is known by claims only is an executor: nothing here is for it but its own containers, and none of those calls is
+ * served yet. */
+static int check_caller(const struct operation *op, struct fl_err *err)
+{
+    const struct http_principal *p = http_exchange_principal(op->ex);
+    const struct acls *acls = http_guard_acls(op->api->guard);
+    int r = 0;
+
+    if (p && !p->value)
+        return fl_err_set(err, FL_FORBIDDEN,
+                          "The request's authenticated principal contains claims, but no value "
+                          "string");
+    for (size_t i = 0; acls && r == 0 && i < ARRAY_SIZE(whole_calls); i++) {
+        if (whole_calls[i].type == op->call->type)
+            r = acls_check(acls, whole_calls[i].action, op->principal, NULL, err);
+    }
+    return r;
+}
+
 static void run(struct operation *op)
 {
     const char *name = fl_enum_name(&aapi__call__type__descriptor, (int)op->call->type);
     struct fl_err err = {0};
     int value = 0, r;
+
+    if (check_caller(op, &err) < 0) {
+        http_respond_err(op->ex, &err);
+        return;
+    }
 
     aapi__response__init(&op->response);
     op->response.has_type = true;
@@ -389,6 +428,7 @@ void agent_operator_post(struct http_exchange *ex, void *arg)
     c = r->decoded;
     op.call = (const Aapi__Call *)c->msg;
     op.arena = c->arena;
+    op.principal = http_guard_principal(ex);
     if (refuse_streaming(ex, r))
         return;
     if (api_accept(r, &op.encoding) < 0) {

@@ -10,6 +10,7 @@
         .json_alias = ((opts)&AGENT_ROUTE_JSON_ALIAS) != 0,                                        \
         .exact = ((opts)&AGENT_ROUTE_EXACT) != 0,                                                  \
         .help = (text),                                                                            \
+        .realm = AGENT_ROUTE_REALM(opts),                                                          \
     },
 const struct http_route agent_routes[] = {
 #include "agent/api/routes.def"
@@ -20,7 +21,8 @@ void agent_flags_get(struct http_exchange *ex, void *arg)
 {
     const struct agent_api *api = arg;
 
-    plain_flags(ex, api->flags);
+    if (!http_guard_forbidden(api->guard, ex, ACL_VIEW_FLAGS, NULL))
+        plain_flags(ex, api->flags);
 }
 
 void agent_metrics_get(struct http_exchange *ex, void *arg)

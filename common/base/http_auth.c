@@ -3,7 +3,6 @@
 
 #include <strings.h>
 
-#include "common/base/http_auth_priv.h"
 #include "common/base/base64.h"
 
 /* ---- principals ---- */

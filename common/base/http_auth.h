@@ -37,6 +37,8 @@ bool http_credentials_fit(const struct http_credentials *c, const char *principa
 int http_credential_read(const char *path, char **ret_header, struct fl_err *err);
 /* A file of secrets, whole, without the line's end; *ret_text is heap memory. */
 int http_secret_read(const char *path, char **ret_text, struct fl_err *err);
+/* Overwrites the text before its memory is given back. Takes NULL. */
+void http_secret_free(char *text);
 /* Whether others than its owner's group may read the file: worth a warning. */
 bool http_secret_is_exposed(const char *path);
 

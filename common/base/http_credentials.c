@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <uthash.h>
 
-#include "common/base/http_auth_priv.h"
+#include "common/base/http_auth.h"
 #include "common/base/base64.h"
 
 #define MAX_FILE (16 * 1024 * 1024)

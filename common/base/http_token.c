@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "common/base/http_auth_priv.h"
+#include "common/base/http_auth.h"
 #include "common/base/base64.h"
 
 #define SIGNATURE 32

@@ -316,7 +316,7 @@ static void on_open_timeout(void *arg)
 
 int wire_channel_connect(struct wire_channel *c, const char *host, uint16_t port,
                          const char *bind_ip, struct fl_tls *tls, const char *self,
-                         struct fl_err *err)
+                         const char *authorization, struct fl_err *err)
 {
     int r = fl_stream_connect(c->loop, host, port, bind_ip, tls, &stream_ops, c, &c->stream, err);
 
@@ -324,7 +324,7 @@ int wire_channel_connect(struct wire_channel *c, const char *host, uint16_t port
         return r;
     free(c->peer);
     c->peer = xasprintf("%s:%u", host, port);
-    wire_request(&c->request, host, port, self);
+    wire_request(&c->request, host, port, self, authorization);
     c->timer = fl_timer_new(c->loop, on_open_timeout, c);
     fl_timer_set(c->timer, (uint64_t)WIRE_OPEN_S * 1000000);
     return 0;

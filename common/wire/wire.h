@@ -57,11 +57,11 @@ extern const struct wire_limits wire_limits_default;
 typedef void wire_accepted_f(struct wire_channel *c, void *arg);
 void wire_accept(struct http_exchange *ex, const struct wire_limits *limits,
                  wire_accepted_f *accepted, void *arg);
-/* Client side. `self` describes this end to the peer ("fairlead-agent/1.11.0"). on_open or on_closed follows. */
+/* Client side. `self` describes this end to the peer ("fairlead-agent/1.11.0"); `authorization` is the value of that header, or NULL. on_open or on_closed follows. */
 int wire_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
-                 struct fl_tls *tls, const char *self, const struct wire_limits *limits,
-                 const struct wire_ops *ops, void *arg, struct wire_channel **ret_channel,
-                 struct fl_err *err);
+                 struct fl_tls *tls, const char *self, const char *authorization,
+                 const struct wire_limits *limits, const struct wire_ops *ops, void *arg,
+                 struct wire_channel **ret_channel, struct fl_err *err);
 void wire_set_ops(struct wire_channel *c, const struct wire_ops *ops, void *arg);
 /* Owner's loop. The message's type must be in wire_types.def. False when the channel is closed or just became too slow. */
 bool wire_send(struct wire_channel *c, const ProtobufCMessage *m);

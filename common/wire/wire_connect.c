@@ -7,14 +7,18 @@
 
 #define MAX_ANSWER 8192
 
-void wire_request(struct fl_buf *out, const char *host, uint16_t port, const char *self)
+void wire_request(struct fl_buf *out, const char *host, uint16_t port, const char *self,
+                  const char *authorization)
 {
     fl_buf_addf(out,
                 strchr(host, ':') ? "GET %s HTTP/1.1\r\nHost: [%s]:%u\r\n"
                                   : "GET %s HTTP/1.1\r\nHost: %s:%u\r\n",
                 WIRE_PATH, host, port);
-    fl_buf_addf(out, "Connection: Upgrade\r\nUpgrade: %s\r\nUser-Agent: %s\r\n\r\n", WIRE_PROTOCOL,
+    fl_buf_addf(out, "Connection: Upgrade\r\nUpgrade: %s\r\nUser-Agent: %s\r\n", WIRE_PROTOCOL,
                 self);
+    if (authorization)
+        fl_buf_addf(out, "Authorization: %s\r\n", authorization);
+    fl_buf_adds(out, "\r\n");
 }
 
 /* The value of a header in the text of an answer's head, which ends with an empty line. */
@@ -52,6 +56,10 @@ ssize_t wire_answer(const char *p, size_t n, const char *peer, struct fl_err *er
                           "%s answered the upgrade with over %d bytes of headers", peer,
                           MAX_ANSWER);
     first = eol ? FL_MIN((size_t)(eol - p), 100) : 0;
+    if (first >= 12 && (memcmp(p, "HTTP/1.1 401", 12) == 0 || memcmp(p, "HTTP/1.1 403", 12) == 0))
+        return fl_err_set(err, FL_UNAUTHENTICATED,
+                          "%s refused who this is ('%.*s'): give the right credentials", peer,
+                          (int)first, p);
     if (first < 12 || memcmp(p, "HTTP/1.1 101", 12) != 0)
         return fl_err_set(err, FL_UNSUPPORTED,
                           "%s answered '%.*s' to the upgrade to %s: is it a daemon of Fairlead?",
@@ -63,15 +71,15 @@ ssize_t wire_answer(const char *p, size_t n, const char *peer, struct fl_err *er
 }
 
 int wire_connect(struct fl_loop *loop, const char *host, uint16_t port, const char *bind_ip,
-                 struct fl_tls *tls, const char *self, const struct wire_limits *limits,
-                 const struct wire_ops *ops, void *arg, struct wire_channel **ret_channel,
-                 struct fl_err *err)
+                 struct fl_tls *tls, const char *self, const char *authorization,
+                 const struct wire_limits *limits, const struct wire_ops *ops, void *arg,
+                 struct wire_channel **ret_channel, struct fl_err *err)
 {
     struct wire_channel *c = wire_channel_new(loop, limits);
     int r;
 
     wire_set_ops(c, ops, arg);
-    r = wire_channel_connect(c, host, port, bind_ip, tls, self, err);
+    r = wire_channel_connect(c, host, port, bind_ip, tls, self, authorization, err);
     if (r < 0) {
         wire_channel_free(c);
         return r;

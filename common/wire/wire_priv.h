@@ -43,7 +43,8 @@ void wire_back_done(struct wire_back *b);
 
 /* ---- wire_connect.c: the upgrade ---- */
 
-void wire_request(struct fl_buf *out, const char *host, uint16_t port, const char *self);
+void wire_request(struct fl_buf *out, const char *host, uint16_t port, const char *self,
+                  const char *authorization);
 /* Looks at the answer: its length when it is whole and says yes, 0 when more must come, or negative. */
 ssize_t wire_answer(const char *p, size_t n, const char *peer, struct fl_err *err);
 
@@ -54,7 +55,7 @@ struct wire_channel *wire_channel_new(struct fl_loop *loop, const struct wire_li
 #define WIRE_OPEN_S 15
 int wire_channel_connect(struct wire_channel *c, const char *host, uint16_t port,
                          const char *bind_ip, struct fl_tls *tls, const char *self,
-                         struct fl_err *err);
+                         const char *authorization, struct fl_err *err);
 void wire_channel_attach(struct wire_channel *c, struct fl_stream *s); /* an accepted one */
 
 #endif

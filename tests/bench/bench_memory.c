@@ -177,7 +177,7 @@ static void connect_next(void)
     struct fake *a = &b.agents[b.connecting];
     a->number = b.connecting++;
     if (wire_connect(b.loop, "127.0.0.1", b.master.port, NULL, NULL, "fairlead-agent/bench", NULL,
-                     &ops, a, &a->channel, &err) < 0)
+                     NULL, &ops, a, &a->channel, &err) < 0)
         bench_fail("%s", err.msg);
 }
 

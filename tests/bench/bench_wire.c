@@ -87,7 +87,7 @@ int main(void)
     struct fl_err err;
 
     w_start(&s, 0, &ops, NULL);
-    if (wire_connect(s.loop, "127.0.0.1", s.port, NULL, NULL, "bench/1", NULL, &ops, NULL, &c,
+    if (wire_connect(s.loop, "127.0.0.1", s.port, NULL, NULL, "bench/1", NULL, NULL, &ops, NULL, &c,
                      &err) < 0)
         on_closed(NULL, &err, NULL);
     for (int r = 0; r < RUNS; r++) {

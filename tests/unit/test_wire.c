@@ -63,7 +63,7 @@ static struct wire_channel *dial(void)
     struct fl_err err;
 
     ck_assert_msg(wire_connect(server.loop, "127.0.0.1", server.port, NULL, NULL, "test/1", NULL,
-                               &ops, &at_client, &c, &err) == 0,
+                               NULL, &ops, &at_client, &c, &err) == 0,
                   "%s", err.msg);
     return c;
 }
@@ -344,8 +344,8 @@ START_TEST(nobody_there)
     start(0);
     port = server.port;
     http_server_free(TAKE_PTR(server.http));
-    ck_assert_int_eq(wire_connect(server.loop, "127.0.0.1", port, NULL, NULL, "test/1", NULL, &ops,
-                                  &at_client, &c, NULL),
+    ck_assert_int_eq(wire_connect(server.loop, "127.0.0.1", port, NULL, NULL, "test/1", NULL, NULL,
+                                  &ops, &at_client, &c, NULL),
                      0);
     RUN_UNTIL(at_client.closed);
     ck_assert_uint_eq(at_client.opened, 0);
@@ -367,7 +367,7 @@ START_TEST(too_large_to_send)
     m.framework_id = &u.framework_id;
     m.executor_id = &u.executor_id;
     m.data = (ProtobufCBinaryData){sizeof(data), data};
-    ck_assert_int_eq(wire_connect(server.loop, "127.0.0.1", server.port, NULL, NULL, "test/1",
+    ck_assert_int_eq(wire_connect(server.loop, "127.0.0.1", server.port, NULL, NULL, "test/1", NULL,
                                   &limits, &ops, &at_client, &c, NULL),
                      0);
     ck_assert(!wire_send(c, &m.base));

@@ -13,10 +13,12 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from harness.http import JSON, Broken, Stream, post_json  # noqa: E402
+from harness.http import DEFAULTS, JSON, Broken, Stream, post_json  # noqa: E402
 
 PATH = "/slave(1)/api/v1/executor"
 AGENT = os.environ.get("MESOS_AGENT_ENDPOINT", "")
+if "MESOS_EXECUTOR_AUTHENTICATION_TOKEN" in os.environ:
+    DEFAULTS["Authorization"] = "Bearer " + os.environ["MESOS_EXECUTOR_AUTHENTICATION_TOKEN"]
 IDS = {"framework_id": {"value": os.environ.get("MESOS_FRAMEWORK_ID", "")},
        "executor_id": {"value": os.environ.get("MESOS_EXECUTOR_ID", "")}}
 

@@ -29,6 +29,10 @@ class Answer:
         return "<%d %s %r>" % (self.status, self.headers, self.body[:200])
 
 
+# Headers that every request carries until a test takes them out again: credentials.
+DEFAULTS = {}
+
+
 class Connection:
     """A connection that buffers what was read; every read ends after `wait` seconds at the latest."""
 
@@ -141,6 +145,7 @@ def request_bytes(method, path, headers=None, body=None):
     all_headers = {"Host": "test"}
     if body is not None:
         all_headers["Content-Length"] = str(len(body))
+    all_headers.update(DEFAULTS)
     all_headers.update(headers or {})
     return head_bytes(method, path, all_headers) + (body or b"")
 
