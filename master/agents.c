@@ -146,7 +146,7 @@ void agents_free(struct master *m, struct agent *a)
         fl_pb_free(e->info);
         free(e);
     }
-    operations_drop(a);
+    operations_drop(m, a);
     usages_free(a);
     HASH_DEL(m->agents, a);
     HASH_DELETE(hh_pid, m->agents_by_pid, a);

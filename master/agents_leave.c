@@ -197,6 +197,11 @@ static void end_all(struct master *m, struct agent *a, const struct transition *
     while (a->offers)
         offer_withdraw(m, a->offers, true, NULL);
     inverse_offers_drop_agent(m, a, true);
+    if (unreachable)
+        operations_lost(m, a, V1__OPERATION_STATE__OPERATION_UNREACHABLE,
+                        "Agent was marked unreachable");
+    else
+        operations_lost(m, a, V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR, NULL);
 }
 
 static void left_registered(struct master *m, struct agent *a, const struct transition *tr)

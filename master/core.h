@@ -90,6 +90,7 @@ struct core {
     struct total_gauge *total_gauges;
     struct metric *ends[END_STATES][END_SOURCES][END_REASONS]; /* made when first needed */
     struct role_share *shares;
+    struct operation *operations, *operations_by_id; /* of all agents, by uuid and by id_key */
     struct metric *alloc_runs, *alloc_ms, *alloc_latency_ms;
     uint64_t alloc_kicked_us;
 
@@ -286,14 +287,47 @@ void accept_context(struct acceptance *acc, struct validate_context *ret_c);
 void accept_launch(struct acceptance *acc, V1__Offer__Operation *op);
 void accept_launch_group(struct acceptance *acc, V1__Offer__Operation *op);
 void accept_operation(struct acceptance *acc, V1__Offer__Operation *op);
+
+/* ---- operations.c ---- */
 /* OPERATION_ERROR to a framework that asked for feedback by an operation id. */
 void operation_refuse(struct master *m, struct framework *f, const V1__Offer__Operation *op,
                       const char *why);
+/* Puts its resources into the newer format (in place, scratch). FL_INVALID names what is wrong with one. */
+int operation_upgrade(struct master *m, V1__Offer__Operation *op, struct fl_err *err);
+/* For validate_operation(): what of the agent the operation depends on. The resources are written into *total and *used
+ * (initialised by the caller), which *c borrows. */
+void operation_context(const struct agent *a, struct resources *total, struct resources *used,
+                       struct validate_context *c);
+/* What the operation takes out of `pool` and puts there instead; both replaced. FL_INVALID when `pool` does not have it. */
+int operation_conversion(const struct resources *pool, const V1__Offer__Operation *op,
+                         struct resources *from, struct resources *to, struct fl_err *err);
+/* The allocator has converted `from` into `to`: the agent's total follows, and the agent is told. `f` is NULL for an operator. */
+void operation_start(struct master *m, struct framework *f, struct agent *a,
+                     V1__Offer__Operation *op, const struct resources *from,
+                     const struct resources *to);
+/* Offers that hold a volume which DESTROY names are taken back. */
+void operation_rescind_destroyed(struct master *m, struct agent *a, const V1__Offer__Operation *op);
+bool operation_room(const struct agent *a, struct fl_err *err);
+struct operation *operation_known(struct master *m, struct agent *a, const V1__Operation *told);
+struct operation *operation_find(struct master *m, const ProtobufCBinaryData *uuid);
+struct operation *operation_find_by_id(struct master *m, const char *framework_id, const char *id);
+void operation_free(struct master *m, struct operation *o);
+/* The agent says that it failed: what it had changed in the books is undone, now or as soon as that is possible. */
+void operation_undo(struct master *m, struct operation *o);
+/* The agent's total was just replaced by what the agent told: nothing is ahead of it any more. */
+void operations_total_told(struct master *m, struct agent *a);
+void operations_drop(struct master *m, struct agent *a); /* of an agent that leaves the books */
+
+/* ---- operations_status.c ---- */
+bool operation_state_is_terminal(V1__OperationState s);
+void operation_tell(struct master *m, struct framework *f, V1__OperationStatus *st);
 void agents_operation_status(struct master *m, struct agent *a,
                              const Msg__UpdateOperationStatusMessage *msg);
-/* What the agent says it has under way: what the master does not know is put on the books. */
+/* All that the agent has: what the master does not know is put on the books, what the agent does not know is asked about. */
 void operations_told(struct master *m, struct agent *a, V1__Operation *const *ops, size_t n);
-void operations_drop(struct agent *a); /* of an agent that leaves the books */
+/* The agent is unreachable or gone: the operations leave the books, and frameworks that wait for feedback are told `why` (NULL: they
+ * are not told). */
+void operations_lost(struct master *m, struct agent *a, V1__OperationState state, const char *why);
 void framework_reconcile_operations(struct master *m, struct framework *f,
                                     const Sched__Call__ReconcileOperations *call);
 void framework_ack_operation(struct master *m, struct framework *f,

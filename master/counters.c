@@ -54,8 +54,9 @@ static const char *const operation_names[] = {
     [V1__OFFER__OPERATION__TYPE__CREATE_DISK] = "create_disk",
     [V1__OFFER__OPERATION__TYPE__DESTROY_DISK] = "destroy_disk",
 };
-static const char *const operation_states[] = {"total",  "pending", "finished",
-                                               "failed", "error",   "dropped"};
+static const char *const operation_states[] = {
+    "total", "pending", "finished", "failed", "error", "dropped", "unreachable", "gone_by_operator",
+};
 
 static const char *operation_state(V1__OperationState s)
 {
@@ -70,6 +71,10 @@ static const char *operation_state(V1__OperationState s)
         return "error";
     case V1__OPERATION_STATE__OPERATION_DROPPED:
         return "dropped";
+    case V1__OPERATION_STATE__OPERATION_UNREACHABLE:
+        return "unreachable";
+    case V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR:
+        return "gone_by_operator";
     default:
         return NULL;
     }

@@ -105,8 +105,20 @@ struct executor {
 struct operation {
     uint8_t uuid[FL_UUID_LEN];
     struct agent *agent;
-    V1__Operation *pb;             /* owned; as operators see it */
+    V1__Operation
+        *pb;      /* owned; as operators see it. framework_id only when a framework asked for it */
+    char *id_key; /* owned: "FRAMEWORK_ID OPERATION_ID"; NULL when nobody asked for feedback */
+    bool told;    /* scratch of operations_told() */
+    /* What it changed in agent->total before the agent had done it; empty when there is nothing to take back. */
+    struct resources from, to;
     struct operation *next, *prev; /* agent->operations */
+    UT_hash_handle hh, hh_id;      /* the core's tables by uuid and by id_key */
+};
+
+/* An operation that failed on the agent and whose result could not be taken out of agent->total yet. */
+struct operation_undo {
+    struct resources from, to;
+    struct operation_undo *next;
 };
 
 struct offer {
@@ -151,6 +163,8 @@ struct agent {
     struct offer *offers;
     struct inverse_offer *inverse_offers;
     struct operation *operations;
+    unsigned n_operations;
+    struct operation_undo *undos;
     double registered_time, reregistered_time; /* seconds since 1970; 0 = never */
     unsigned missed_pings;
     bool pong_missing;   /* the last ping is not answered yet */

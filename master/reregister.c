@@ -173,6 +173,7 @@ static void come_back(struct master *m, struct agent *a, struct link *l,
                        msg->resource_version_uuid);
     agents_set_checkpointed(a, msg->checkpointed_resources, msg->n_checkpointed_resources);
     agents_put_total(a);
+    operations_total_told(m, a);
     a->reregistered_time = env_wall_s(core_env(m));
     metric_inc(m->core->c.slave_reregistrations);
     agents_attach(m, a, l);

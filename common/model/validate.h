@@ -37,6 +37,8 @@ struct validate_context {
     /* For validate_operation(), unallocated; NULL: not checked. What the agent has in all, for the ids of its volumes, and
      * what tasks and executors of any framework use there. */
     const struct resources *agent_total, *agent_used;
+    /* Also for validate_operation(): capabilities that the agent does not have. */
+    bool agent_lacks_hierarchical_role, agent_lacks_refinement, agent_lacks_resize;
 };
 /* One task of LAUNCH: `task` has allocation_info injected already. *ret_needs (initialised; replaced): task + new executor
  * resources. A task that comes twice in one LAUNCH is told by task_known, when tasks are launched one by one. */

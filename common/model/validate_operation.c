@@ -29,6 +29,23 @@ static bool has_role(const V1__FrameworkInfo *framework, const char *role)
     return false;
 }
 
+/* What an agent of an older release could not keep. */
+static int validate_stack(const struct kind *k, const struct validate_context *c,
+                          struct fl_err *err)
+{
+    if (c && c->agent_lacks_hierarchical_role && k->role && strchr(k->role, '/'))
+        return fl_err_set(err, FL_INVALID,
+                          "resource '%s' cannot be reserved to the hierarchical role '%s' on an "
+                          "agent without HIERARCHICAL_ROLE capability",
+                          k->name, k->role);
+    if (c && c->agent_lacks_refinement && k->n_reservations > 1)
+        return fl_err_set(err, FL_INVALID,
+                          "resource '%s' cannot have a refined reservation on an agent without "
+                          "RESERVATION_REFINEMENT capability",
+                          k->name);
+    return 0;
+}
+
 /* A framework reserves what is allocated to the role it reserves to. */
 static int validate_framework_reserve(const struct kind *k, const V1__FrameworkInfo *framework,
                                       struct fl_err *err)
@@ -46,16 +63,19 @@ static int validate_framework_reserve(const struct kind *k, const V1__FrameworkI
     return 0;
 }
 
-static int validate_reserved(const struct resources *r, const V1__FrameworkInfo *framework,
+static int validate_reserved(const struct resources *r, const struct validate_context *c,
                              const char *principal, struct fl_err *err)
 {
+    const V1__FrameworkInfo *framework = c ? c->framework : NULL;
     for (size_t i = 0; i < r->n; i++) {
         const struct kind *k = r->items[i]->kind;
         const V1__Resource *m = kind_message(k);
         if (!k->dynamic)
             return fl_err_set(err, FL_INVALID, "resource '%s' is not dynamically reserved",
                               k->name);
-        int rc = validate_principal(m->reservations[m->n_reservations - 1], principal, err);
+        int rc = validate_stack(k, c, err);
+        if (rc == 0)
+            rc = validate_principal(m->reservations[m->n_reservations - 1], principal, err);
         if (rc < 0)
             return rc;
         if (framework)
@@ -105,7 +125,7 @@ static int validate_source(const V1__Offer__Operation__Reserve *op, const struct
 }
 
 static int validate_reserve(const V1__Offer__Operation__Reserve *op,
-                            const V1__FrameworkInfo *framework, const char *principal,
+                            const struct validate_context *c, const char *principal,
                             struct fl_err *err)
 {
     _cleanup_resources_ struct resources r = RESOURCES_INIT;
@@ -115,8 +135,8 @@ static int validate_reserve(const V1__Offer__Operation__Reserve *op,
     if (rc == 0)
         rc = validate_one_provider(op->resources, op->n_resources, err);
     if (rc == 0)
-        rc = validate_reserved(&r, framework, principal, err);
-    if (rc == 0 && framework)
+        rc = validate_reserved(&r, c, principal, err);
+    if (rc == 0 && c && c->framework)
         rc = validate_one_allocation(op->resources, op->n_resources, err);
     return rc;
 }
@@ -189,6 +209,8 @@ static int validate_create(const V1__Offer__Operation__Create *op, const struct 
         rc = validate_volumes(op->volumes, op->n_volumes, err);
     if (rc == 0)
         rc = validate_new_ids(&r, c ? c->agent_total : NULL, err);
+    for (size_t i = 0; rc == 0 && i < r.n; i++)
+        rc = validate_stack(r.items[i]->kind, c, err);
     for (size_t i = 0; rc == 0 && i < op->n_volumes; i++)
         rc = validate_creator(op->volumes[i], framework, principal, err);
     if (rc == 0 && framework)
@@ -218,10 +240,12 @@ static int validate_destroy(const V1__Offer__Operation__Destroy *op,
         rc = validate_one_provider(op->volumes, op->n_volumes, err);
     if (rc == 0)
         rc = validate_volumes(op->volumes, op->n_volumes, err);
+    resources_unallocate(&r);
     for (size_t i = 0; rc == 0 && c && i < r.n; i++) {
+        const struct resources one = {.items = &r.items[i], .n = 1, .cap = 1};
         const struct kind *k = r.items[i]->kind;
         const char *id = kind_message(k)->disk->persistence->id;
-        if (c->agent_total && !kind_message(k)->provider_id && !has_volume(c->agent_total, k))
+        if (c->agent_total && !resources_contains(c->agent_total, &one))
             rc =
                 fl_err_set(err, FL_INVALID, "persistent volume '%s' is not found on the agent", id);
         else if (c->agent_used && has_volume(c->agent_used, k))
@@ -261,7 +285,16 @@ static bool grows_with(const struct resources *volume, const struct resources *a
     return same;
 }
 
-static int validate_grow(const V1__Offer__Operation__GrowVolume *op, struct fl_err *err)
+static int validate_can_resize(const struct validate_context *c, struct fl_err *err)
+{
+    if (c && c->agent_lacks_resize)
+        return fl_err_set(err, FL_INVALID,
+                          "volumes cannot be resized on an agent without RESIZE_VOLUME capability");
+    return 0;
+}
+
+static int validate_grow(const V1__Offer__Operation__GrowVolume *op,
+                         const struct validate_context *c, struct fl_err *err)
 {
     _cleanup_resources_ struct resources volume = RESOURCES_INIT, addition = RESOURCES_INIT;
     int rc = resources_from_pb(&op->volume, 1, &volume, err);
@@ -275,10 +308,11 @@ static int validate_grow(const V1__Offer__Operation__GrowVolume *op, struct fl_e
     if (rc == 0 && (volume.n == 0 || !grows_with(&volume, &addition)))
         rc = fl_err_set(err, FL_INVALID,
                         "'GrowVolume.volume' and 'GrowVolume.addition' are not of one disk");
-    return rc;
+    return rc == 0 ? validate_can_resize(c, err) : rc;
 }
 
-static int validate_shrink(const V1__Offer__Operation__ShrinkVolume *op, struct fl_err *err)
+static int validate_shrink(const V1__Offer__Operation__ShrinkVolume *op,
+                           const struct validate_context *c, struct fl_err *err)
 {
     _cleanup_resources_ struct resources volume = RESOURCES_INIT;
     struct value by;
@@ -298,7 +332,7 @@ static int validate_shrink(const V1__Offer__Operation__ShrinkVolume *op, struct 
     const V1__Resource__DiskInfo__Source *source = op->volume->disk->source;
     if (source && source->type == V1__RESOURCE__DISK_INFO__SOURCE__TYPE__MOUNT)
         return fl_err_set(err, FL_INVALID, "a volume on a MOUNT disk cannot be shrunk");
-    return 0;
+    return validate_can_resize(c, err);
 }
 
 /* ---- CREATE_DISK, DESTROY_DISK ---- */
@@ -362,11 +396,10 @@ static int validate_destroy_disk(const V1__Offer__Operation__DestroyDisk *op, st
 int validate_operation(const V1__Offer__Operation *op, const struct validate_context *c_or_null,
                        const char *principal_or_null, struct fl_err *err)
 {
-    const V1__FrameworkInfo *framework = c_or_null ? c_or_null->framework : NULL;
     switch (op->has_type ? op->type : V1__OFFER__OPERATION__TYPE__UNKNOWN) {
     case V1__OFFER__OPERATION__TYPE__RESERVE:
         NEED(reserve);
-        return validate_reserve(op->reserve, framework, principal_or_null, err);
+        return validate_reserve(op->reserve, c_or_null, principal_or_null, err);
     case V1__OFFER__OPERATION__TYPE__UNRESERVE:
         NEED(unreserve);
         return validate_unreserve(op->unreserve, err);
@@ -378,10 +411,10 @@ int validate_operation(const V1__Offer__Operation *op, const struct validate_con
         return validate_destroy(op->destroy, c_or_null, err);
     case V1__OFFER__OPERATION__TYPE__GROW_VOLUME:
         NEED(grow_volume);
-        return validate_grow(op->grow_volume, err);
+        return validate_grow(op->grow_volume, c_or_null, err);
     case V1__OFFER__OPERATION__TYPE__SHRINK_VOLUME:
         NEED(shrink_volume);
-        return validate_shrink(op->shrink_volume, err);
+        return validate_shrink(op->shrink_volume, c_or_null, err);
     case V1__OFFER__OPERATION__TYPE__CREATE_DISK:
         NEED(create_disk);
         return validate_create_disk(op->create_disk, err);
