@@ -37,7 +37,8 @@ SRC_CC     := $(foreach d,$(SRC_DIRS),$(wildcard $(d)/*.cc)) # bridges to C++ li
 OBJ        := $(SRC:%.c=$(BUILD)/obj/%.o) $(SRC_CC:%.cc=$(BUILD)/obj/%.o)
 LIBFL      := $(BUILD)/lib/libfairlead.a
 
-BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead:cli/main.c
+BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead:cli/main.c \
+              fairlead-allocator-replay:master/allocator/replay_main.c
 BIN_OF      = $(firstword $(subst :, ,$(1)))
 MAIN_OF     = $(lastword $(subst :, ,$(1)))
 BIN_ROWS   := $(foreach r,$(BINARIES),$(if $(wildcard $(call MAIN_OF,$(r))),$(r)))
@@ -214,4 +215,4 @@ clean:
 
 -include $(MODULES:.so=.d)
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c master/allocator/*main.c))

@@ -8,6 +8,7 @@
 #include "master/core.h"
 
 #include "common/model/roles.h"
+#include "master/allocator/allocator_record.h"
 
 static void run(struct master *m, bool all)
 {
@@ -126,7 +127,9 @@ int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_
     o.fair_share_excluded = excluded;
     env_random(core_env(m), &o.random_seed, sizeof(o.random_seed));
     m->alloc_ops = ops;
-    r = ops->create(&o, &cb, &m->alloc, err);
+    r = m->env->allocator_log ? allocator_record_new(ops, &o, &cb, m->env->allocator_log,
+                                                     &m->alloc_ops, &m->alloc, err)
+                              : ops->create(&o, &cb, &m->alloc, err);
     if (r == 0)
         r = put_weights(m, err);
     core_leave(m);
@@ -171,6 +174,7 @@ static struct allocator_framework describe(const struct framework *f)
         .suppressed_roles = f->suppressed,
         .n_suppressed = f->n_suppressed,
         .constraints = f->constraints,
+        .constraints_pb = f->constraints_pb,
         .active = f->active,
     };
 }

@@ -85,7 +85,7 @@ static int make_core(struct shell *s, struct fl_err *err)
     _cleanup_pb_ V1__MasterInfo *info = NULL;
     int r;
 
-    r = shell_find_allocator(&s->flags, &alloc, err);
+    r = shell_find_allocator(s->flags.allocator, s->flags.modules, &alloc, err);
     if (r < 0)
         return r;
     r = shell_master_info(s, http_server_port(s->http), &info, err);
@@ -94,6 +94,9 @@ static int make_core(struct shell *s, struct fl_err *err)
     s->env.env = env_from_loop(s->loop);
     s->env.io = &shell_io;
     s->env.ctx = s;
+    r = shell_allocator_log_open(s, err);
+    if (r < 0)
+        return r;
     r = master_new(&s->env, &s->flags, s->metrics, alloc, info, &s->master, err);
     if (r < 0)
         return r;
@@ -186,6 +189,7 @@ static void stop(struct shell *s)
     log_toggle_free(s->api.log_toggle);
     master_free(s->master);
     http_guard_free(s->guard);
+    shell_allocator_log_close(s);
     metrics_free(s->metrics);
     fl_tls_free(s->tls);
     fl_tls_free(s->client_tls);

@@ -35,12 +35,14 @@ struct offer;
 struct task;
 struct executor;
 struct inverse_offer; /* core.h */
+struct allocator_sink;
 
 /* ---- the world as the core sees it ---- */
 struct master_env {
     struct env env;
     const struct master_io *io;
     void *ctx;
+    const struct allocator_sink *allocator_log; /* --allocator_log; or NULL */
 };
 struct master_io {
     /* `peer` is what master_agent_message() was called with (a wire channel). Never blocks; a dead peer is reported by

@@ -7,6 +7,7 @@
 #include "master/api/api.h"
 
 struct fl_tls;
+struct allocator_log;
 
 struct shell {
     struct fl_flags *flags_table;
@@ -22,6 +23,7 @@ struct shell {
     struct master *master;
     struct master_api api;
     struct metric *store_ms;
+    struct allocator_log *allocator_log; /* or NULL */
     struct fl_signal *on_term, *on_int, *on_hup;
     bool stopping;
     int exit_status;
@@ -34,8 +36,13 @@ int shell_master_info(const struct shell *s, uint16_t port, V1__MasterInfo **ret
 
 /* ---- shell_modules.c ---- */
 /* The allocator that --allocator names, built in or from --modules. FL_INVALID says which flag is wrong. */
-int shell_find_allocator(const struct master_flags *flags, const struct allocator_ops **ret_ops,
-                         struct fl_err *err);
+int shell_find_allocator(const char *allocator, const char *modules_or_null,
+                         const struct allocator_ops **ret_ops, struct fl_err *err);
+
+/* ---- shell_allocator_log.c: the file of --allocator_log ---- */
+/* NULL without the flag. The file that is there already is kept as PATH.old. */
+int shell_allocator_log_open(struct shell *s, struct fl_err *err);
+void shell_allocator_log_close(struct shell *s); /* writes what is left; takes none */
 
 /* ---- shell_io.c ---- */
 extern const struct master_io shell_io;

@@ -26,12 +26,11 @@ static char *library_of(const json_t *all, const char *module)
     return NULL;
 }
 
-int shell_find_allocator(const struct master_flags *flags, const struct allocator_ops **ret_ops,
-                         struct fl_err *err)
+int shell_find_allocator(const char *allocator, const char *modules,
+                         const struct allocator_ops **ret_ops, struct fl_err *err)
 {
     /* "hierarchical" is the flag's word for the built-in one. */
-    const char *name =
-        streq(flags->allocator, "hierarchical") ? "HierarchicalDRF" : flags->allocator;
+    const char *name = streq(allocator, "hierarchical") ? "HierarchicalDRF" : allocator;
     const struct allocator_ops *built_in = allocator_builtin(name);
     _cleanup_free_ char *file = NULL;
     json_error_t why;
@@ -41,13 +40,13 @@ int shell_find_allocator(const struct master_flags *flags, const struct allocato
         *ret_ops = built_in;
         return 0;
     }
-    if (!flags->modules)
+    if (!modules)
         return fl_err_set(err, FL_INVALID,
                           "flag '--allocator=%s' names no built-in allocator; name its library in "
                           "--modules, or write "
                           "--allocator=hierarchical",
                           name);
-    all = json_loads(flags->modules, 0, &why);
+    all = json_loads(modules, 0, &why);
     if (!all)
         return fl_err_set(err, FL_INVALID, "flag '--modules' is no JSON: %s", why.text);
     file = library_of(all, name);

@@ -44,7 +44,7 @@ WORLD = {
     "open", "openat", "connect", "unlink", "rename", "mkdir", "kill", "fork",
 }
 CORES = re.compile(
-    r"^(master/(?!main|shell|flags)[^/]*|master/allocator/(?!allocator_load)[^/]*|agent/(?!main|shell|disk|flags)[^/]*"
+    r"^(master/(?!main|shell|flags)[^/]*|master/allocator/(?!allocator_load|replay_main)[^/]*|agent/(?!main|shell|disk|flags)[^/]*"
     r"|common/model/[^/]*)\.c$")
 
 _CALL = re.compile(r"(?<![\w.>])([a-z_][a-z0-9_]*)\s*\(")

@@ -294,6 +294,11 @@ void resources_each_scalar(const struct resources *r,
     }
 }
 
+uint32_t resources_copies_at(const struct resources *r, size_t i)
+{
+    return r->items[i]->copies;
+}
+
 bool resources_has_revocable(const struct resources *r)
 {
     for (size_t i = 0; i < r->n; i++)

@@ -121,6 +121,8 @@ void resources_chop(const struct resources *r, resources_take_f *take, void *arg
                     struct resources *out);
 /* Nothing in it is reserved, revocable or shared. */
 bool resources_is_plain(const struct resources *r);
+/* How often item `i` counts: a shared resource may be there in several copies, others are 1. */
+uint32_t resources_copies_at(const struct resources *r, size_t i);
 bool resources_has_revocable(const struct resources *r);
 bool resources_has_refined(const struct resources *r);
 

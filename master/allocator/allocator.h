@@ -52,6 +52,7 @@ struct allocator_framework {
     const struct offer_constraints
         *constraints; /* borrowed while the framework is there; NULL: none */
     bool active;
+    const Sched__OfferConstraints *constraints_pb; /* what `constraints` was made from; or NULL */
 };
 
 struct allocator_agent {

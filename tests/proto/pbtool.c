@@ -11,6 +11,7 @@
 
 #include "common/base/json.h"
 #include "proto/agent.pb-c.h"
+#include "proto/allocator_log.pb-c.h"
 #include "proto/executor.pb-c.h"
 #include "proto/internal.pb-c.h"
 #include "proto/master.pb-c.h"

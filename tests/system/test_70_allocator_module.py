@@ -1,4 +1,5 @@
-"""An allocator from outside the tree: the example module runs a cluster; one of another interface version is refused."""
+"""An allocator from outside the tree: the example module runs a cluster; one of another interface version is refused. And what any
+allocator was told and decided is recorded, and replayed to the same decisions."""
 import json
 import os
 import subprocess
@@ -64,3 +65,82 @@ def test_another_interface_version_is_refused(tmp_path):
 ])
 def test_what_is_not_there_is_one_line(tmp_path, flags, word):
     assert word in master(tmp_path, *flags)
+
+
+def replay(log, *flags):
+    return subprocess.run([os.path.join(BIN, "fairlead-allocator-replay"), log] + list(flags), capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+@pytest.mark.parametrize("allocator", ["hierarchical", "FirstFit"])
+def test_the_log_of_a_killed_master_is_replayed_equal(tmp_path, allocator):
+    """Recorded until a kill -9: what it decided comes again, with the built-in allocator and with a module."""
+    log = str(tmp_path / "allocator.log")
+    more = ["--modules=" + os.path.join(MODULES, "allocator_first_fit.so")] if allocator == "FirstFit" else []
+    flags = {"allocator_log": log, "allocator": allocator, "modules": modules("allocator_first_fit.so", "FirstFit")}
+    with Cluster(3, flags) as c:
+        with Scheduler(c.master.address, role="eng") as s, Scheduler(c.master.address) as other:
+            s.run("exit 0", "TASK_FINISHED")
+            for offer in list(other.held.values()):
+                other.decline(offer, seconds=1)
+            eventually(lambda: len(s.held) + len(other.held) >= 3)
+            records = c.master.metrics()["allocator/log/records"]
+            # The writer is at most 100 ms behind.
+            eventually(lambda: os.path.getsize(log) >= c.master.metrics()["allocator/log/bytes"] // 2 > 0)
+            c.master.kill9()
+    out = replay(log, "--stats", *more)
+    assert out.returncode == 0 and out.stdout.startswith("equal: "), out
+    assert records > 20
+    for kind in "ADD_AGENT", "ADD_FRAMEWORK", "OFFER", "RECOVER", "TRANSITION_TO_USED", "RUN":
+        assert "\n" + kind + " " in out.stdout, out.stdout
+    lines = replay(log, "--print").stdout.splitlines()
+    assert any(" OFFER framework=" in line and "resources=[cpus" in line for line in lines)
+    # Another allocator decides otherwise.
+    if allocator == "FirstFit":
+        out = replay(log, "--module=hierarchical")
+        assert out.returncode == 1 and "expected:" in out.stdout, out
+    # A byte in the middle is damage.
+    with open(log, "r+b") as f:
+        f.seek(os.path.getsize(log) // 2)
+        was = f.read(1)
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([was[0] ^ 0x55]))
+    out = replay(log, *more)
+    assert (out.returncode == 2 and out.stderr.count("\n") == 1) or "torn" in out.stdout, out
+
+
+def test_a_full_log_ends_and_the_master_goes_on(tmp_path):
+    log = str(tmp_path / "allocator.log")
+    with Cluster(1, {"allocator_log": log, "allocator_log_max_size": "4KB"}) as c:
+        with Scheduler(c.master.address) as s:
+            s.run("exit 0", "TASK_FINISHED")
+            eventually(lambda: c.master.metrics()["allocator/log/stopped"] == 1)
+            s.run("exit 0", "TASK_FINISHED")
+        assert c.master.log().count("recording of the allocator ends") == 1
+        eventually(lambda: 2048 < os.path.getsize(log) <= 4096)
+        c.master.stop()
+        c.master.start()
+        assert os.path.exists(log + ".old")
+    out = replay(log + ".old")
+    assert out.returncode == 0, out
+
+
+@pytest.mark.root
+def test_a_full_disk_ends_the_recording(tmp_path):
+    small = str(tmp_path / "small")
+    os.mkdir(small)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", small], check=False, capture_output=True).returncode:
+        pytest.skip("may not mount")
+    try:
+        with Cluster(1, {"allocator_log": small + "/log"}) as c, Scheduler(c.master.address) as s:
+            for _ in range(60):
+                s.run("exit 0", "TASK_FINISHED")
+                if c.master.metrics()["allocator/log/stopped"]:
+                    break
+            eventually(lambda: c.master.metrics()["allocator/log/stopped"] == 1)
+            assert "No space left on device" in c.master.log()
+            s.run("exit 0", "TASK_FINISHED")
+            out = replay(small + "/log")
+            assert out.returncode == 0, out
+    finally:
+        subprocess.run(["umount", small], check=True)

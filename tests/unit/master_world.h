@@ -307,7 +307,7 @@ static W_UNUSED void w_init(struct world *w, const char *const *args)
     ck_assert_int_eq(master_flags_new(&w->flags, &w->table, &err), 0);
     ck_assert_msg(fl_flags_parse(w->table, argc, argv, &rest, &help, &version, &err) == 0, "%s",
                   err.msg);
-    w->env = (struct master_env){{&w_env_ops, w}, &w_io, w};
+    w->env = (struct master_env){.env = {&w_env_ops, w}, .io = &w_io, .ctx = w};
     w->metrics = metrics_new();
     w_start(w);
 }
