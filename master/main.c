@@ -105,6 +105,7 @@ static int make_core(struct shell *s, struct fl_err *err)
     s->api.flags = s->flags_table;
     s->api.sched = sched_api_new();
     s->api.log_toggle = log_toggle_new(&s->env.env);
+    s->whitelist = shell_whitelist_new(s);
     return 0;
 }
 
@@ -187,6 +188,7 @@ static void stop(struct shell *s)
     http_server_free(s->http);
     sched_api_free(s->api.sched);
     log_toggle_free(s->api.log_toggle);
+    shell_whitelist_free(s->whitelist);
     master_free(s->master);
     http_guard_free(s->guard);
     shell_allocator_log_close(s);

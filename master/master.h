@@ -294,6 +294,8 @@ int master_call(struct master *m, const Sched__Call *call, const char *stream_id
  * answered through a function, once, perhaps before the call returns: 200 or 202 with no error, or the error whose reason
  * says the status. The request and its arena live until then. */
 typedef void operator_done_f(void *arg, int status, const struct fl_err *err_or_null);
+/* Agents that may be offered: host names, one a line. NULL: all of them, as from the start. */
+void master_set_whitelist(struct master *m, const char *text_or_null);
 int master_teardown(struct master *m, const char *framework_id, struct fl_err *err);
 
 /* ---- reading, for master/api ---- */

@@ -24,6 +24,7 @@ struct shell {
     struct master_api api;
     struct metric *store_ms;
     struct allocator_log *allocator_log; /* or NULL */
+    struct whitelist *whitelist;
     struct fl_signal *on_term, *on_int, *on_hup;
     bool stopping;
     int exit_status;
@@ -43,6 +44,11 @@ int shell_find_allocator(const char *allocator, const char *modules_or_null,
 /* NULL without the flag. The file that is there already is kept as PATH.old. */
 int shell_allocator_log_open(struct shell *s, struct fl_err *err);
 void shell_allocator_log_close(struct shell *s); /* writes what is left; takes none */
+
+/* ---- shell_whitelist.c ---- */
+/* Watches the file of --whitelist; NULL without one. */
+struct whitelist *shell_whitelist_new(struct shell *s);
+void shell_whitelist_free(struct whitelist *w);
 
 /* ---- shell_io.c ---- */
 extern const struct master_io shell_io;
