@@ -1,5 +1,7 @@
 /* What an agent is to the master: its channel, its description, its place in the tables. */
 #include "master/core.h"
+#include "master/quota.h"
+#include "master/roles.h"
 
 /* ---- channels ---- */
 
@@ -154,6 +156,7 @@ void agents_free(struct master *m, struct agent *a)
     env_timer_free(core_env(m), a->reregister_timer);
     free_checkpointed(a);
     resources_done(&a->total);
+    roles_total_changed(a);
     resources_done(&a->used);
     resources_done(&a->offered);
     fl_pb_free(a->info);
@@ -196,4 +199,5 @@ void agents_admit(struct master *m, struct agent *a, struct link *l)
         agents_disconnected(m, a);
     }
     publish_agent_added(m, a);
+    quota_agent_admitted(m);
 }

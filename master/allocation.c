@@ -7,7 +7,6 @@
  */
 #include "master/core.h"
 
-#include "common/model/roles.h"
 #include "master/allocator/allocator_record.h"
 
 static void run(struct master *m, bool all)
@@ -79,27 +78,6 @@ static size_t split(struct master *m, const char *text, const char ***ret)
     return n;
 }
 
-/* --weights=role=2.5,other=1 */
-static int put_weights(struct master *m, struct fl_err *err)
-{
-    const char **items;
-    size_t n = m->flags->weights ? split(m, m->flags->weights, &items) : 0;
-
-    for (size_t i = 0; i < n; i++) {
-        char *item = fl_arena_strdup(m->core->scratch, items[i]), *eq = strrchr(item, '=');
-        double weight;
-        if (eq)
-            *eq = '\0';
-        if (!eq || role_validate(item, NULL) < 0 || fl_parse_f64(eq + 1, &weight) < 0 ||
-            !(weight > 0))
-            return fl_err_set(err, FL_INVALID,
-                              "flag '--weights': '%s' is no ROLE=WEIGHT with a weight over 0",
-                              items[i]);
-        m->alloc_ops->set_weight(m->alloc, item, weight);
-    }
-    return 0;
-}
-
 static void flush(void *arg)
 {
     offers_flush(arg);
@@ -130,8 +108,6 @@ int allocation_new(struct master *m, const struct allocator_ops *ops, struct fl_
     r = m->env->allocator_log ? allocator_record_new(ops, &o, &cb, m->env->allocator_log,
                                                      &m->alloc_ops, &m->alloc, err)
                               : ops->create(&o, &cb, &m->alloc, err);
-    if (r == 0)
-        r = put_weights(m, err);
     core_leave(m);
     if (r < 0)
         return r;

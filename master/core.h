@@ -91,6 +91,13 @@ struct core {
     struct metric *ends[END_STATES][END_SOURCES][END_REASONS]; /* made when first needed */
     struct role_share *shares;
     struct operation *operations, *operations_by_id; /* of all agents, by uuid and by id_key */
+    struct role *roles;                              /* roles.h: hash */
+    struct flag_weight
+        *flag_weights;      /* weights.c: of --weights, until the registry has been read */
+    bool weights_recovered; /* the registry has some */
+    struct quota_write *quota_writes; /* quota.c: on their way to the registry, oldest first */
+    struct env_timer *hold_timer;     /* quota.c: no allocation until it or enough agents come */
+    size_t hold_agents;
     struct metric *alloc_runs, *alloc_ms, *alloc_latency_ms;
     uint64_t alloc_kicked_us;
 

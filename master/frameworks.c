@@ -12,6 +12,7 @@
 #include "common/model/intern.h"
 #include "common/model/roles.h"
 #include "common/model/validate.h"
+#include "master/roles.h"
 
 /* ---- as a thing ---- */
 
@@ -79,6 +80,7 @@ static struct framework *framework_new(struct master *m, const V1__FrameworkInfo
     f->heartbeat_timer = env_timer_new(core_env(m), on_heartbeat, f);
     HASH_ADD_KEYPTR(hh, m->frameworks, f->id, strlen(f->id), f);
     shares_add(m, f);
+    roles_subscribe(m, f);
     return f;
 }
 
@@ -317,8 +319,10 @@ static void change(struct master *m, struct framework *f, const V1__FrameworkInf
     struct offer_constraints *old = TAKE_PTR(f->constraints);
 
     shares_remove(m, f);
+    roles_unsubscribe(m, f);
     put_info(f, info);
     shares_add(m, f);
+    roles_subscribe(m, f);
     put_suppressed(f, suppressed, n_suppressed);
     put_constraints(f, constraints_pb, constraints);
     rescind_lost_roles(m, f);
@@ -542,6 +546,7 @@ void framework_remove(struct master *m, struct framework *f)
     f->unregistered_time = env_wall_s(core_env(m));
     f->recovered = false;
     shares_remove(m, f);
+    roles_unsubscribe(m, f);
     m->alloc_ops->remove_framework(m->alloc, f->id);
     allocation_kick(m);
     if (stream)

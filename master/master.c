@@ -9,6 +9,9 @@
 #include <stdio.h>
 
 #include "common/model/intern.h"
+#include "master/quota.h"
+#include "master/roles.h"
+#include "master/weights.h"
 
 /* ---- the event under way ---- */
 
@@ -103,6 +106,8 @@ int master_new(struct master_env *env, const struct master_flags *flags, struct 
     maintenance_init(m);
     r = removals_init(m, err);
     if (r == 0)
+        r = weights_init(m, err);
+    if (r == 0)
         r = allocation_new(m, alloc, err);
     if (r < 0) {
         master_free(m);
@@ -153,6 +158,9 @@ static void free_core(struct master *m)
     maintenance_free(m);
     drain_free(m);
     allocation_free(m);
+    weights_done(m);
+    quota_done(m);
+    roles_free(m);
     HASH_ITER (hh, c->transitions, tr, tr_tmp) {
         HASH_DEL(c->transitions, tr);
         transition_free(tr);

@@ -159,6 +159,7 @@ struct agent {
     bool active;      /* may be offered: connected, not draining, not deactivated */
     bool deactivated; /* by the operator */
     struct resources total, used, offered; /* used and offered carry allocation_info */
+    struct resources booked_reservations;  /* of `total`, as roles.c last saw it */
     struct usage *usages;                  /* per framework */
     struct task *tasks;                    /* list by agent_next */
     struct executor *executors;

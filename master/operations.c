@@ -10,6 +10,7 @@
 #include "master/core.h"
 
 #include "common/model/acl_operation.h"
+#include "master/roles.h"
 
 /* Of one agent, told and not acknowledged. */
 #define OPERATIONS_PER_AGENT 10000
@@ -211,6 +212,7 @@ static bool undo(struct master *m, struct agent *a, const struct resources *from
     while (a->offers)
         offer_withdraw(m, a->offers, true, NULL);
     resources_move(&a->total, &total);
+    roles_total_changed(a);
     allocation_add_agent(m, a, true);
     return true;
 }
@@ -361,6 +363,7 @@ void operation_start(struct master *m, struct framework *f, struct agent *a,
     resources_unallocate(&new);
     resources_subtract(&a->total, &old);
     resources_add(&a->total, &new);
+    roles_total_changed(a);
     if (!speaks_operations(a)) {
         send_checkpointed(m, a);
         return;

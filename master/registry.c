@@ -6,6 +6,8 @@
  *   unreachable/<id>  Registry.UnreachableSlave
  *   gone/<id>         Registry.GoneSlave
  *   maintenance       Registry                  machines and schedules of it: maintenance.c
+ *   quota/<role>      QuotaConfig
+ *   weight/<role>     Registry.Weight
  *
  * An agent changes its place only after the store has the change (struct transition). A failed
  * write ends the process: what is on disk is then no longer known.
@@ -13,6 +15,8 @@
 #include "master/core.h"
 
 #include "common/base/json.h"
+#include "master/quota.h"
+#include "master/weights.h"
 
 /* ---- known agents ---- */
 
@@ -89,6 +93,8 @@ static const struct {
     {"unreachable/", &reg__registry__unreachable_slave__descriptor, recover_unreachable},
     {"gone/", &reg__registry__gone_slave__descriptor, recover_gone},
     {"maintenance", &reg__registry__descriptor, maintenance_recover},
+    {"quota/", &quota__quota_config__descriptor, quota_recover},
+    {"weight/", &reg__registry__weight__descriptor, weight_recover},
 };
 
 int master_recover_record(struct master *m, const char *key, const void *data, size_t len,
@@ -154,6 +160,10 @@ void master_recovered(struct master *m)
     log_info("registry read: %u agents, %u unreachable, %u gone", HASH_COUNT(m->recovered_agents),
              HASH_COUNT(m->unreachable_agents), HASH_COUNT(m->gone_agents));
     write_leader(m);
+    core_enter(m);
+    weights_recovered(m);
+    quota_recovered(m);
+    core_leave(m);
     recovery_watch_start(m);
     registry_gc_start(m);
     allocation_kick(m);

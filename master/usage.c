@@ -1,6 +1,7 @@
 /* The master's own books of resources: per agent and framework, what is used and what is offered.
  * The allocator keeps its own; these serve the JSON faces, the metrics and re-registrations. */
 #include "master/core.h"
+#include "master/roles.h"
 
 struct usage *usage_of(struct agent *a, const char *framework_id, bool make)
 {
@@ -22,6 +23,7 @@ void usage_add(struct agent *a, struct framework *f, const struct resources *r, 
 {
     struct usage *u = usage_of(a, f->id, true);
 
+    roles_add(a->master, r, offered ? &u->offered : &u->used, offered);
     resources_add(offered ? &u->offered : &u->used, r);
     resources_add(offered ? &a->offered : &a->used, r);
     resources_add(offered ? &f->offered : &f->used, r);
@@ -42,6 +44,7 @@ void usage_subtract(struct agent *a, struct framework *f, const struct resources
         assert(resources_empty(r));
         return;
     }
+    roles_subtract(a->master, r, offered ? &u->offered : &u->used, offered);
     resources_subtract(offered ? &u->offered : &u->used, r);
     resources_subtract(offered ? &a->offered : &a->used, r);
     resources_subtract(offered ? &f->offered : &f->used, r);
@@ -127,4 +130,5 @@ void agents_put_total(struct agent *a)
     resources_done(&total);
     for (size_t i = 0; i < a->n_checkpointed; i++)
         apply_checkpointed(a, a->checkpointed[i]);
+    roles_total_changed(a);
 }

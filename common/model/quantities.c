@@ -2,6 +2,7 @@
 #include "common/model/quantities.h"
 
 #include "common/model/intern.h"
+#include "common/model/resources_internal.h"
 
 void quantities_done(struct quantities *q)
 {
@@ -72,6 +73,21 @@ milli_t quantities_get(const struct quantities *q, const char *name)
     return found ? found->amount : 0;
 }
 
+milli_t quantities_change(struct quantities *q, const char *name, milli_t by)
+{
+    return get(q, name)->amount += by;
+}
+
+void quantities_drop_zeros(struct quantities *q)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->n; i++)
+        if (q->items[i].amount > 0)
+            q->items[n++] = q->items[i];
+    q->n = n;
+}
+
 void quantities_add(struct quantities *a, const struct quantities *b)
 {
     for (size_t i = 0; i < b->n; i++)
@@ -110,6 +126,40 @@ static void add_scalar(const char *name, milli_t sum, void *arg)
 void quantities_add_resources(struct quantities *q, const struct resources *r)
 {
     resources_each_scalar(r, add_scalar, q);
+}
+
+static milli_t count(const struct resource *item)
+{
+    milli_t n = 0;
+
+    switch (item->kind->type) {
+    case V1__VALUE__TYPE__SCALAR:
+        return item->value.scalar;
+    case V1__VALUE__TYPE__RANGES:
+        for (uint32_t i = 0; i < item->value.n; i++)
+            n += (milli_t)FL_MIN(item->value.ranges[i].end - item->value.ranges[i].begin,
+                                 (uint64_t)INT32_MAX) +
+                 1;
+        return n * MILLI_ONE;
+    default:
+        return (milli_t)item->value.n * MILLI_ONE;
+    }
+}
+
+void resources_each_counted(const struct resources *r,
+                            void (*fn)(const struct counted_item *item, void *arg), void *arg)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct kind *k = r->items[i]->kind;
+        struct counted_item item = {
+            .name = k->name,
+            .amount = count(r->items[i]),
+            .allocated_to = k->allocation,
+            .reserved_to = k->role,
+            .shared = k->shared,
+        };
+        fn(&item, arg);
+    }
 }
 
 /* ---- text ---- */

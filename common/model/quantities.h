@@ -29,6 +29,10 @@ void quantities_remove(struct quantities *q, const char *name);
 /* NULL: the name is not there. */
 const struct quantity *quantities_find(const struct quantities *q, const char *name);
 milli_t quantities_get(const struct quantities *q, const char *name); /* 0 when missing */
+/* Adds `by`, which may be negative; returns what is there then. */
+milli_t quantities_change(struct quantities *q, const char *name, milli_t by);
+/* Names with an amount of zero or less go. */
+void quantities_drop_zeros(struct quantities *q);
 void quantities_add(struct quantities *a, const struct quantities *b);
 /* May go below zero; a name that is missing in `a` counts as zero. */
 void quantities_subtract(struct quantities *a, const struct quantities *b);
@@ -37,6 +41,16 @@ bool quantities_contains(const struct quantities *a, const struct quantities *b)
 bool quantities_equal(const struct quantities *a, const struct quantities *b);
 /* Adds the scalars of `r`, of all reservations and roles. */
 void quantities_add_resources(struct quantities *q, const struct resources *r);
+/* One item of a set as roles are shown it: a scalar's amount, or how many numbers its ranges have, how many texts its set. Shared ones
+ * count once, whatever their copies. Texts are borrowed for the call; they are interned, so pointers compare. */
+struct counted_item {
+    const char *name;
+    milli_t amount;
+    const char *allocated_to, *reserved_to; /* roles; NULL: none */
+    bool shared;
+};
+void resources_each_counted(const struct resources *r,
+                            void (*fn)(const struct counted_item *item, void *arg), void *arg);
 /* "cpus:10;mem:1024"; FL_INVALID for what is no scalar, is negative or comes twice. */
 int quantities_parse(const char *text, struct quantities *out, struct fl_err *err);
 void quantities_format(const struct quantities *q, struct fl_buf *out); /* "cpus:10; mem:1024" */

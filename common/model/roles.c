@@ -30,6 +30,8 @@ int role_validate(const char *role, struct fl_err *err)
     size_t len = strlen(role);
     if (len == 0)
         return fl_err_set(err, FL_INVALID, "a role must not be empty");
+    if (len > ROLE_MAX)
+        return fl_err_set(err, FL_INVALID, "a role must have at most %d characters", ROLE_MAX);
     if (role[0] == '/')
         return fl_err_set(err, FL_INVALID, "role '%s' must not start with a slash", role);
     if (role[len - 1] == '/')

@@ -7,6 +7,8 @@
 
 #pragma GCC visibility push(default) /* for modules: master/allocator/allocator.h */
 
+/* The protocol knows no limit. This one is far above any file name that a role becomes part of, and bounds the tree that '/' makes. */
+#define ROLE_MAX 1024
 int role_validate(const char *role, struct fl_err *err);
 bool role_is_strict_subrole(const char *child,
                             const char *parent); /* "a/b" of "a"; not of itself */

@@ -46,6 +46,40 @@ START_TEST(algebra)
 }
 END_TEST
 
+static void count_one(const struct counted_item *item, void *arg)
+{
+    fl_buf_addf(arg, "%s:%lld:%s:%s ", item->name, (long long)item->amount,
+                item->reserved_to ? item->reserved_to : "-",
+                item->allocated_to ? item->allocated_to : "-");
+}
+
+START_TEST(items_are_counted)
+{
+    _cleanup_resources_ struct resources r = RESOURCES_INIT;
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct fl_err err;
+
+    ck_assert_int_eq(
+        resources_parse("cpus:1.5;ports:[1-4,8-8];zone:{a,b};mem(eng):64", "*", &r, &err), 0);
+    resources_allocate(&r, "ops");
+    resources_each_counted(&r, count_one, &out);
+    ck_assert_str_eq(fl_buf_cstr(&out), "cpus:1500:-:ops ports:5000:-:ops zone:2000:-:ops "
+                                        "mem:64000:eng:ops ");
+}
+END_TEST
+
+START_TEST(zeros_can_be_dropped)
+{
+    _cleanup_quantities_ struct quantities q = parse("cpus:1;gpus:0;mem:2");
+
+    ck_assert_int_eq(quantities_change(&q, "cpus", -1000), 0);
+    ck_assert_int_eq(quantities_change(&q, "disk", -1), -1);
+    quantities_drop_zeros(&q);
+    ck_assert_uint_eq(q.n, 1);
+    ck_assert_int_eq(quantities_get(&q, "mem"), 2000);
+}
+END_TEST
+
 START_TEST(text)
 {
     static const char *const bad[] = {"cpus",    "cpus:",         ":1",       "cpus:x",
@@ -72,6 +106,8 @@ int main(void)
 
     tcase_add_test(t, zero_is_not_missing);
     tcase_add_test(t, algebra);
+    tcase_add_test(t, items_are_counted);
+    tcase_add_test(t, zeros_can_be_dropped);
     tcase_add_test(t, text);
     suite_add_tcase(s, t);
     srunner_run_all(sr, CK_ENV);

@@ -26,6 +26,19 @@ START_TEST(test_role)
 }
 END_TEST
 
+START_TEST(test_role_length)
+{
+    char role[ROLE_MAX + 2];
+
+    memset(role, 'a', sizeof(role));
+    role[ROLE_MAX] = '\0';
+    ck_assert_int_eq(role_validate(role, NULL), 0);
+    role[ROLE_MAX] = 'a';
+    role[ROLE_MAX + 1] = '\0';
+    ck_assert_int_lt(role_validate(role, NULL), 0);
+}
+END_TEST
+
 START_TEST(test_subrole)
 {
     ck_assert(role_is_strict_subrole("a/b", "a"));
@@ -142,6 +155,7 @@ int main(void)
     Suite *s = suite_create("roles");
     TCase *t = tcase_create("roles");
     tcase_add_loop_test(t, test_role, 0, ARRAY_SIZE(role_rows));
+    tcase_add_test(t, test_role_length);
     tcase_add_test(t, test_subrole);
     tcase_add_test(t, test_framework_roles);
     tcase_add_test(t, test_intern);
