@@ -182,10 +182,12 @@ void framework_accept(struct master *m, struct framework *f, Sched__Call__Accept
         offer_remove(m, o);
     }
     resources_copy(&acc.remaining, &acc.offered);
+    resources_shared(&acc.offered, true, &acc.shared);
     for (size_t i = 0; i < call->n_operations; i++)
         apply(&acc, call->operations[i]);
     settle(&acc, call->filters);
     resources_done(&acc.offered);
     resources_done(&acc.remaining);
+    resources_done(&acc.shared);
     resources_done(&acc.launched);
 }

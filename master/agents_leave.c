@@ -201,7 +201,8 @@ static void end_all(struct master *m, struct agent *a, const struct transition *
         operations_lost(m, a, V1__OPERATION_STATE__OPERATION_UNREACHABLE,
                         "Agent was marked unreachable");
     else
-        operations_lost(m, a, V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR, NULL);
+        operations_lost(m, a, V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR,
+                        tr->kind == TRANSITION_GONE ? tr->why : NULL);
 }
 
 static void left_registered(struct master *m, struct agent *a, const struct transition *tr)

@@ -288,6 +288,7 @@ struct acceptance {
     const char *role;
     struct resources offered;   /* what the offers were */
     struct resources remaining; /* of it, not taken by a task yet */
+    struct resources shared;    /* a copy of each shared volume: every task may take one */
     struct resources launched;
 };
 void accept_context(struct acceptance *acc, struct validate_context *ret_c);

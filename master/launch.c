@@ -92,6 +92,20 @@ static void send_task(struct acceptance *acc, V1__TaskInfo *info, const struct t
     agents_send(acc->m, acc->a, &msg.base);
 }
 
+/* There is always another copy of a shared volume: what earlier tasks took is replaced. */
+static void share_again(struct acceptance *acc)
+{
+    _cleanup_resources_ struct resources missing = RESOURCES_INIT;
+    struct master *m = acc->m;
+
+    resources_copy(&missing, &acc->shared);
+    resources_subtract(&missing, &acc->remaining);
+    if (resources_empty(&missing))
+        return;
+    m->alloc_ops->add_used(m->alloc, acc->f->id, acc->a->id, &missing);
+    resources_add(&acc->remaining, &missing);
+}
+
 static void launch_one(struct acceptance *acc, const struct validate_context *c, V1__TaskInfo *info)
 {
     _cleanup_resources_ struct resources needs = RESOURCES_INIT;
@@ -105,6 +119,7 @@ static void launch_one(struct acceptance *acc, const struct validate_context *c,
         return;
     }
     complete_task(acc, info);
+    share_again(acc);
     r = validate_task(info, c, &needs, &err);
     if (r == 0)
         r = check_room(acc, 1, &err);

@@ -461,7 +461,8 @@ static int check(struct acceptance *acc, V1__Offer__Operation *op, struct fl_err
 
 static int apply(struct acceptance *acc, V1__Offer__Operation *op, struct fl_err *err)
 {
-    _cleanup_resources_ struct resources from = RESOURCES_INIT, to = RESOURCES_INIT;
+    _cleanup_resources_ struct resources from = RESOURCES_INIT, to = RESOURCES_INIT,
+                                         shared = RESOURCES_INIT;
     int r = operation_conversion(&acc->remaining, op, &from, &to, err);
 
     if (r == 0 && op->type == V1__OFFER__OPERATION__TYPE__DESTROY)
@@ -473,6 +474,9 @@ static int apply(struct acceptance *acc, V1__Offer__Operation *op, struct fl_err
         return r;
     resources_subtract(&acc->remaining, &from);
     resources_add(&acc->remaining, &to);
+    resources_subtract(&acc->shared, &from);
+    resources_shared(&to, true, &shared);
+    resources_add(&acc->shared, &shared);
     operation_start(acc->m, acc->f, acc->a, op, &from, &to);
     return 0;
 }

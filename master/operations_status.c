@@ -107,6 +107,14 @@ static bool is_waited_for(struct master *m, const struct operation *o)
     return master_framework(m, id) || env_wall_s(core_env(m)) - since < ADOPTION_WAIT_S;
 }
 
+static void end(struct master *m, struct operation *o)
+{
+    struct agent *a = o->agent;
+
+    operation_free(m, o);
+    drain_kick(m, a); /* a draining agent waits for its operations */
+}
+
 static void settle(struct master *m, struct operation *o, V1__OperationStatus *st)
 {
     if (is_waited_for(m, o)) {
@@ -117,7 +125,7 @@ static void settle(struct master *m, struct operation *o, V1__OperationStatus *s
         acknowledge(m, o->agent, st->uuid, o->pb->uuid);
     }
     if (operation_state_is_terminal(o->pb->latest_status->state))
-        operation_free(m, o);
+        end(m, o);
 }
 
 /* The master does not know it: only a framework can say what it is about. Its agent shall not repeat it for ever when no
@@ -205,7 +213,7 @@ void framework_ack_operation(struct master *m, struct framework *f,
     acknowledge(m, a, &uuid, o->pb->uuid);
     metric_inc(m->core->c.valid_operation_status_update_acknowledgements);
     if (operation_state_is_terminal(status_of(o, &ack->uuid)->state))
-        operation_free(m, o);
+        end(m, o);
 }
 
 /* ---- what the agent has in all ---- */

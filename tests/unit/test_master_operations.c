@@ -393,6 +393,39 @@ START_TEST(a_shared_volume_is_taken_out_of_other_offers)
 }
 END_TEST
 
+#define TASK(id, more)                                                                             \
+    "{\"name\":\"t\",\"task_id\":{\"value\":\"" id                                                 \
+    "\"},\"agent_id\":{\"value\":\"%s\"},\"command\":{"                                            \
+    "\"value\":\"true\"},\"resources\":[" W_CPUS("0.5") "," more "]}"
+
+START_TEST(tasks_of_one_call_share_a_volume)
+{
+    const struct agent *a;
+
+    accept_ops("s1", RESERVE("", DISK("10")) "," CREATE("", SHARED("10")));
+    w_expect(&w, "s1", "\"OFFERS\"");
+    w_call(&w, "s1", "ACCEPT",
+           "\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":[{\"type\":\"LAUNCH\","
+           "\"launch\":{\"task_infos\":[" TASK("t1", SHARED("10")) "," TASK("t2",
+                                                                            SHARED("10")) "]}}]}",
+           w.oid, w.aid, w.aid);
+    w_never(&w, "s1", "TASK_ERROR");
+    a = w.m->agents;
+    w_expect(&w, "a1", "RunTaskMessage");
+    w_expect(&w, "a1", "RunTaskMessage");
+    ck_assert_int_eq(resources_scalar(&a->total, "disk"), 100000);
+    w_status(&w, "a1", "t1", "TASK_FINISHED", W_UUID, NULL);
+    ck_assert(!resources_empty(&a->used)); /* the other's copy */
+    w_status(&w, "a1", "t2", "TASK_FINISHED", W_UUID, NULL);
+    ck_assert(resources_empty(&a->used));
+    w_pass(&w, 6 * W_SECOND);
+    w_forget(&w);
+    operate_fine(DESTROY("", SHARED("10")));
+    operate_fine(UNRESERVE("", DISK("10")));
+    check_total(TOTAL);
+}
+END_TEST
+
 /* ---- feedback ---- */
 
 START_TEST(a_status_waits_for_its_acknowledgement)
@@ -768,6 +801,7 @@ static TCase *frameworks(void)
     tcase_add_test(tc, an_old_agent_is_told_what_to_keep);
     tcase_add_test(tc, destroying_rescinds_and_needs_a_volume_that_is_not_in_use);
     tcase_add_test(tc, a_shared_volume_is_taken_out_of_other_offers);
+    tcase_add_test(tc, tasks_of_one_call_share_a_volume);
     tcase_add_test(tc, a_status_waits_for_its_acknowledgement);
     tcase_add_test(tc, a_status_without_uuid_is_told_once);
     tcase_add_test(tc, the_master_acknowledges_when_nobody_else_does);
