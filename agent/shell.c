@@ -271,7 +271,7 @@ static void attach_logs(struct agent_shell *s)
     const char *log = s->flags->external_log_file ? s->flags->external_log_file : own;
     struct fl_err err;
 
-    if (log && http_files_attach(s->files, "/slave/log", log, &err) < 0)
+    if (log && http_files_attach(s->files, AGENT_LOG_PATH, log, &err) < 0)
         log_warning("The log is not served at /files: %s", err.msg);
 }
 

@@ -7,6 +7,8 @@
  */
 #include "master/core.h"
 
+#include "common/model/intern.h"
+
 /* ---- encoded parts ---- */
 
 static void pack_info(struct master *m, struct task *t, V1__Task *pb)
@@ -17,6 +19,8 @@ static void pack_info(struct master *m, struct task *t, V1__Task *pb)
     fl_buf_pack(b, &pb->base);
     t->info = xmemdup(b->data, b->len);
     t->info_len = (uint32_t)b->len;
+    if (m->acls)
+        t->user = intern_ref(pb->user);
 }
 
 static uint32_t status_len_at(const struct task *t, uint32_t at)
@@ -280,6 +284,8 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
 void task_free(struct task *t)
 {
     resources_done(&t->resources);
+    if (t->user)
+        intern_unref(t->user);
     free(t->id);
     free(t->executor_id);
     free(t->info);

@@ -17,6 +17,7 @@ struct agent_api {
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
 };
 
+#define AGENT_LOG_PATH        "/slave/log" /* of /files */
 #define AGENT_REALM_READONLY  "mesos-agent-readonly"
 #define AGENT_REALM_READWRITE "mesos-agent-readwrite"
 #define AGENT_REALM_EXECUTOR  "mesos-agent-executor"

@@ -111,6 +111,7 @@ void agent_containers_get(struct http_exchange *ex, void *arg)
 {
     const struct agent_api *api = arg;
     const char *query = http_exchange_request(ex)->query;
+    const struct agent_viewer v = agent_viewer_of(api, ex);
     _cleanup_(filter_done) struct filter f = {http_query_get(query, "container_id"),
                                               http_query_get(query, "framework_id"),
                                               http_query_get(query, "executor_id")};
@@ -126,7 +127,7 @@ void agent_containers_get(struct http_exchange *ex, void *arg)
     }
     json_array(&j);
     for (struct agent_executor *e = api->core->containers; e; e = e->hh_container.next) {
-        if (!passes(&f, e))
+        if (!passes(&f, e) || !agent_viewer_executor(&v, ACL_VIEW_CONTAINERS, e))
             continue;
         json_object(&j);
         json_kstr(&j, "container_id", e->container_id);

@@ -3,6 +3,7 @@
 #define AGENT_API_HANDLERS_H
 
 #include "agent/api/api.h"
+#include "agent/api/viewer.h"
 #include "common/model/plain_http.h"
 
 /* Who must authenticate is the realm of a route. Without one of the three below it is the one for what changes something, so that a row
@@ -32,13 +33,17 @@ V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e,
 V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
                                                 struct fl_arena *arena);
 
-/* The parts of GET_STATE and its kin (operator_views.c), in the arena. */
+/* The parts of GET_STATE and its kin (operator_views.c) that the caller sees, in the arena. */
 Aapi__Response__GetFrameworks *agent_view_frameworks(const struct agent_core *a,
+                                                     const struct agent_viewer *v,
                                                      struct fl_arena *arena);
 Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
+                                                   const struct agent_viewer *v,
                                                    struct fl_arena *arena);
-Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, struct fl_arena *arena);
+Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, const struct agent_viewer *v,
+                                           struct fl_arena *arena);
 Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
+                                                     const struct agent_viewer *v,
                                                      struct fl_arena *arena);
 
 #endif

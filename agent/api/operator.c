@@ -13,8 +13,8 @@ struct operation {
     const Aapi__Call *call;
     enum api_encoding encoding; /* of the answer */
     struct fl_arena *arena;
-    const char *principal;   /* NULL: not authenticated, or known by claims only */
-    Aapi__Response response; /* type set */
+    struct agent_viewer viewer; /* who asks, and what he may see */
+    Aapi__Response response;    /* type set */
 };
 
 /* Fills op->response and returns 0, or answers by itself and returns 1, or fails. */
@@ -153,7 +153,11 @@ static int list_files(struct operation *op, struct fl_err *err)
 {
     struct file_list l = {.arena = op->arena};
     Aapi__Response__ListFiles *m = NEW(op, Aapi__Response__ListFiles, aapi__response__list_files);
-    int r = http_files_list(op->api->files, op->call->list_files->path, add_file, &l, err);
+    int r = agent_viewer_file(&op->viewer, op->api, op->call->list_files->path, err);
+
+    if (r < 0)
+        return r;
+    r = http_files_list(op->api->files, op->call->list_files->path, add_file, &l, err);
 
     m->n_file_infos = l.n;
     m->file_infos = fl_arena_alloc(op->arena, (l.n + 1) * sizeof(void *));
@@ -169,7 +173,10 @@ static int read_file(struct operation *op, struct fl_err *err)
     const Aapi__Call__ReadFile *c = op->call->read_file;
     _cleanup_buf_ struct fl_buf data = FL_BUF_INIT;
     Aapi__Response__ReadFile *m = NEW(op, Aapi__Response__ReadFile, aapi__response__read_file);
-    int r = http_files_get(op->api->files, c->path, c->offset,
+    int r = agent_viewer_file(&op->viewer, op->api, c->path, err);
+
+    if (r == 0)
+        r = http_files_get(op->api->files, c->path, c->offset,
                            c->has_length ? c->length : UINT64_MAX, &data, &m->size, err);
 
     if (r < 0)
@@ -189,34 +196,34 @@ static int get_state(struct operation *op, struct fl_err *err)
     const struct agent_core *a = op->api->core;
     Aapi__Response__GetState *s = NEW(op, Aapi__Response__GetState, aapi__response__get_state);
 
-    s->get_tasks = agent_view_tasks(a, op->arena);
-    s->get_executors = agent_view_executors(a, op->arena);
-    s->get_frameworks = agent_view_frameworks(a, op->arena);
+    s->get_tasks = agent_view_tasks(a, &op->viewer, op->arena);
+    s->get_executors = agent_view_executors(a, &op->viewer, op->arena);
+    s->get_frameworks = agent_view_frameworks(a, &op->viewer, op->arena);
     op->response.get_state = s;
     return 0;
 }
 
 static int get_frameworks(struct operation *op, struct fl_err *err)
 {
-    op->response.get_frameworks = agent_view_frameworks(op->api->core, op->arena);
+    op->response.get_frameworks = agent_view_frameworks(op->api->core, &op->viewer, op->arena);
     return 0;
 }
 
 static int get_executors(struct operation *op, struct fl_err *err)
 {
-    op->response.get_executors = agent_view_executors(op->api->core, op->arena);
+    op->response.get_executors = agent_view_executors(op->api->core, &op->viewer, op->arena);
     return 0;
 }
 
 static int get_tasks(struct operation *op, struct fl_err *err)
 {
-    op->response.get_tasks = agent_view_tasks(op->api->core, op->arena);
+    op->response.get_tasks = agent_view_tasks(op->api->core, &op->viewer, op->arena);
     return 0;
 }
 
 static int get_containers(struct operation *op, struct fl_err *err)
 {
-    op->response.get_containers = agent_view_containers(op->api->core, op->arena);
+    op->response.get_containers = agent_view_containers(op->api->core, &op->viewer, op->arena);
     return 0;
 }
 
@@ -353,7 +360,7 @@ static const struct {
 static int check_caller(const struct operation *op, struct fl_err *err)
 {
     const struct http_principal *p = http_exchange_principal(op->ex);
-    const struct acls *acls = http_guard_acls(op->api->guard);
+    const struct acls *acls = op->viewer.acls;
     int r = 0;
 
     if (p && !p->value)
@@ -362,7 +369,7 @@ static int check_caller(const struct operation *op, struct fl_err *err)
                           "string");
     for (size_t i = 0; acls && r == 0 && i < ARRAY_SIZE(whole_calls); i++) {
         if (whole_calls[i].type == op->call->type)
-            r = acls_check(acls, whole_calls[i].action, op->principal, NULL, err);
+            r = acls_check(acls, whole_calls[i].action, op->viewer.principal, NULL, err);
     }
     return r;
 }
@@ -428,7 +435,7 @@ void agent_operator_post(struct http_exchange *ex, void *arg)
     c = r->decoded;
     op.call = (const Aapi__Call *)c->msg;
     op.arena = c->arena;
-    op.principal = http_guard_principal(ex);
+    op.viewer = agent_viewer_of(api, ex);
     if (refuse_streaming(ex, r))
         return;
     if (api_accept(r, &op.encoding) < 0) {

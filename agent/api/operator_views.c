@@ -28,6 +28,7 @@ static Aapi__Response__GetFrameworks__Framework *one_framework(const struct agen
 }
 
 Aapi__Response__GetFrameworks *agent_view_frameworks(const struct agent_core *a,
+                                                     const struct agent_viewer *v,
                                                      struct fl_arena *arena)
 {
     Aapi__Response__GetFrameworks *m =
@@ -35,9 +36,12 @@ Aapi__Response__GetFrameworks *agent_view_frameworks(const struct agent_core *a,
     struct agent_framework *f;
 
     for (f = a->frameworks; f; f = f->hh.next)
-        APPEND(arena, m->frameworks, m->n_frameworks, one_framework(f, arena));
+        if (agent_viewer_framework(v, f))
+            APPEND(arena, m->frameworks, m->n_frameworks, one_framework(f, arena));
     DL_FOREACH (a->completed_frameworks, f) {
-        APPEND(arena, m->completed_frameworks, m->n_completed_frameworks, one_framework(f, arena));
+        if (agent_viewer_framework(v, f))
+            APPEND(arena, m->completed_frameworks, m->n_completed_frameworks,
+                   one_framework(f, arena));
     }
     return m;
 }
@@ -53,18 +57,23 @@ static Aapi__Response__GetExecutors__Executor *one_executor(const struct agent_e
 }
 
 static void add_executors(Aapi__Response__GetExecutors *m, const struct agent_framework *f,
-                          struct fl_arena *arena)
+                          const struct agent_viewer *v, struct fl_arena *arena)
 {
     struct agent_executor *e;
 
+    if (!agent_viewer_framework(v, f))
+        return;
     for (e = f->executors; e; e = e->hh.next)
-        APPEND(arena, m->executors, m->n_executors, one_executor(e, arena));
+        if (agent_viewer_executor(v, ACL_VIEW_EXECUTORS, e))
+            APPEND(arena, m->executors, m->n_executors, one_executor(e, arena));
     DL_FOREACH (f->completed, e) {
-        APPEND(arena, m->completed_executors, m->n_completed_executors, one_executor(e, arena));
+        if (agent_viewer_executor(v, ACL_VIEW_EXECUTORS, e))
+            APPEND(arena, m->completed_executors, m->n_completed_executors, one_executor(e, arena));
     }
 }
 
 Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
+                                                   const struct agent_viewer *v,
                                                    struct fl_arena *arena)
 {
     Aapi__Response__GetExecutors *m =
@@ -72,19 +81,21 @@ Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
     struct agent_framework *f;
 
     for (f = a->frameworks; f; f = f->hh.next)
-        add_executors(m, f, arena);
+        add_executors(m, f, v, arena);
     DL_FOREACH (a->completed_frameworks, f) {
-        add_executors(m, f, arena);
+        add_executors(m, f, v, arena);
     }
     return m;
 }
 
 static void add_tasks(Aapi__Response__GetTasks *m, const struct agent_executor *e,
-                      struct fl_arena *arena)
+                      const struct agent_viewer *v, struct fl_arena *arena)
 {
     struct agent_task *t;
 
     for (t = e->tasks; t; t = t->hh.next) {
+        if (!agent_viewer_task(v, t))
+            continue;
         if (t->phase == AGENT_TASK_QUEUED)
             APPEND(arena, m->queued_tasks, m->n_queued_tasks, t->pb);
         else if (t->phase == AGENT_TASK_LAUNCHED)
@@ -93,42 +104,49 @@ static void add_tasks(Aapi__Response__GetTasks *m, const struct agent_executor *
             APPEND(arena, m->terminated_tasks, m->n_terminated_tasks, t->pb);
     }
     DL_FOREACH (e->completed, t) {
-        APPEND(arena, m->completed_tasks, m->n_completed_tasks, t->pb);
+        if (agent_viewer_task(v, t))
+            APPEND(arena, m->completed_tasks, m->n_completed_tasks, t->pb);
     }
 }
 
 static void add_framework_tasks(Aapi__Response__GetTasks *m, const struct agent_framework *f,
-                                struct fl_arena *arena)
+                                const struct agent_viewer *v, struct fl_arena *arena)
 {
     struct agent_executor *e;
 
+    if (!agent_viewer_framework(v, f))
+        return;
     for (e = f->executors; e; e = e->hh.next)
-        add_tasks(m, e, arena);
+        add_tasks(m, e, v, arena);
     DL_FOREACH (f->completed, e) {
-        add_tasks(m, e, arena);
+        add_tasks(m, e, v, arena);
     }
 }
 
-Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, struct fl_arena *arena)
+Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, const struct agent_viewer *v,
+                                           struct fl_arena *arena)
 {
     Aapi__Response__GetTasks *m = NEW(arena, Aapi__Response__GetTasks, aapi__response__get_tasks);
     struct agent_framework *f;
 
     for (f = a->frameworks; f; f = f->hh.next)
-        add_framework_tasks(m, f, arena);
+        add_framework_tasks(m, f, v, arena);
     DL_FOREACH (a->completed_frameworks, f) {
-        add_framework_tasks(m, f, arena);
+        add_framework_tasks(m, f, v, arena);
     }
     return m;
 }
 
 Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
+                                                     const struct agent_viewer *v,
                                                      struct fl_arena *arena)
 {
     Aapi__Response__GetContainers *m =
         NEW(arena, Aapi__Response__GetContainers, aapi__response__get_containers);
 
     for (struct agent_executor *e = a->containers; e; e = e->hh_container.next) {
+        if (!agent_viewer_executor(v, ACL_VIEW_CONTAINERS, e))
+            continue;
         Aapi__Response__GetContainers__Container *c =
             NEW(arena, Aapi__Response__GetContainers__Container,
                 aapi__response__get_containers__container);

@@ -39,25 +39,42 @@ void agent_logging_toggle(struct http_exchange *ex, void *arg)
     plain_logging_toggle(ex, api->log_toggle);
 }
 
+/* True when it answered. */
+static bool file_forbidden(const struct agent_api *api, struct http_exchange *ex)
+{
+    const struct agent_viewer v = agent_viewer_of(api, ex);
+    _cleanup_free_ char *path =
+        v.acls ? http_query_get(http_exchange_request(ex)->query, "path") : NULL;
+    struct fl_err err = {0};
+
+    if (!path || agent_viewer_file(&v, api, path, &err) == 0)
+        return false;
+    http_respond_err(ex, &err);
+    return true;
+}
+
 void agent_files_browse_get(struct http_exchange *ex, void *arg)
 {
     const struct agent_api *api = arg;
 
-    http_files_browse(api->files, ex);
+    if (!file_forbidden(api, ex))
+        http_files_browse(api->files, ex);
 }
 
 void agent_files_read_get(struct http_exchange *ex, void *arg)
 {
     const struct agent_api *api = arg;
 
-    http_files_read(api->files, ex);
+    if (!file_forbidden(api, ex))
+        http_files_read(api->files, ex);
 }
 
 void agent_files_download_get(struct http_exchange *ex, void *arg)
 {
     const struct agent_api *api = arg;
 
-    http_files_download(api->files, ex);
+    if (!file_forbidden(api, ex))
+        http_files_download(api->files, ex);
 }
 
 void agent_files_debug_get(struct http_exchange *ex, void *arg)

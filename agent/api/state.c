@@ -5,48 +5,54 @@
 #include "common/model/attributes.h"
 #include "common/model/legacy_json.h"
 
-static void write_task(struct json_out *j, const struct agent_task *t)
+static void write_task(struct json_out *j, const struct agent_task *t, const struct agent_viewer *v)
 {
-    legacy_json_task(j, t->pb, &t->resources);
+    if (agent_viewer_task(v, t))
+        legacy_json_task(j, t->pb, &t->resources);
 }
 
 /* "tasks": launched and terminated ones; "queued_tasks": those that wait. */
-static void write_tasks(struct json_out *j, const struct agent_executor *e)
+static void write_tasks(struct json_out *j, const struct agent_executor *e,
+                        const struct agent_viewer *v)
 {
     json_karray(j, "tasks");
     for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
         if (t->phase == AGENT_TASK_LAUNCHED)
-            write_task(j, t);
+            write_task(j, t, v);
     }
     json_end_array(j);
     json_karray(j, "queued_tasks");
     for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
         if (t->phase == AGENT_TASK_QUEUED)
-            write_task(j, t);
+            write_task(j, t, v);
     }
     json_end_array(j);
 }
 
-static void write_completed_tasks(struct json_out *j, const struct agent_executor *e)
+static void write_completed_tasks(struct json_out *j, const struct agent_executor *e,
+                                  const struct agent_viewer *v)
 {
     struct agent_task *t;
 
     json_karray(j, "completed_tasks");
     DL_FOREACH (e->completed, t) {
-        write_task(j, t);
+        write_task(j, t, v);
     }
     for (t = e->tasks; t; t = t->hh.next) {
         if (t->phase == AGENT_TASK_TERMINATED)
-            write_task(j, t);
+            write_task(j, t, v);
     }
     json_end_array(j);
 }
 
-static void write_executor(struct json_out *j, const struct agent_executor *e)
+static void write_executor(struct json_out *j, const struct agent_executor *e,
+                           const struct agent_viewer *v)
 {
     _cleanup_resources_ struct resources res = RESOURCES_INIT;
     const char *role = resources_allocation_role(&e->resources);
 
+    if (!agent_viewer_executor(v, ACL_VIEW_EXECUTORS, e))
+        return;
     agent_executor_allocated(e, &res);
     json_object(j);
     json_kstr(j, "id", e->id);
@@ -65,16 +71,19 @@ static void write_executor(struct json_out *j, const struct agent_executor *e)
     if (e->info->has_type)
         json_kstr(j, "type",
                   fl_enum_name(&v1__executor_info__type__descriptor, (int)e->info->type));
-    write_tasks(j, e);
-    write_completed_tasks(j, e);
+    write_tasks(j, e, v);
+    write_completed_tasks(j, e, v);
     json_end_object(j);
 }
 
-static void write_framework(struct json_out *j, const struct agent_framework *f)
+static void write_framework(struct json_out *j, const struct agent_framework *f,
+                            const struct agent_viewer *v)
 {
     const V1__FrameworkInfo *info = f->info;
     struct agent_executor *e;
 
+    if (!agent_viewer_framework(v, f))
+        return;
     json_object(j);
     json_kstr(j, "id", f->id);
     json_kstr(j, "name", info->name);
@@ -87,27 +96,28 @@ static void write_framework(struct json_out *j, const struct agent_framework *f)
     legacy_json_framework_roles(j, info);
     json_karray(j, "executors");
     for (e = f->executors; e; e = e->hh.next)
-        write_executor(j, e);
+        write_executor(j, e, v);
     json_end_array(j);
     json_karray(j, "completed_executors");
     DL_FOREACH (f->completed, e) {
-        write_executor(j, e);
+        write_executor(j, e, v);
     }
     json_end_array(j);
     json_end_object(j);
 }
 
-static void write_frameworks(struct json_out *j, const struct agent_core *a)
+static void write_frameworks(struct json_out *j, const struct agent_core *a,
+                             const struct agent_viewer *v)
 {
     struct agent_framework *f;
 
     json_karray(j, "frameworks");
     for (f = a->frameworks; f; f = f->hh.next)
-        write_framework(j, f);
+        write_framework(j, f, v);
     json_end_array(j);
     json_karray(j, "completed_frameworks");
     DL_FOREACH (a->completed_frameworks, f) {
-        write_framework(j, f);
+        write_framework(j, f, v);
     }
     json_end_array(j);
 }
@@ -170,10 +180,23 @@ static void write_head(struct json_out *j, const struct agent_core *a)
     }
 }
 
+static void write_flags(struct json_out *j, const struct agent_api *api)
+{
+    const struct agent_flags *flags = api->core->flags;
+
+    if (flags->log_dir)
+        json_kstr(j, "log_dir", flags->log_dir);
+    if (flags->external_log_file)
+        json_kstr(j, "external_log_file", flags->external_log_file);
+    json_key(j, "flags");
+    legacy_flags_object(j, api->flags);
+}
+
 void agent_state_get(struct http_exchange *ex, void *arg)
 {
     const struct agent_api *api = arg;
     const struct agent_core *a = api->core;
+    const struct agent_viewer viewer = agent_viewer_of(api, ex);
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     _cleanup_free_ char *master_host = NULL;
     struct json_out j = json_out_on(&out);
@@ -192,13 +215,9 @@ void agent_state_get(struct http_exchange *ex, void *arg)
                             : xstrdup(a->master_address);
         json_kstr(&j, "master_hostname", master_host);
     }
-    if (a->flags->log_dir)
-        json_kstr(&j, "log_dir", a->flags->log_dir);
-    if (a->flags->external_log_file)
-        json_kstr(&j, "external_log_file", a->flags->external_log_file);
-    json_key(&j, "flags");
-    legacy_flags_object(&j, api->flags);
-    write_frameworks(&j, a);
+    if (acls_allow(viewer.acls, ACL_VIEW_FLAGS, viewer.principal, NULL))
+        write_flags(&j, api);
+    write_frameworks(&j, a, &viewer);
     json_end_object(&j);
     http_respond_json(ex, 200, &out);
 }

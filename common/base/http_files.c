@@ -119,6 +119,20 @@ static const struct root *find_root(const struct http_files *f, const char *path
     return NULL;
 }
 
+bool http_files_root(const struct http_files *f, const char *path, const char **ret_virtual,
+                     const char **ret_real)
+{
+    _cleanup_free_ char *clean = without_slash(path);
+    const char *rest;
+    const struct root *r = find_root(f, clean, &rest);
+
+    if (!r)
+        return false;
+    *ret_virtual = r->virtual_path;
+    *ret_real = r->given;
+    return true;
+}
+
 static bool is_below(const char *path, const char *root)
 {
     size_t n = strlen(root);

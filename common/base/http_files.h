@@ -23,6 +23,10 @@ void http_files_detach(struct http_files *f, const char *virtual_path);
 void http_files_detach_real(struct http_files *f,
                             const char *real); /* every virtual path that shows it */
 
+/* What of the attached a path lies in; borrowed, `real` as it was given. False: in nothing. */
+bool http_files_root(const struct http_files *f, const char *path, const char **ret_virtual,
+                     const char **ret_real);
+
 /* The endpoints; each answers. */
 void http_files_browse(struct http_files *f, struct http_exchange *ex);
 void http_files_read(struct http_files *f, struct http_exchange *ex);

@@ -45,7 +45,7 @@ void legacy_task(struct json_out *j, const struct task *t);
 /* The GetState message as JSON, empty lists written. */
 void operator_state_json(struct json_out *j, const Mapi__Response__GetState *s);
 /* Opens the event stream of the operator API on a SUBSCRIBE that passed all checks. */
-void operator_subscribe(struct http_exchange *ex, struct master_api *api,
+void operator_subscribe(struct http_exchange *ex, struct master_api *api, const char *principal,
                         enum api_encoding encoding);
 
 #endif

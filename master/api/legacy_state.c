@@ -122,19 +122,22 @@ static void framework_summary_fields(struct json_out *j, const struct framework 
     json_kbool(j, "recovered", f->recovered);
 }
 
-static void framework_tasks(struct json_out *j, const struct framework *f)
+static void framework_tasks(struct json_out *j, const struct framework *f, struct viewer *v)
 {
     json_karray(j, "tasks");
     for (const struct task *t = f->tasks; t; t = t->hh.next)
-        legacy_task(j, t);
+        if (viewer_sees_task(v, t))
+            legacy_task(j, t);
     json_end_array(j);
     json_karray(j, "unreachable_tasks");
     for (const struct task *t = f->unreachable_tasks; t; t = t->hh.next)
-        legacy_task(j, t);
+        if (viewer_sees_task(v, t))
+            legacy_task(j, t);
     json_end_array(j);
     json_karray(j, "completed_tasks");
     for (const struct task *t = f->completed_tasks; t; t = t->next_completed)
-        legacy_task(j, t);
+        if (viewer_sees_task(v, t))
+            legacy_task(j, t);
     json_end_array(j);
 }
 
@@ -157,7 +160,7 @@ static void framework_offers(struct json_out *j, const struct framework *f)
 }
 
 static void framework_executors(struct json_out *j, const struct framework *f,
-                                struct executor_index *index)
+                                const struct viewer *v, struct executor_index *index)
 {
     struct executor_index *x;
 
@@ -165,6 +168,8 @@ static void framework_executors(struct json_out *j, const struct framework *f,
     HASH_FIND_PTR(index, &f, x);
     for (size_t i = 0; x && i < x->n; i++) {
         const struct executor *e = x->items[i];
+        if (!viewer_sees_executor(v, e))
+            continue;
         json_object(j);
         legacy_json_executor_fields(j, e->info, &e->resources);
         json_kstr(j, "slave_id", e->agent->id);
@@ -173,7 +178,7 @@ static void framework_executors(struct json_out *j, const struct framework *f,
     json_end_array(j);
 }
 
-static void framework_full(struct json_out *j, const struct framework *f,
+static void framework_full(struct json_out *j, const struct framework *f, struct viewer *v,
                            struct executor_index *index)
 {
     const V1__FrameworkInfo *info = f->info;
@@ -195,9 +200,9 @@ static void framework_full(struct json_out *j, const struct framework *f,
     if (f->reregistered_time > 0 && f->reregistered_time != f->registered_time)
         json_kdouble(j, "reregistered_time", f->reregistered_time);
     legacy_json_framework_roles(j, info);
-    framework_tasks(j, f);
+    framework_tasks(j, f, v);
     framework_offers(j, f);
-    framework_executors(j, f, index);
+    framework_executors(j, f, v, index);
     if (info->labels) {
         json_key(j, "labels");
         legacy_json_labels(j, info->labels);
@@ -212,19 +217,20 @@ static void framework_full(struct json_out *j, const struct framework *f,
     json_end_object(j);
 }
 
-static void framework_lists(struct json_out *j, const struct master *m, const char *only_id)
+static void framework_lists(struct json_out *j, const struct master *m, struct viewer *v,
+                            const char *only_id)
 {
     struct executor_index *index = executors_by_framework(m);
 
     json_karray(j, "frameworks");
     for (const struct framework *f = m->frameworks; f; f = f->hh.next)
-        if (!only_id || streq(only_id, f->id))
-            framework_full(j, f, index);
+        if ((!only_id || streq(only_id, f->id)) && viewer_sees_framework(v, f->info))
+            framework_full(j, f, v, index);
     json_end_array(j);
     json_karray(j, "completed_frameworks");
     for (const struct framework *f = m->completed_frameworks; f; f = f->next_completed)
-        if (!only_id || streq(only_id, f->id))
-            framework_full(j, f, index);
+        if ((!only_id || streq(only_id, f->id)) && viewer_sees_framework(v, f->info))
+            framework_full(j, f, v, index);
     json_end_array(j);
     executor_index_free(index);
 }
@@ -244,7 +250,7 @@ static void recovered_agents(struct json_out *j, const struct master *m, const c
 
 /* ---- /state ---- */
 
-static void state_head(struct json_out *j, const struct master_api *api)
+static void state_head(struct json_out *j, const struct master_api *api, const struct viewer *v)
 {
     const struct master *m = api->master;
     unsigned active = 0, inactive = 0;
@@ -280,6 +286,8 @@ static void state_head(struct json_out *j, const struct master_api *api)
         legacy_json_domain(j, m->info->domain);
     }
     json_end_object(j);
+    if (!viewer_sees_flags(v))
+        return;
     if (m->flags->cluster)
         json_kstr(j, "cluster", m->flags->cluster);
     if (m->flags->log_dir)
@@ -292,11 +300,12 @@ void state_get(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;
     const struct master *m = api->master;
+    _cleanup_viewer_ struct viewer *v = viewer_new(m, http_guard_principal(ex));
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
 
     json_object(&j);
-    state_head(&j, api);
+    state_head(&j, api, v);
     json_karray(&j, "slaves");
     for (const struct agent *a = m->agents; a; a = a->hh.next) {
         json_object(&j);
@@ -305,7 +314,7 @@ void state_get(struct http_exchange *ex, void *arg)
     }
     json_end_array(&j);
     recovered_agents(&j, m, NULL);
-    framework_lists(&j, m, NULL);
+    framework_lists(&j, m, v, NULL);
     /* Neither can be any more; the keys stay for those who read them. */
     json_karray(&j, "orphan_tasks");
     json_end_array(&j);
@@ -347,11 +356,12 @@ void frameworks_get(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;
     _cleanup_free_ char *only = http_query_get(http_exchange_request(ex)->query, "framework_id");
+    _cleanup_viewer_ struct viewer *v = viewer_new(api->master, http_guard_principal(ex));
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
 
     json_object(&j);
-    framework_lists(&j, api->master, only);
+    framework_lists(&j, api->master, v, only);
     json_karray(&j, "unregistered_frameworks");
     json_end_array(&j);
     json_end_object(&j);
@@ -445,6 +455,7 @@ void state_summary_get(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;
     const struct master *m = api->master;
+    _cleanup_viewer_ struct viewer *v = viewer_new(m, http_guard_principal(ex));
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
     struct tally *agents = NULL, *frameworks = NULL, *t;
@@ -466,6 +477,8 @@ void state_summary_get(struct http_exchange *ex, void *arg)
     json_karray(&j, "frameworks");
     for (const struct framework *f = m->frameworks; f; f = f->hh.next) {
         const void *key = f;
+        if (!viewer_sees_framework(v, f->info))
+            continue;
         HASH_FIND_PTR(frameworks, &key, t);
         json_object(&j);
         framework_summary_fields(&j, f);

@@ -1,16 +1,18 @@
 /* /tasks. */
 #include "master/api/handlers.h"
+#include "master/api/viewer.h"
 
 #define TASKS_LIMIT_DEFAULT 100
 
 struct task_list {
+    struct viewer *viewer;
     const struct task **items; /* owned */
     size_t n, cap;
 };
 
 static void collect(struct task_list *l, const struct task *t, const char *only_id)
 {
-    if (only_id && !streq(only_id, t->id))
+    if ((only_id && !streq(only_id, t->id)) || !viewer_sees_task(l->viewer, t))
         return;
     l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof(*l->items));
     l->items[l->n++] = t;
@@ -64,7 +66,8 @@ void tasks_get(struct http_exchange *ex, void *arg)
     _cleanup_free_ char *task_id = http_query_get(query, "task_id");
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
-    struct task_list list = {0};
+    _cleanup_viewer_ struct viewer *v = viewer_new(api->master, http_guard_principal(ex));
+    struct task_list list = {.viewer = v};
 
     for (const struct framework *f = api->master->frameworks; f; f = f->hh.next)
         if (!framework_id || streq(framework_id, f->id))

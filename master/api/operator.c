@@ -177,6 +177,8 @@ void operator_post(struct http_exchange *ex, void *arg)
                       api_content_type(API_PROTOBUF), api_content_type(API_JSON));
         return;
     }
+    _cleanup_viewer_ struct viewer *viewer = viewer_new(api->master, op.principal);
+    op.viewer = viewer;
     mapi__response__init(&op.response);
     op.response.has_type = true;
     op.response.type = (Mapi__Response__Type)op.call->type;

@@ -5,6 +5,7 @@
 #define MASTER_API_OPERATOR_CALL_H
 
 #include "master/api/handlers.h"
+#include "master/api/viewer.h"
 
 struct operator_call {
     struct http_exchange *ex;
@@ -13,6 +14,7 @@ struct operator_call {
     enum api_encoding encoding; /* of the answer */
     struct fl_arena *arena;     /* of the call */
     const char *principal;      /* NULL: not authenticated */
+    struct viewer *viewer;      /* viewer.h: what the caller may see; NULL: everything */
     Mapi__Response response;    /* type set */
 };
 

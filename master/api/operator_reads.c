@@ -65,7 +65,7 @@ int op_set_logging_level(struct operator_call *op, struct fl_err *err)
 
 int op_get_state(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_state = view_state(op->api->master, op->arena);
+    op->response.get_state = view_state(op->api->master, op->viewer, op->arena);
     return 0;
 }
 
@@ -77,19 +77,19 @@ int op_get_agents(struct operator_call *op, struct fl_err *err)
 
 int op_get_frameworks(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_frameworks = view_frameworks(op->api->master, op->arena);
+    op->response.get_frameworks = view_frameworks(op->api->master, op->viewer, op->arena);
     return 0;
 }
 
 int op_get_executors(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_executors = view_executors(op->api->master, op->arena);
+    op->response.get_executors = view_executors(op->api->master, op->viewer, op->arena);
     return 0;
 }
 
 int op_get_tasks(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_tasks = view_tasks(op->api->master, op->arena);
+    op->response.get_tasks = view_tasks(op->api->master, op->viewer, op->arena);
     return 0;
 }
 
@@ -108,7 +108,7 @@ int op_get_master(struct operator_call *op, struct fl_err *err)
 
 int op_subscribe(struct operator_call *op, struct fl_err *err)
 {
-    operator_subscribe(op->ex, op->api, op->encoding);
+    operator_subscribe(op->ex, op->api, op->principal, op->encoding);
     return 1;
 }
 

@@ -13,6 +13,7 @@ struct api_subscriber {
     struct master_api *api;
     struct http_stream *stream; /* owned until gone */
     enum api_encoding encoding;
+    struct viewer *viewer; /* owned; NULL: sees everything */
     struct env_timer *heartbeat;
     struct api_subscriber *next, *prev; /* oldest first */
 };
@@ -22,6 +23,7 @@ static void subscriber_free(struct api_subscriber *s)
     DL_DELETE(s->api->subscribers, s);
     s->api->master->n_subscribers = --s->api->n_subscribers;
     env_timer_free(&s->api->master->env->env, s->heartbeat);
+    viewer_free(s->viewer);
     free(s);
 }
 
@@ -62,7 +64,7 @@ static void send_subscribed(struct api_subscriber *s)
 {
     struct fl_arena *arena = fl_arena_new(64 * 1024);
     _cleanup_buf_ struct fl_buf record = FL_BUF_INIT;
-    Mapi__Response__GetState *state = view_state(s->api->master, arena);
+    Mapi__Response__GetState *state = view_state(s->api->master, s->viewer, arena);
 
     if (s->encoding == API_JSON) {
         struct json_out j = json_out_on(&record);
@@ -89,7 +91,7 @@ static void send_subscribed(struct api_subscriber *s)
     send_record(s, &record);
 }
 
-void operator_subscribe(struct http_exchange *ex, struct master_api *api,
+void operator_subscribe(struct http_exchange *ex, struct master_api *api, const char *principal,
                         enum api_encoding encoding)
 {
     struct api_subscriber *s = xnew0(struct api_subscriber);
@@ -97,6 +99,7 @@ void operator_subscribe(struct http_exchange *ex, struct master_api *api,
 
     s->api = api;
     s->encoding = encoding;
+    s->viewer = viewer_new(api->master, principal);
     s->heartbeat = env_timer_new(&api->master->env->env, beat, s);
     s->stream = http_respond_stream(ex, 200, api_content_type(encoding), gone, s);
     while (limit && api->n_subscribers >= limit) {
@@ -119,6 +122,8 @@ void api_publish(struct master_api *api, const Mapi__Event *ev)
 
     /* Encoded once for all subscribers of one encoding. */
     DL_FOREACH_SAFE (api->subscribers, s, next) {
+        if (!viewer_sees_event(s->viewer, ev))
+            continue;
         struct fl_buf *record = s->encoding == API_JSON ? &json : &pb;
         if (!record->len)
             api_encode(record, &ev->base, s->encoding);

@@ -24,22 +24,26 @@ Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *
     return v;
 }
 
-Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct fl_arena *arena)
+Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct viewer *viewer,
+                                               struct fl_arena *arena)
 {
     Mapi__Response__GetFrameworks *v =
         FL_ARENA_NEW(arena, Mapi__Response__GetFrameworks, mapi__response__get_frameworks);
 
     v->frameworks = fl_arena_alloc(arena, (HASH_COUNT(m->frameworks) + 1) * sizeof(*v->frameworks));
     for (const struct framework *f = m->frameworks; f; f = f->hh.next)
-        v->frameworks[v->n_frameworks++] = master_framework_pb(m, f, arena);
+        if (viewer_sees_framework(viewer, f->info))
+            v->frameworks[v->n_frameworks++] = master_framework_pb(m, f, arena);
     v->completed_frameworks =
         fl_arena_alloc(arena, (m->n_completed_frameworks + 1) * sizeof(*v->completed_frameworks));
     for (const struct framework *f = m->completed_frameworks; f; f = f->next_completed)
-        v->completed_frameworks[v->n_completed_frameworks++] = master_framework_pb(m, f, arena);
+        if (viewer_sees_framework(viewer, f->info))
+            v->completed_frameworks[v->n_completed_frameworks++] = master_framework_pb(m, f, arena);
     return v;
 }
 
-Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_arena *arena)
+Mapi__Response__GetExecutors *view_executors(const struct master *m, struct viewer *viewer,
+                                             struct fl_arena *arena)
 {
     Mapi__Response__GetExecutors *v =
         FL_ARENA_NEW(arena, Mapi__Response__GetExecutors, mapi__response__get_executors);
@@ -51,6 +55,8 @@ Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_a
     v->executors = fl_arena_alloc(arena, (n + 1) * sizeof(*v->executors));
     for (const struct agent *a = m->agents; a; a = a->hh.next) {
         for (const struct executor *e = a->executors; e; e = e->next) {
+            if (!viewer_sees_executor(viewer, e))
+                continue;
             Mapi__Response__GetExecutors__Executor *x =
                 FL_ARENA_NEW(arena, Mapi__Response__GetExecutors__Executor,
                              mapi__response__get_executors__executor);
@@ -63,18 +69,22 @@ Mapi__Response__GetExecutors *view_executors(const struct master *m, struct fl_a
     return v;
 }
 
-static void add_tasks(Mapi__Response__GetTasks *v, const struct framework *f,
+static void add_tasks(Mapi__Response__GetTasks *v, const struct framework *f, struct viewer *viewer,
                       struct fl_arena *arena)
 {
     for (const struct task *t = f->tasks; t; t = t->hh.next)
-        v->tasks[v->n_tasks++] = master_task_pb(t, arena);
+        if (viewer_sees_task(viewer, t))
+            v->tasks[v->n_tasks++] = master_task_pb(t, arena);
     for (const struct task *t = f->unreachable_tasks; t; t = t->hh.next)
-        v->unreachable_tasks[v->n_unreachable_tasks++] = master_task_pb(t, arena);
+        if (viewer_sees_task(viewer, t))
+            v->unreachable_tasks[v->n_unreachable_tasks++] = master_task_pb(t, arena);
     for (const struct task *t = f->completed_tasks; t; t = t->next_completed)
-        v->completed_tasks[v->n_completed_tasks++] = master_task_pb(t, arena);
+        if (viewer_sees_task(viewer, t))
+            v->completed_tasks[v->n_completed_tasks++] = master_task_pb(t, arena);
 }
 
-Mapi__Response__GetTasks *view_tasks(const struct master *m, struct fl_arena *arena)
+Mapi__Response__GetTasks *view_tasks(const struct master *m, struct viewer *viewer,
+                                     struct fl_arena *arena)
 {
     Mapi__Response__GetTasks *v =
         FL_ARENA_NEW(arena, Mapi__Response__GetTasks, mapi__response__get_tasks);
@@ -93,18 +103,19 @@ Mapi__Response__GetTasks *view_tasks(const struct master *m, struct fl_arena *ar
     v->completed_tasks = fl_arena_alloc(arena, (completed + 1) * sizeof(*v->completed_tasks));
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         for (const struct framework *f = lists[i]; f; f = i ? f->next_completed : f->hh.next)
-            add_tasks(v, f, arena);
+            add_tasks(v, f, viewer, arena);
     return v;
 }
 
-Mapi__Response__GetState *view_state(const struct master *m, struct fl_arena *arena)
+Mapi__Response__GetState *view_state(const struct master *m, struct viewer *viewer,
+                                     struct fl_arena *arena)
 {
     Mapi__Response__GetState *v =
         FL_ARENA_NEW(arena, Mapi__Response__GetState, mapi__response__get_state);
 
-    v->get_tasks = view_tasks(m, arena);
-    v->get_executors = view_executors(m, arena);
-    v->get_frameworks = view_frameworks(m, arena);
+    v->get_tasks = view_tasks(m, viewer, arena);
+    v->get_executors = view_executors(m, viewer, arena);
+    v->get_frameworks = view_frameworks(m, viewer, arena);
     v->get_agents = view_agents(m, arena);
     return v;
 }

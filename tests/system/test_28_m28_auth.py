@@ -13,7 +13,7 @@ import tempfile
 import pytest
 
 from harness import http
-from harness.cluster import BIN, Cluster, command_line
+from harness.cluster import BIN, ROOT, Cluster, command_line
 from harness.http import eventually, get, get_json, post_json, request
 from harness.scheduler import Scheduler, custom_executor, scalar
 
@@ -330,3 +330,143 @@ def test_firewall():
         assert get(c.master.address, "/state").status == 403
         assert get(c.agent.address, "/state").status == 403
         assert get(c.master.address, "/slaves").status == 200
+
+
+# ---- what is seen ----
+
+def sees_frameworks(answer):
+    return sorted(f["framework_info"]["id"]["value"] for f in answer.get("get_frameworks", answer)["frameworks"])
+
+
+def task_ids(tasks):
+    return sorted(t["task_id"]["value"] for t in tasks)
+
+
+def operator(daemon, kind, headers=None):
+    a = post_json(daemon.address, "/api/v1", {"type": kind}, headers)
+    assert a.status == 200, a
+    return a.json()[kind.lower()]
+
+
+def turn(s, other):
+    """The one agent is offered to `s` and not to `other`."""
+    other.do("SUPPRESS", {})
+    for offer in list(other.held.values()):
+        other.decline(offer)
+    s.do("REVIVE", {})
+
+
+@pytest.mark.root
+def test_who_sees_what():
+    """`guest` may see what runs as nobody, `fw` may see frameworks of root but only tasks of nobody, `op` sees all."""
+    nobody = {"values": ["nobody"]}
+    rules = {"view_frameworks": [{"principals": {"values": ["guest"]}, "users": nobody}] + only("op", "users")[:1] +
+             [{"principals": {"values": ["fw"]}, "users": ANY}, {"principals": ANY, "users": NONE}],
+             "view_tasks": [{"principals": {"values": ["guest", "fw"]}, "users": nobody}] + only("op", "users"),
+             "view_executors": only("op", "users"), "view_containers": only("op", "users"), "view_flags": only("op", "flags"),
+             "access_sandboxes": [{"principals": {"values": ["guest"]}, "users": nobody}] + only("op", "users"),
+             "access_mesos_logs": only("op", "logs")}
+    with ruled(rules) as c, Scheduler(c.master.address, principal="fw") as mine, \
+            Scheduler(c.master.address, principal="fw", user="nobody") as theirs:
+        turn(mine, theirs)
+        as_root, _ = mine.run("sleep 1000")
+        as_nobody, _ = mine.run("sleep 1000", command={"value": "sleep 1000", "user": "nobody"})
+        turn(theirs, mine)
+        of_theirs, _ = theirs.run("sleep 1000")
+        every = sorted([as_root, as_nobody, of_theirs])
+        for who, frameworks, tasks in (("op", [mine.id, theirs.id], every), ("fw", [mine.id, theirs.id], [as_nobody, of_theirs]),
+                                       ("guest", [theirs.id], [of_theirs]), ("agent", [], [])):
+            headers, frameworks, tasks = basic(who), sorted(frameworks), sorted(tasks)
+            for d in (c.master, c.agent):
+                running = "tasks" if d is c.master else "launched_tasks"
+                assert sees_frameworks(operator(d, "GET_FRAMEWORKS", headers)) == frameworks, who
+                assert task_ids(operator(d, "GET_TASKS", headers).get(running, [])) == tasks, who
+                whole = operator(d, "GET_STATE", headers)
+                assert sees_frameworks(whole["get_frameworks"]) == frameworks, who
+                assert task_ids(whole["get_tasks"].get(running, [])) == tasks, who
+                state = get(d.address, "/state", **headers).json()
+                assert sorted(f["id"] for f in state["frameworks"]) == frameworks, who
+                assert ("flags" in state) == (who == "op")
+            state = get(c.master.address, "/state", **headers).json()
+            assert sorted(t["id"] for f in state["frameworks"] for t in f["tasks"]) == tasks, who
+            assert sorted(t["id"] for t in get(c.master.address, "/tasks", **headers).json()["tasks"]) == tasks, who
+            assert sorted(f["id"] for f in get(c.master.address, "/frameworks", **headers).json()["frameworks"]) == frameworks, who
+            assert sorted(f["id"] for f in get(c.master.address, "/state-summary", **headers).json()["frameworks"]) == frameworks
+            assert len(get(c.agent.address, "/containers", **headers).json()) == (3 if who == "op" else 0)
+        sandboxes(c, mine, theirs)
+        events(c, mine, theirs)
+
+
+def sandboxes(c, mine, theirs):
+    """The directory of an executor is its user's; of a command, its framework's unless it says another."""
+    state = get_json(c.agent.address, "/state")
+    of = {f["id"]: [e["directory"] for e in f["executors"]] for f in state["frameworks"]}
+    guest = basic("guest")
+    for directory in of[theirs.id]:
+        for path in ("browse?path=%s", "read?path=%s/stdout", "download?path=%s/stdout"):
+            assert get(c.agent.address, "/files/" + path % directory, **guest).status == 200
+    for directory in of[mine.id]:
+        seen = get(c.agent.address, "/files/browse?path=" + directory, **guest).status
+        call = {"type": "LIST_FILES", "list_files": {"path": directory}}
+        assert post_json(c.agent.address, "/api/v1", call, guest).status == seen
+        assert get(c.agent.address, "/files/browse?path=" + directory).status == 200
+    assert 403 in [get(c.agent.address, "/files/browse?path=" + d, **guest).status for d in of[mine.id]]
+    root, = [d for d in of[mine.id] if get(c.agent.address, "/files/browse?path=" + d, **guest).status == 403][:1]
+    for path in (root + "/", root + "/./stdout", "%s/../%s/stdout" % (root, os.path.basename(root))):
+        assert get(c.agent.address, "/files/read?path=" + path, **guest).status == 403, path
+    assert get(c.agent.address, "/files/browse?path=/nowhere", **guest).status == 404
+
+
+def events(c, mine, theirs):
+    """The stream of events shows what the calls show."""
+    headers = dict(basic("guest"), **{"Content-Type": http.JSON, "Accept": http.JSON})
+    s = http.Stream(c.master.address, "/api/v1", json.dumps({"type": "SUBSCRIBE"}), headers)
+    try:
+        first = json.loads(s.record())
+        assert sees_frameworks(first["subscribed"]["get_state"]["get_frameworks"]) == [theirs.id]
+        turn(mine, theirs)
+        mine.run("true", "TASK_FINISHED")
+        turn(theirs, mine)
+        last, _ = theirs.run("true", "TASK_FINISHED")
+        while True:
+            e = json.loads(s.record())
+            if e["type"] == "HEARTBEAT":
+                continue
+            assert mine.id not in json.dumps(e), e
+            if e["type"] == "TASK_UPDATED" and e["task_updated"]["state"] == "TASK_FINISHED":
+                assert e["task_updated"]["status"]["task_id"]["value"] == last
+                return
+    finally:
+        s.close()
+
+
+# ---- what the documents say ----
+
+@pytest.mark.root
+def test_the_example_of_the_documents():
+    with open(os.path.join(ROOT, "docs", "security.md")) as f:
+        credentials, acls, agent = [part.split("```")[0] for part in f.read().split("```json\n")[1:]]
+    secret = {c["principal"]: c["secret"] for c in json.loads(credentials)["credentials"]}
+    folder = tempfile.mkdtemp(prefix="fairlead-auth-")
+    try:
+        paths = {n: write(folder, n, t) for n, t in (("credentials", credentials), ("acls", acls), ("agent", agent), ("key", "k" * 40))}
+        both = {"authenticate_http_readonly": True, "authenticate_http_readwrite": True, "acls": "file://" + paths["acls"]}
+        ops, viewer, spark = [basic(p, secret[p]) for p in ("ops", "viewer", "spark")]
+        with login(ops), Cluster(1, dict(both, credentials=paths["credentials"], authenticate_http_frameworks=True,
+                                         http_framework_authenticators="basic", authenticate_agents=True),
+                                 dict(both, credential=paths["agent"], http_credentials=paths["credentials"],
+                                      authenticate_http_executors=True, jwt_secret_key=paths["key"])) as c:
+            with login(spark), Scheduler(c.master.address, principal="spark", role="analytics/daily", user="nobody") as s:
+                s.run("true", "TASK_FINISHED")
+                offer = s.offer()
+                t = s.task(offer, "true", command={"value": "true", "user": "root"})
+                s.launch(offer, t)
+                assert s.status(t["task_id"]["value"], "TASK_ERROR")["reason"] == "REASON_TASK_UNAUTHORIZED"
+                assert "Not authorized" in Scheduler(c.master.address, role="else").subscribe()["error"]["message"]
+                form = {"Content-Type": "application/x-www-form-urlencoded"}
+                for who, status in ((viewer, 403), (ops, 200)):
+                    assert [f["id"] for f in get(c.master.address, "/frameworks", **who).json()["frameworks"]] == [s.id]
+                    assert request(c.master.address, "POST", "/teardown", dict(form, **who), "frameworkId=" + s.id).status == status
+                assert get(c.master.address, "/frameworks", **spark).json()["frameworks"] == []
+    finally:
+        shutil.rmtree(folder)

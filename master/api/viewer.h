@@ -1,0 +1,24 @@
+/* What one caller may see of the master's state: frameworks, tasks, executors, roles (view_... of the access rules). Core's thread. */
+#ifndef MASTER_API_VIEWER_H
+#define MASTER_API_VIEWER_H
+
+#include "master/api/api.h"
+
+/* Every function below takes NULL for who sees everything. */
+struct viewer;
+/* NULL when there are no rules. Borrows them. */
+struct viewer *viewer_new(const struct master *m, const char *principal);
+void viewer_free(struct viewer *v);
+FL_DEFINE_CLEANUP(struct viewer *, viewer_free, viewer_freep)
+#define _cleanup_viewer_ _cleanup_(viewer_freep)
+
+bool viewer_sees_framework(const struct viewer *v, const V1__FrameworkInfo *info);
+/* What belongs to a framework that is not seen is asked for as well: it is not seen. */
+bool viewer_sees_task(struct viewer *v, const struct task *t);
+bool viewer_sees_executor(const struct viewer *v, const struct executor *e);
+bool viewer_sees_role(const struct viewer *v, const char *role);
+bool viewer_sees_flags(const struct viewer *v);
+/* An event of the operators' stream. */
+bool viewer_sees_event(struct viewer *v, const Mapi__Event *ev);
+
+#endif
