@@ -80,7 +80,7 @@ struct task {
     uint32_t mark;              /* scratch of a re-registration */
     bool kill_requested;        /* KILL came: repeated when the agent comes back with it */
     struct resources resources; /* with allocation_info */
-    const char *user;           /* a reference (intern_ref); NULL: none of its own, or there are no rules */
+    const char *user;           /* intern_ref(); NULL: none of its own, or there are no rules */
     uint8_t *info;              /* owned: encoded V1__Task without state, statuses and resources */
     uint32_t info_len;
     uint8_t *
