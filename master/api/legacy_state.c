@@ -55,9 +55,9 @@ void legacy_task(struct json_out *j, const struct task *t)
     fl_arena_free(arena);
 }
 
-static void agent_fields(struct json_out *j, const struct agent *a)
+static void agent_fields(struct json_out *j, const struct agent *a, const struct viewer *v)
 {
-    _cleanup_resources_ struct resources unreserved = RESOURCES_INIT;
+    _cleanup_resources_ struct resources unreserved = RESOURCES_INIT, room = RESOURCES_INIT;
 
     legacy_json_agent_fields(j, a->info);
     json_kstr(j, "pid", a->pid);
@@ -71,7 +71,7 @@ static void agent_fields(struct json_out *j, const struct agent *a)
     json_key(j, "offered_resources");
     resources_json_summary(&a->offered, j);
     json_key(j, "reserved_resources");
-    legacy_json_reservations(j, &a->total);
+    legacy_json_reservations(j, viewer_resources(v, &a->total, &room));
     resources_unreserved(&a->total, &unreserved);
     json_key(j, "unreserved_resources");
     resources_json_summary(&unreserved, j);
@@ -90,19 +90,26 @@ static void agent_fields(struct json_out *j, const struct agent *a)
     }
 }
 
-static void agent_full_fields(struct json_out *j, const struct agent *a)
+static void full_field(struct json_out *j, const char *key, const struct resources *r,
+                       const struct viewer *v)
 {
-    _cleanup_resources_ struct resources unreserved = RESOURCES_INIT;
+    _cleanup_resources_ struct resources room = RESOURCES_INIT;
+
+    json_key(j, key);
+    resources_json_full(viewer_resources(v, r, &room), j, FL_JSON_LEGACY);
+}
+
+static void agent_full_fields(struct json_out *j, const struct agent *a, const struct viewer *v)
+{
+    _cleanup_resources_ struct resources unreserved = RESOURCES_INIT, room = RESOURCES_INIT;
 
     json_key(j, "reserved_resources_full");
-    legacy_json_reservations_full(j, &a->total);
+    legacy_json_reservations_full(j, viewer_resources(v, &a->total, &room));
     resources_unreserved(&a->total, &unreserved);
     json_key(j, "unreserved_resources_full");
     resources_json_full(&unreserved, j, FL_JSON_LEGACY);
-    json_key(j, "used_resources_full");
-    resources_json_full(&a->used, j, FL_JSON_LEGACY);
-    json_key(j, "offered_resources_full");
-    resources_json_full(&a->offered, j, FL_JSON_LEGACY);
+    full_field(j, "used_resources_full", &a->used, v);
+    full_field(j, "offered_resources_full", &a->offered, v);
 }
 
 static void framework_summary_fields(struct json_out *j, const struct framework *f)
@@ -309,7 +316,7 @@ void state_get(struct http_exchange *ex, void *arg)
     json_karray(&j, "slaves");
     for (const struct agent *a = m->agents; a; a = a->hh.next) {
         json_object(&j);
-        agent_fields(&j, a);
+        agent_fields(&j, a, v);
         json_end_object(&j);
     }
     json_end_array(&j);
@@ -329,6 +336,7 @@ void slaves_get(struct http_exchange *ex, void *arg)
     const struct master_api *api = arg;
     const struct http_request *r = http_exchange_request(ex);
     _cleanup_free_ char *only = http_query_get(r->query, "slave_id");
+    _cleanup_viewer_ struct viewer *v = viewer_new(api->master, http_guard_principal(ex));
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     struct json_out j = json_out_on(&out);
     /* "/slaves/<id>" means the same to clients that append the id. */
@@ -342,8 +350,8 @@ void slaves_get(struct http_exchange *ex, void *arg)
         if (id && !streq(id, a->id))
             continue;
         json_object(&j);
-        agent_fields(&j, a);
-        agent_full_fields(&j, a);
+        agent_fields(&j, a, v);
+        agent_full_fields(&j, a, v);
         json_end_object(&j);
     }
     json_end_array(&j);
@@ -469,7 +477,7 @@ void state_summary_get(struct http_exchange *ex, void *arg)
     for (const struct agent *a = m->agents; a; a = a->hh.next) {
         HASH_FIND_STR(agents, a->id, t);
         json_object(&j);
-        agent_fields(&j, a);
+        agent_fields(&j, a, v);
         tally_fields(&j, t, "framework_ids");
         json_end_object(&j);
     }

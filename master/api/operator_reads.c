@@ -71,7 +71,7 @@ int op_get_state(struct operator_call *op, struct fl_err *err)
 
 int op_get_agents(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_agents = view_agents(op->api->master, op->arena);
+    op->response.get_agents = view_agents(op->api->master, op->viewer, op->arena);
     return 0;
 }
 

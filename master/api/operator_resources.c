@@ -123,7 +123,8 @@ int op_get_operations(struct operator_call *op, struct fl_err *err)
     g->operations = fl_arena_alloc(op->arena, (n + 1) * sizeof(*g->operations));
     for (const struct agent *a = m->agents; a; a = a->hh.next)
         for (const struct operation *o = a->operations; o; o = o->next)
-            g->operations[g->n_operations++] = o->pb;
+            if (viewer_sees_operation(op->viewer, o->pb->info))
+                g->operations[g->n_operations++] = o->pb;
     op->response.get_operations = g;
     return 0;
 }

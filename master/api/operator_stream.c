@@ -115,6 +115,19 @@ void operator_subscribe(struct http_exchange *ex, struct master_api *api, const 
     beat(s);
 }
 
+/* An agent as far as this subscriber sees it. */
+static void send_agent_added(struct api_subscriber *s, const Mapi__Event *ev)
+{
+    struct fl_arena *arena = fl_arena_new(8192);
+    Mapi__Event__AgentAdded added = *ev->agent_added;
+    Mapi__Event copy = *ev;
+
+    added.agent = viewer_agent(s->viewer, added.agent, arena);
+    copy.agent_added = &added;
+    send_event(s, &copy);
+    fl_arena_free(arena);
+}
+
 void api_publish(struct master_api *api, const Mapi__Event *ev)
 {
     struct api_subscriber *s, *next;
@@ -124,6 +137,10 @@ void api_publish(struct master_api *api, const Mapi__Event *ev)
     DL_FOREACH_SAFE (api->subscribers, s, next) {
         if (!viewer_sees_event(s->viewer, ev))
             continue;
+        if (s->viewer && ev->agent_added) {
+            send_agent_added(s, ev);
+            continue;
+        }
         struct fl_buf *record = s->encoding == API_JSON ? &json : &pb;
         if (!record->len)
             api_encode(record, &ev->base, s->encoding);

@@ -8,19 +8,21 @@ V1__TimeInfo *view_time(double seconds, struct fl_arena *arena)
     return t;
 }
 
-Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *arena)
+Mapi__Response__GetAgents *view_agents(const struct master *m, struct viewer *viewer,
+                                       struct fl_arena *arena)
 {
     Mapi__Response__GetAgents *v =
         FL_ARENA_NEW(arena, Mapi__Response__GetAgents, mapi__response__get_agents);
 
     v->agents = fl_arena_alloc(arena, (HASH_COUNT(m->agents) + 1) * sizeof(*v->agents));
     for (const struct agent *a = m->agents; a; a = a->hh.next)
-        v->agents[v->n_agents++] = master_agent_pb(m, a, arena);
+        v->agents[v->n_agents++] = viewer_agent(viewer, master_agent_pb(m, a, arena), arena);
     v->recovered_agents =
         fl_arena_alloc(arena, (HASH_COUNT(m->recovered_agents) + 1) * sizeof(*v->recovered_agents));
     for (const struct known_agent *k = m->recovered_agents; k; k = k->hh.next)
         if (k->info)
-            v->recovered_agents[v->n_recovered_agents++] = k->info;
+            v->recovered_agents[v->n_recovered_agents++] =
+                viewer_agent_info(viewer, k->info, arena);
     return v;
 }
 
@@ -116,6 +118,6 @@ Mapi__Response__GetState *view_state(const struct master *m, struct viewer *view
     v->get_tasks = view_tasks(m, viewer, arena);
     v->get_executors = view_executors(m, viewer, arena);
     v->get_frameworks = view_frameworks(m, viewer, arena);
-    v->get_agents = view_agents(m, arena);
+    v->get_agents = view_agents(m, viewer, arena);
     return v;
 }

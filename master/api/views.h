@@ -4,7 +4,8 @@
 
 #include "master/api/viewer.h"
 
-Mapi__Response__GetAgents *view_agents(const struct master *m, struct fl_arena *arena);
+Mapi__Response__GetAgents *view_agents(const struct master *m, struct viewer *viewer,
+                                       struct fl_arena *arena);
 Mapi__Response__GetFrameworks *view_frameworks(const struct master *m, struct viewer *v,
                                                struct fl_arena *arena);
 Mapi__Response__GetExecutors *view_executors(const struct master *m, struct viewer *v,

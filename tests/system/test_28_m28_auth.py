@@ -470,3 +470,38 @@ def test_the_example_of_the_documents():
                 assert get(c.master.address, "/frameworks", **spark).json()["frameworks"] == []
     finally:
         shutil.rmtree(folder)
+
+
+def test_roles_that_are_not_seen():
+    """What is reserved for a role is seen by who sees the role, in every shape."""
+    rules = {"view_roles": [{"principals": {"values": ["guest"]}, "roles": {"values": ["eng", "*"]}},
+                            {"principals": {"values": ["guest"]}, "roles": NONE}]}
+    with ruled(rules, agents=0) as c:
+        events = http.Stream(c.master.address, "/api/v1", json.dumps({"type": "SUBSCRIBE"}),
+                             dict(basic("guest"), **{"Content-Type": http.JSON, "Accept": http.JSON}))
+        assert json.loads(events.record())["type"] == "SUBSCRIBED"
+        cred = os.path.join(os.path.dirname(c.master.flags["credentials"]), "json")
+        c.add_agent({"resources": "cpus:4;mem:1024;disk:2048;cpus(eng):2;mem(ops):512", "http_credentials": cred})
+        c.wait_agents(1)
+
+        def reserved(answer):
+            return sorted(answer["slaves"][0]["reserved_resources"])
+
+        def full(answer):
+            return sorted(answer["slaves"][0]["reserved_resources_full"])
+
+        def roles(agent):
+            return sorted({v["role"] for r in agent["total_resources"] + agent["agent_info"]["resources"]
+                           for v in r.get("reservations", [])})
+        for who, seen in (("op", ["eng", "ops"]), ("guest", ["eng"])):
+            headers = basic(who)
+            assert reserved(get(c.master.address, "/state", **headers).json()) == seen
+            assert reserved(get(c.master.address, "/slaves", **headers).json()) == seen
+            assert full(get(c.master.address, "/slaves", **headers).json()) == seen
+            assert roles(operator(c.master, "GET_AGENTS", headers)["agents"][0]) == seen
+        while True:
+            e = json.loads(events.record())
+            if e["type"] == "AGENT_ADDED":
+                assert roles(e["agent_added"]["agent"]) == ["eng"]
+                break
+        events.close()
