@@ -81,7 +81,7 @@ static void connect_now(void *arg)
     limits.max_frame = flags->wire_max_frame;
     limits.max_unsent = flags->wire_max_unsent;
     if (wire_connect(l->shell->loop, l->host, l->port, NULL, l->shell->tls_client,
-                     "fairlead-agent/" FL_VERSION, l->shell->authorization, &limits, &ops, l,
+                     "fairlead-agent/" FL_VERSION, l->shell->credential.header, &limits, &ops, l,
                      &l->channel, &err) < 0) {
         log_warning("Cannot connect to the master at %s:%u: %s", l->host, l->port, err.msg);
         try_again(l);

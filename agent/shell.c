@@ -220,7 +220,7 @@ static int read_secrets(struct agent_shell *s, struct fl_err *err)
     if (s->flags->jwt_secret_key)
         r = http_secret_read(s->flags->jwt_secret_key, &s->token_key, err);
     if (r == 0 && s->flags->credential)
-        r = http_credential_read(s->flags->credential, &s->authorization, err);
+        r = http_credential_read(s->flags->credential, &s->credential, err);
     return r < 0 ? r : make_guard(s, err);
 }
 
@@ -353,7 +353,7 @@ void agent_shell_done(struct agent_shell *s)
     agent_free(s->core);
     http_guard_free(s->guard);
     http_secret_free(s->token_key);
-    http_secret_free(s->authorization);
+    http_credential_done(&s->credential);
     log_toggle_free(s->log_toggle);
     http_files_free(s->files);
     metrics_free(s->metrics);

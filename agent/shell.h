@@ -17,9 +17,9 @@ struct agent_shell {
     struct agent_env env;
     struct agent_core *core;
     struct containerizer *containerizer;
-    struct http_guard *guard; /* or NULL */
-    char *token_key;          /* owned; of --jwt_secret_key, or NULL */
-    char *authorization;      /* owned; of --credential, for the master; or NULL */
+    struct http_guard *guard;          /* or NULL */
+    char *token_key;                   /* owned; of --jwt_secret_key, or NULL */
+    struct http_credential credential; /* of --credential, for the master */
     struct http_server *http;
     struct http_files *files;
     struct log_toggle *log_toggle;

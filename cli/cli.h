@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "common/base/err.h"
-#include "common/base/http.h"
+#include "common/base/http_auth.h"
 
 #define CLI_DEFAULT_MASTER "127.0.0.1:5050"
 
@@ -52,6 +52,12 @@ int opt_parse(struct cli *c, const struct opt *opts, size_t n, int argc, char **
               bool *ret_help);
 /* For a verb without further words: CLI_OK, or CLI_USAGE after having printed which word is left at `i`. */
 int opt_no_words(int argc, char **argv, int i);
+
+/* ---- who asks ---- */
+/* Of the file that FAIRLEAD_LOGIN names ({"principal":..,"secret":..}, or both on one line); all NULL without. Read once, by main(). */
+extern struct http_credential cli_credential;
+/* The headers of a request in that encoding; returns how many. Borrowed until the program ends. */
+size_t cli_headers(const char *encoding, struct http_header headers[3]);
 
 /* ---- asking a daemon, waiting for the answer ---- */
 struct answer {

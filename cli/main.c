@@ -10,12 +10,27 @@ static void usage(FILE *f)
         fprintf(f, "  %-11s %s\n", cli_verbs[i].name, cli_verbs[i].help);
     fprintf(f,
             "\nEvery verb takes --master HOST:PORT (or FAIRLEAD_MASTER; default " CLI_DEFAULT_MASTER
-            "), --json and --help.\n");
+            "), --json and --help.\nWho asks is in the file that FAIRLEAD_LOGIN names, where the "
+            "cluster wants to "
+            "know.\n");
+}
+
+static int load_credential(struct fl_err *err)
+{
+    const char *path = getenv("FAIRLEAD_LOGIN");
+
+    if (!path || !*path)
+        return 0;
+    int r = http_credential_read(path, &cli_credential, err);
+    return r < 0 ? fl_err_wrap(err, "FAIRLEAD_LOGIN") : 0;
 }
 
 int main(int argc, char **argv)
 {
     struct cli c = {.program = argv[0], .master = getenv("FAIRLEAD_MASTER")};
+
+    struct fl_err err = {0};
+    int status;
 
     if (!c.master || !*c.master)
         c.master = CLI_DEFAULT_MASTER;
@@ -32,5 +47,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "fairlead: there is no verb '%s'; `fairlead help` lists them\n", argv[1]);
         return CLI_USAGE;
     }
-    return v->run(&c, argc - 1, argv + 1);
+    if (load_credential(&err) < 0)
+        return cli_fail(&err);
+    status = v->run(&c, argc - 1, argv + 1);
+    http_credential_done(&cli_credential);
+    return status;
 }

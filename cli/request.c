@@ -13,6 +13,16 @@ struct waiting {
     bool failed;
 };
 
+struct http_credential cli_credential;
+
+size_t cli_headers(const char *encoding, struct http_header headers[3])
+{
+    headers[0] = (struct http_header){"Content-Type", encoding};
+    headers[1] = (struct http_header){"Accept", encoding};
+    headers[2] = (struct http_header){"Authorization", cli_credential.header};
+    return cli_credential.header ? 3 : 2;
+}
+
 void answer_done(struct answer *a)
 {
     free(a->body);
@@ -41,15 +51,14 @@ static int request_once(const char *host, uint16_t port, const char *method, con
                         const char *body, struct waiting *w, struct fl_err *err)
 {
     static const struct http_call_ops ops = {.on_done = done};
-    const struct http_header headers[] = {{"Content-Type", "application/json"},
-                                          {"Accept", "application/json"}};
+    struct http_header headers[3];
     struct http_call_config cfg = {
         .method = method,
         .host = host,
         .port = port,
         .path = path,
         .headers = headers,
-        .n_headers = ARRAY_SIZE(headers),
+        .n_headers = cli_headers("application/json", headers),
         .body = body,
         .body_len = body ? strlen(body) : 0,
         .timeout_s = WAIT_S,

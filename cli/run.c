@@ -255,6 +255,9 @@ static int start(struct run *r, struct fl_err *err)
         fw_info_add_role(info, r->role);
     rc = fw_scheduler_new(r->cli->master, info, &callbacks, r, &r->scheduler);
     fw_info_free(info);
+    if (rc == 0 && cli_credential.header)
+        rc = fw_scheduler_set_credential(r->scheduler, cli_credential.principal,
+                                         cli_credential.secret);
     if (rc < 0)
         return fl_err_set(err, FL_INVALID, "'%s' cannot be used as a master: HOST:PORT is wanted",
                           r->cli->master);

@@ -1,6 +1,8 @@
 /* See sandbox.h. A file that is not there yet is one without content. */
 #include "cli/sandbox.h"
 
+#include "cli/cli.h"
+
 #include "proto/agent.pb-c.h"
 
 #define PIECE 65536
@@ -49,8 +51,7 @@ static void answered(struct http_call *c, const struct http_client_response *r,
 void follow_poll(struct follow *f)
 {
     static const struct http_call_ops ops = {.on_done = answered};
-    static const struct http_header headers[] = {{"Content-Type", "application/x-protobuf"},
-                                                 {"Accept", "application/x-protobuf"}};
+    struct http_header headers[3];
     Aapi__Call call = AAPI__CALL__INIT;
     Aapi__Call__ReadFile read_file = AAPI__CALL__READ_FILE__INIT;
     _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
@@ -71,7 +72,7 @@ void follow_poll(struct follow *f)
         .port = f->port,
         .path = "/api/v1",
         .headers = headers,
-        .n_headers = ARRAY_SIZE(headers),
+        .n_headers = cli_headers("application/x-protobuf", headers),
         .body = body.data,
         .body_len = body.len,
     };

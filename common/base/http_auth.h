@@ -33,8 +33,13 @@ void http_credentials_free(struct http_credentials *c);
 FL_DEFINE_CLEANUP(struct http_credentials *, http_credentials_free, http_credentials_freep)
 bool http_credentials_fit(const struct http_credentials *c, const char *principal,
                           const char *secret);
-/* A daemon's own: {"principal":..,"secret":..} or one line. *ret_header is "Basic ...", heap memory. */
-int http_credential_read(const char *path, char **ret_header, struct fl_err *err);
+/* One's own: {"principal":..,"secret":..} or one line. Heap memory; give them to http_secret_free(). */
+struct http_credential {
+    char *principal, *secret;
+    char *header; /* "Basic ..." */
+};
+int http_credential_read(const char *path, struct http_credential *ret, struct fl_err *err);
+void http_credential_done(struct http_credential *c);
 /* A file of secrets, whole, without the line's end; *ret_text is heap memory. */
 int http_secret_read(const char *path, char **ret_text, struct fl_err *err);
 /* Overwrites the text before its memory is given back. Takes NULL. */

@@ -248,19 +248,28 @@ bool http_secret_is_exposed(const char *path)
     return stat(path, &st) == 0 && (st.st_mode & S_IRWXO);
 }
 
-static void make_header(const char *principal, const char *secret, char **ret)
+static char *make_header(const char *principal, const char *secret)
 {
     _cleanup_(secret_freep) char *pair = xasprintf("%s:%s", principal, secret);
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    char *quoted;
+    char *quoted, *header;
 
     json_text_base64(&b, pair, strlen(pair));
     quoted = fl_buf_cstr(&b);
-    *ret = xasprintf("Basic %.*s", (int)b.len - 2, quoted + 1);
+    header = xasprintf("Basic %.*s", (int)b.len - 2, quoted + 1);
     OPENSSL_cleanse(b.data, b.len);
+    return header;
 }
 
-int http_credential_read(const char *path, char **ret_header, struct fl_err *err)
+void http_credential_done(struct http_credential *c)
+{
+    http_secret_free(c->principal);
+    http_secret_free(c->secret);
+    http_secret_free(c->header);
+    *c = (struct http_credential){0};
+}
+
+int http_credential_read(const char *path, struct http_credential *ret, struct fl_err *err)
 {
     _cleanup_(secret_freep) char *text = NULL;
     const char *principal, *secret;
@@ -282,7 +291,8 @@ int http_credential_read(const char *path, char **ret_header, struct fl_err *err
         secret = b;
     }
     if (r == 0)
-        make_header(principal, secret, ret_header);
+        *ret = (struct http_credential){xstrdup(principal), xstrdup(secret),
+                                        make_header(principal, secret)};
     json_decref(root);
     return r < 0 ? fl_err_wrap(err, "the file of a credential '%s'", path) : 0;
 }

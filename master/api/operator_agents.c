@@ -32,8 +32,6 @@ int op_drain_agent(struct operator_call *op, struct fl_err *err)
         r = operator_check(op, ACL_MARK_AGENTS_GONE, NULL, err);
     if (r == 0 && c->max_grace_period)
         r = read_grace(c->max_grace_period, &grace, err);
-    if (r == 0 && c->has_mark_gone && c->mark_gone)
-        r = operator_check(op, ACL_MARK_AGENTS_GONE, NULL, err);
     if (r < 0)
         return r;
     drain_agent(op->api->master, c->agent_id->value, c->max_grace_period ? &grace : NULL,

@@ -184,6 +184,23 @@ def test_an_agent_without_the_right_credential(secured):
             secured.agents.remove(a)
 
 
+def test_the_command_line(secured):
+    """It says who asks when FAIRLEAD_LOGIN names a file; also to agents, whose sandboxes it reads."""
+    def fairlead(*words, login=None):
+        env = dict(os.environ, FAIRLEAD_MASTER=secured.master.address, FAIRLEAD_LOGIN=login or "")
+        p = subprocess.run([os.path.join(BIN, "fairlead"), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, env=env)
+        return p.returncode, p.stdout.decode(), p.stderr.decode()
+    own = write(secured.secrets, "login", "fw %s\n" % SECRETS["fw"])
+    status, _, said = fairlead("agents")
+    assert status != 0 and "401" in said
+    status, out, said = fairlead("agents", login=own)
+    assert status == 0 and secured.agent.address.rsplit(":", 1)[0] in out, said
+    status, out, said = fairlead("run", "--", "sh", "-c", "echo who; exit 3", login=own)
+    assert (status, out) == (3, "who\n"), said
+    status, _, said = fairlead("agents", login=own + "-not-there")
+    assert status != 0 and "FAIRLEAD_LOGIN" in said
+
+
 def test_secrets_are_nowhere(secured):
     secrets = list(SECRETS.values()) + [KEY]
     texts = [secured.logs()]
@@ -264,6 +281,75 @@ def test_calls_as_a_whole():
         assert "windows" not in get(c.master.address, "/maintenance/schedule", **guest).json()
         for path in ("/maintenance/schedule", "/machine/down", "/machine/up"):
             assert post_json(c.master.address, path, [], guest).status == 403, path
+
+
+def test_calls_about_roles_and_agents():
+    rules = {"reserve_resources": only("op", "roles"), "unreserve_resources": only("op", "reserver_principals"),
+             "create_volumes": only("op", "roles"), "destroy_volumes": only("op", "creator_principals"),
+             "resize_volumes": only("op", "roles"), "update_quotas": only("op", "roles"), "update_weights": only("op", "roles"),
+             "get_quotas": only("op", "roles"), "view_roles": only("op", "roles"), "drain_agents": only("op", "agents"),
+             "deactivate_agents": only("op", "agents"), "reactivate_agents": only("op", "agents"),
+             "mark_agents_gone": only("op", "agents")}
+    with ruled(rules) as c:
+        guest, agent = basic("guest"), {"value": c.agent_id()}
+
+        def reservation(principal, **more):
+            return scalar("cpus", 1, reservations=[{"type": "DYNAMIC", "role": "eng", "principal": principal}], **more)
+
+        def volume(principal):
+            v = dict(reservation(principal), name="disk")
+            v["disk"] = {"persistence": {"id": "v", "principal": principal}, "volume": {"mode": "RW", "container_path": "v"}}
+            return v
+
+        def reserve(kind, principal):
+            return {"type": kind, kind.lower(): {"agent_id": agent, "resources": [reservation(principal)]}}
+
+        def volumes(kind, principal):
+            return {"type": kind, kind.lower(): {"agent_id": agent, "volumes": [volume(principal)]}}
+        quota = {"type": "UPDATE_QUOTA", "update_quota": {"quota_configs": [{"role": "eng", "limits": {"cpus": {"value": 3}}}]}}
+        weights = {"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": [{"role": "eng", "weight": 2}]}}
+        drain = {"type": "DRAIN_AGENT", "drain_agent": {"agent_id": agent}}
+        plain = [{"type": k, k.lower(): {"agent_id": agent}} for k in ("DEACTIVATE_AGENT", "REACTIVATE_AGENT", "MARK_AGENT_GONE")]
+        for who, status in (("guest", 403), ("op", 202)):
+            a = post_json(c.master.address, "/api/v1", reserve("RESERVE_RESOURCES", who), basic(who))
+            assert a.status == status, (who, a)
+        disk = dict(reservation("op"), name="disk")
+        ask = {"type": "RESERVE_RESOURCES", "reserve_resources": {"agent_id": agent, "resources": [disk]}}
+        assert post_json(c.master.address, "/api/v1", ask).status == 202
+        for kind in ("CREATE_VOLUMES", "DESTROY_VOLUMES"):
+            assert post_json(c.master.address, "/api/v1", volumes(kind, "guest"), guest).status in (400, 403), kind
+            assert post_json(c.master.address, "/api/v1", volumes(kind, "op")).status == 202, kind
+        # What another reserved: the objects of these rules are the reservers.
+        assert post_json(c.master.address, "/api/v1", reserve("UNRESERVE_RESOURCES", "op"), guest).status == 403
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = "slaveId=%s&resources=%s" % (agent["value"], json.dumps([reservation("op")]))
+        assert request(c.master.address, "POST", "/unreserve", dict(form, **guest), body).status == 403
+        assert request(c.master.address, "POST", "/unreserve", form, body).status == 202
+        for call in [quota, weights, drain] + plain:
+            assert post_json(c.master.address, "/api/v1", call, guest).status == 403, call
+        assert request(c.master.address, "PUT", "/weights", guest, json.dumps([{"role": "eng", "weight": 2}])).status == 403
+        legacy = {"role": "eng", "guarantee": [scalar("cpus", 1)], "force": True}
+        assert request(c.master.address, "POST", "/quota", guest, json.dumps(legacy)).status == 403
+        for call in (quota, weights):
+            assert post_json(c.master.address, "/api/v1", call).status == 200, call
+        assert request(c.master.address, "DELETE", "/quota/eng", guest).status == 403
+        for kind, key in (("GET_QUOTA", "eng"), ("GET_WEIGHTS", "eng"), ("GET_ROLES", "eng")):
+            assert key in post_json(c.master.address, "/api/v1", {"type": kind}).text, kind
+            assert key not in post_json(c.master.address, "/api/v1", {"type": kind}, guest).text, kind
+        for path in ("/quota", "/weights", "/roles"):
+            assert "eng" in get(c.master.address, path).text and "eng" not in get(c.master.address, path, **guest).text, path
+        for call in plain[:2]:
+            assert post_json(c.master.address, "/api/v1", call).status == 200, call
+
+
+def test_operations_of_frameworks():
+    rules = {"reserve_resources": [{"principals": {"values": ["fw"]}, "roles": NONE}]}
+    with ruled(rules) as c, Scheduler(c.master.address, ["RESERVATION_REFINEMENT"], principal="fw", role="eng") as s:
+        offer = s.offer(cpus=1)
+        mine = scalar("cpus", 1, reservations=[{"type": "DYNAMIC", "role": "eng", "principal": "fw"}])
+        s.accept(offer, [{"type": "RESERVE", "id": {"value": "r"}, "reserve": {"resources": [mine]}}])
+        e = s.wait_for(lambda e: e["type"] == "UPDATE_OPERATION_STATUS")["update_operation_status"]["status"]
+        assert e["state"] == "OPERATION_ERROR" and "reserve_resources" in e["message"], e
 
 
 def test_teardown():

@@ -73,12 +73,16 @@ START_TEST(test_files)
                                         "op s3cret\n"};
     struct fl_err err = {0};
     for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-        _cleanup_free_ char *path = write_temp(forms[i], 0600), *header = NULL;
-        ck_assert_msg(http_credential_read(path, &header, &err) == 0, "%s", err.msg);
-        ck_assert_str_eq(header, "Basic b3A6czNjcmV0");
+        _cleanup_free_ char *path = write_temp(forms[i], 0600);
+        struct http_credential c = {0};
+        ck_assert_msg(http_credential_read(path, &c, &err) == 0, "%s", err.msg);
+        ck_assert_str_eq(c.principal, "op");
+        ck_assert_str_eq(c.secret, "s3cret");
+        ck_assert_str_eq(c.header, "Basic b3A6czNjcmV0");
+        http_credential_done(&c);
         ck_assert(!http_secret_is_exposed(path));
         unlink(path);
-        ck_assert_int_lt(http_credential_read(path, &header, &err), 0);
+        ck_assert_int_lt(http_credential_read(path, &c, &err), 0);
     }
     _cleanup_free_ char *path = write_temp("key\r\n", 0644), *key = NULL;
     ck_assert_int_eq(http_secret_read(path, &key, &err), 0);
