@@ -2,8 +2,9 @@
  * timers come in; messages, events, checkpoints and timers go out through `struct agent_env` and the containerizer's vtable. It touches no
  * clock, socket, disk or random source by itself, so a simulation and the emulator can drive it.
  *
- * Rooms: core.c frameworks.c executors.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c operations.c gc.c
- * oversubscription.c are the core; agent/api turns HTTP into the calls below and state into JSON; shell.c, disk.c and main.c are the shell.
+ * Rooms: core.c frameworks.c executors.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c operations.c operation_commit.c
+ * operation_hold.c volumes.c gc.c oversubscription.c are the core; agent/api turns HTTP into the calls below and state into JSON;
+ * shell.c, disk*.c and main.c are the shell.
  *
  * The structs are open to agent/ and agent/api for reading. Only core files write them. Names begin with agent_ because the
  * simulation holds the master's structs beside these.
@@ -25,6 +26,7 @@
 struct agent_core;
 struct agent_updates;
 struct agent_oversub;
+struct agent_operations;
 
 /* ---- the world as the core sees it ---- */
 struct agent_env {
@@ -65,6 +67,14 @@ struct agent_io {
     int (*readlink)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);
     int (*remove)(void *ctx, const char *path,
                   struct fl_err *err); /* a whole tree; no error when there is none */
+    /* What was written to the file, or the names in the folder, outlive a power failure once this returns. */
+    int (*sync)(void *ctx, const char *path, struct fl_err *err);
+    /* Removes what is in a folder, whatever its users made of it, and with `root` the folder. No error when there is none. */
+    int (*empty)(void *ctx, const char *path, bool root, struct fl_err *err);
+
+    /* Runs work(arg) on a thread of its own and then done(arg) on the core's, never within this call. One after another, in the order
+     * given. `work` may only use the file functions above. */
+    void (*background)(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
     /* What /files serves: `virtual_path` shows `real`. */
     void (*attach)(void *ctx, const char *virtual_path, const char *real);
@@ -177,7 +187,7 @@ struct agent_core {
     const char *
         token_key; /* borrowed, set by the shell: signs the executors' tokens; NULL: there are none */
     struct resources total;        /* with reservations applied */
-    struct resources checkpointed; /* dynamic reservations and volumes */
+    struct resources checkpointed; /* dynamic reservations and volumes; may be ahead of the disk */
     uint8_t resource_version[FL_UUID_LEN];
     double start_time, registered_time;
     char *master_address; /* "ip:port" of the connection or NULL */
@@ -187,6 +197,7 @@ struct agent_core {
     unsigned n_tasks;                  /* in every phase but COMPLETED */
     struct agent_executor *containers; /* hash by container id: those the containerizer has */
     struct agent_updates *updates;
+    struct agent_operations *operations;
     struct agent_gc *gc;
     struct agent_oversub *oversub;
     V1__DrainConfig *drain; /* owned or NULL */
@@ -245,6 +256,9 @@ struct agent_executor *agent_find_container(const struct agent_core *a, const ch
 void agent_executor_allocated(const struct agent_executor *e, struct resources *out);
 void agent_allocated(const struct agent_core *a, struct resources *out);
 const char *agent_state_name(enum agent_state s);
+/* The operations that are not over, as the protocol has them, in the arena. */
+size_t agent_operations_pb(const struct agent_core *a, struct fl_arena *arena,
+                           V1__Operation ***ret);
 /* What the agent says it can do, in the arena. */
 size_t agent_capabilities(struct fl_arena *arena, V1__AgentInfo__Capability ***ret);
 

@@ -10,6 +10,8 @@ static inline const struct env *agent_time(const struct agent_core *a)
     return &a->env->env;
 }
 bool agent_send(struct agent_core *a, const ProtobufCMessage *m);
+/* Delivers a message whatever is being held. */
+void agent_dispatch(struct agent_core *a, const ProtobufCMessage *m);
 /* The last framework has gone: forgets the identity and asks the shell to end. */
 void agent_finish(struct agent_core *a, const char *why);
 
@@ -137,13 +139,14 @@ void agent_checkpoint_framework(struct agent_framework *f);
 void agent_checkpoint_executor(struct agent_executor *e);
 void agent_checkpoint_pid(struct agent_executor *e);
 void agent_checkpoint_task(struct agent_task *t);
-int agent_checkpoint_resources(struct agent_core *a, struct fl_err *err);
 bool agent_checkpoints(const struct agent_framework *f);
 
 /* ---- registration.c ---- */
 void agent_registered(struct agent_core *a, const Msg__SlaveRegisteredMessage *m);
 void agent_reregistered(struct agent_core *a, const Msg__SlaveReregisteredMessage *m);
 void agent_ping(struct agent_core *a, const Msg__PingSlaveMessage *m);
+/* Tells the master anew what the agent has, over the same connection. */
+void agent_reregister(struct agent_core *a);
 
 /* ---- recovery.c ---- */
 void agent_recovery_containers_done(struct agent_core *a, const struct fl_err *err_or_null);
@@ -155,13 +158,87 @@ void agent_drain_settle(struct agent_core *a); /* ends it when nothing is left *
 int agent_drain_recover(struct agent_core *a, struct fl_err *err);
 void agent_drain_resume(struct agent_core *a); /* when recovery is over */
 
-/* ---- operations.c ---- */
+/* ---- operations.c: what is asked of the agent's own resources, and telling what became of it ---- */
+struct agent_commit;
+struct agent_operation {
+    uint8_t uuid[FL_UUID_LEN];
+    V1__Operation *pb;   /* owned; as it is once it is on disk: terminal, with one status */
+    uint64_t generation; /* the change of the checkpoint that brings it */
+    bool committed;      /* on disk: its status may be told */
+    struct agent_core *core;
+    struct env_timer *timer; /* runs while the status waits for its acknowledgement */
+    uint64_t interval_us;
+    UT_hash_handle hh;
+};
+struct agent_operations {
+    struct agent_core *core;
+    struct agent_operation *all; /* hash by uuid; in order of arrival */
+    bool paused;                 /* no master */
+    /* operation_commit.c */
+    struct resources on_disk; /* the reservations and volumes of the last whole checkpoint */
+    uint64_t generation;      /* counts changes of a->checkpointed and of `all` that need a sync */
+    uint64_t intended;        /* the newest that is in the target file */
+    uint64_t committed;       /* the newest that is on disk */
+    bool stale;               /* an acknowledged operation is still in the file */
+    struct env_timer *turn;
+    struct agent_commit *running;
+    /* operation_hold.c */
+    struct agent_held *held;
+    size_t n_held;
+};
+struct agent_operations *agent_operations_new(struct agent_core *a);
+void agent_operations_free(struct agent_operations *o);
 void agent_apply_operation(struct agent_core *a, const Msg__ApplyOperationMessage *m);
 void agent_checkpoint_resources_message(struct agent_core *a,
                                         const Msg__CheckpointResourcesMessage *m);
 void agent_reconcile_operations(struct agent_core *a, const Msg__ReconcileOperationsMessage *m);
+void agent_ack_operation(struct agent_core *a, const Msg__AcknowledgeOperationStatusMessage *m);
+void agent_operations_pause(struct agent_operations *o);
+void agent_operations_resume(struct agent_operations *o); /* tells every status again */
+void agent_operations_resend(struct agent_operations *o, const char *framework_id);
+/* Takes `pb`, of a checkpoint. */
+void agent_operation_recover(struct agent_operations *o, V1__Operation *pb);
+/* What it waits for is on disk: its status is told. */
+void agent_operation_committed(struct agent_operation *op);
+char *agent_path_operation(const struct agent_core *a, const uint8_t *uuid);
 /* Total = what was given + what is checkpointed on top of it. */
 int agent_resources_rebuild(struct agent_core *a, struct fl_err *err);
+
+/* ---- operation_commit.c: what the checkpoint of resources and operations holds reaches the disk ---- */
+/* a->checkpointed or the operations have changed: returns the generation, which will be on disk soon. */
+uint64_t agent_commit_needed(struct agent_core *a);
+/* An operation is over: the file may say so later. */
+void agent_commit_later(struct agent_core *a);
+/* From here on a kill of the process loses nothing of what was accepted. */
+void agent_commit_intend(struct agent_core *a);
+bool agent_commit_pending(const struct agent_operations *o);
+void agent_commit_free(struct agent_operations *o);
+/* Reads what there is, finishes what was begun. `operations`: this is the agent that they were asked of. */
+int agent_recover_resources(struct agent_core *a, bool operations, struct fl_err *err);
+
+/* ---- operation_hold.c: messages that build on operations wait until those are on disk ---- */
+/* True: taken, and delivered again by agent_hold_release(). */
+bool agent_hold(struct agent_core *a, const ProtobufCMessage *m);
+void agent_hold_release(struct agent_core *a);
+void agent_hold_drop(struct agent_operations *o);
+
+/* ---- volumes.c ---- */
+struct agent_volume {
+    char *path;
+    bool mount;
+};
+struct agent_volume_changes {
+    struct agent_volume *made, *gone; /* owned */
+    size_t n_made, n_gone;
+};
+int agent_volumes_compare(const struct agent_core *a, const struct resources *before,
+                          const struct resources *after, struct agent_volume_changes *out,
+                          struct fl_err *err);
+void agent_volume_changes_done(struct agent_volume_changes *c);
+int agent_volumes_carry_out(struct agent_env *env, const struct agent_volume_changes *c,
+                            struct fl_err *err); /* any thread */
+bool agent_volumes_must_wait(const struct agent_core *a, const struct resources *on_disk,
+                             const V1__Offer__Operation *op);
 
 /* ---- gc.c ---- */
 struct agent_gc *agent_gc_new(struct agent_core *a);

@@ -52,6 +52,15 @@ char *agent_path_task(const struct agent_executor *e, const char *task_id, const
     return xasprintf("%s/tasks/%s/%s", base, task_id, file);
 }
 
+char *agent_path_operation(const struct agent_core *a, const uint8_t *uuid)
+{
+    _cleanup_free_ char *base = agent_path_slave(a, true);
+    char text[FL_UUID_STR];
+
+    fl_uuid_format(uuid, text);
+    return xasprintf("%s/operations/%s", base, text);
+}
+
 void agent_record_add(struct fl_buf *out, const ProtobufCMessage *m)
 {
     uint32_t n = (uint32_t)protobuf_c_message_get_packed_size(m);
@@ -210,17 +219,4 @@ void agent_checkpoint_task(struct agent_task *t)
     path = agent_path_task(t->executor, t->id, "command.info");
     complain(t->executor->core,
              agent_record_write(t->executor->core, path, &t->info->base, false, &err), &err);
-}
-
-int agent_checkpoint_resources(struct agent_core *a, struct fl_err *err)
-{
-    _cleanup_free_ char *path = xasprintf("%s/resources/resources.info", a->meta_dir);
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
-    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    V1__Resource **pb;
-    size_t n = resources_to_pb(&a->checkpointed, RESOURCES_POST_REFINEMENT, false, arena, &pb);
-
-    for (size_t i = 0; i < n; i++)
-        agent_record_add(&b, &pb[i]->base);
-    return a->env->io->write(a->env->ctx, path, b.data, b.len, true, err);
 }

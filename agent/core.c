@@ -39,6 +39,7 @@ int agent_new(struct agent_env *env, const struct agent_flags *flags, struct met
     a->start_time = env_wall_s(agent_time(a));
     fl_uuid_make(agent_time(a), a->resource_version);
     a->updates = agent_updates_new(a);
+    a->operations = agent_operations_new(a);
     a->gc = agent_gc_new(a);
     a->counters = agent_counters_new(a);
     r = agent_oversub_new(a, &a->oversub, err);
@@ -65,6 +66,7 @@ void agent_free(struct agent_core *a)
         agent_framework_free(f);
     }
     agent_updates_free(a->updates);
+    agent_operations_free(a->operations);
     agent_gc_free(a->gc);
     agent_oversub_free(a->oversub);
     agent_counters_free(a->counters);
@@ -222,14 +224,12 @@ static const struct {
     {&msg__checkpoint_resources_message__descriptor, H(agent_checkpoint_resources_message), true},
     {&msg__apply_operation_message__descriptor, H(agent_apply_operation), true},
     {&msg__reconcile_operations_message__descriptor, H(agent_reconcile_operations), true},
+    {&msg__acknowledge_operation_status_message__descriptor, H(agent_ack_operation), true},
     {&msg__drain_slave_message__descriptor, H(on_drain), true},
 };
 
-void agent_master_message(struct agent_core *a, const ProtobufCMessage *msg)
+void agent_dispatch(struct agent_core *a, const ProtobufCMessage *msg)
 {
-    assert(a->magic == AGENT_CORE_MAGIC);
-    if (a->state == AGENT_RECOVERING || a->state == AGENT_TERMINATING)
-        return;
     for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
         if (handlers[i].desc != msg->descriptor)
             continue;
@@ -241,6 +241,15 @@ void agent_master_message(struct agent_core *a, const ProtobufCMessage *msg)
         return;
     }
     log_warning("Dropping %s: not for an agent", msg->descriptor->short_name);
+}
+
+void agent_master_message(struct agent_core *a, const ProtobufCMessage *msg)
+{
+    assert(a->magic == AGENT_CORE_MAGIC);
+    if (a->state == AGENT_RECOVERING || a->state == AGENT_TERMINATING)
+        return;
+    if (!agent_hold(a, msg))
+        agent_dispatch(a, msg);
 }
 
 /* ---- the containerizer's reports ---- */

@@ -16,5 +16,8 @@ int agent_disk_mkdir(void *ctx, const char *path, const char *user_or_null, stru
 int agent_disk_link(void *ctx, const char *target, const char *path, struct fl_err *err);
 int agent_disk_readlink(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);
 int agent_disk_remove(void *ctx, const char *path, struct fl_err *err);
+/* disk_empty.c */
+int agent_disk_sync(void *ctx, const char *path, struct fl_err *err);
+int agent_disk_empty(void *ctx, const char *path, bool root, struct fl_err *err);
 
 #endif

@@ -100,6 +100,7 @@ void agent_framework_update(struct agent_core *a, const Msg__UpdateFrameworkMess
     agent_checkpoint_framework(f);
     /* Its scheduler may be another process now that has none of the updates the old one did not acknowledge. */
     agent_updates_resend(a->updates, f->id);
+    agent_operations_resend(a->operations, f->id);
 }
 
 static void complete(struct agent_framework *f)

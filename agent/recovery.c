@@ -197,32 +197,6 @@ static int recover_identity(struct agent_core *a, struct fl_err *err)
     return 1;
 }
 
-static int recover_resources(struct agent_core *a, struct fl_err *err)
-{
-    _cleanup_free_ char *path = xasprintf("%s/resources/resources.info", a->meta_dir);
-    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    size_t off = 0;
-    int r = a->env->io->read(a->env->ctx, path, &b, err);
-
-    if (r < 0)
-        return err->reason == FL_NOT_FOUND ? 0 : r;
-    for (;;) {
-        _cleanup_pb_ V1__Resource *pb = NULL;
-        _cleanup_resources_ struct resources one = RESOURCES_INIT;
-
-        r = agent_record_next(b.data, b.len, &off, &v1__resource__descriptor,
-                              (ProtobufCMessage **)&pb, err);
-        if (r < 0)
-            return fl_err_wrap(err, "'%s'", path);
-        if (r == 0)
-            return agent_resources_rebuild(a, err);
-        r = resources_from_pb(&pb, 1, &one, err);
-        if (r < 0)
-            return fl_err_wrap(err, "'%s'", path);
-        resources_add(&a->checkpointed, &one);
-    }
-}
-
 /* ---- tasks ---- */
 
 static void replay_status(const Msg__StatusUpdate *u, void *arg)
@@ -398,10 +372,11 @@ int agent_recover(struct agent_core *a, struct fl_err *err)
     assert(a->containerizer && a->state == AGENT_RECOVERING);
     if (r < 0)
         return r;
+    /* Reservations and volumes are the machine's: they outlive the agent's identity, operations do not. */
+    if (tolerate(a, agent_recover_resources(a, r > 0, err), err) < 0)
+        return err->code;
     if (r > 0) {
-        r = tolerate(a, recover_resources(a, err), err);
-        if (r == 0)
-            r = tolerate(a, agent_drain_recover(a, err), err);
+        r = tolerate(a, agent_drain_recover(a, err), err);
         if (r == 0)
             r = recover_frameworks(a, err);
         if (r < 0)

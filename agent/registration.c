@@ -174,6 +174,7 @@ static void try_to_register(void *arg)
     if (a->state != AGENT_DISCONNECTED || !a->link.up)
         return;
     arena = fl_arena_new(8192);
+    agent_commit_intend(a);
     if (a->info->id)
         send_reregister(a, arena);
     else
@@ -217,10 +218,22 @@ void agent_master_up(struct agent_core *a, const char *address)
     a->link.up = true;
     a->state = AGENT_DISCONNECTED;
     agent_updates_pause(a->updates);
+    agent_operations_pause(a->operations);
     a->link.backoff_us = a->flags->registration_backoff_factor;
     env_timer_set(agent_time(a), a->link.register_timer, random_below(a, a->link.backoff_us));
     await_ping(a);
     log_info("Connected to master %s", address);
+}
+
+void agent_reregister(struct agent_core *a)
+{
+    if (a->state != AGENT_RUNNING)
+        return;
+    a->state = AGENT_DISCONNECTED;
+    agent_updates_pause(a->updates);
+    agent_operations_pause(a->operations);
+    a->link.backoff_us = a->flags->registration_backoff_factor;
+    env_timer_set(agent_time(a), a->link.register_timer, 0);
 }
 
 void agent_master_down(struct agent_core *a)
@@ -232,6 +245,7 @@ void agent_master_down(struct agent_core *a)
     env_timer_stop(agent_time(a), a->link.register_timer);
     env_timer_stop(agent_time(a), a->link.ping_timer);
     agent_updates_pause(a->updates);
+    agent_operations_pause(a->operations);
     free(a->master_address);
     a->master_address = NULL;
     if (a->state == AGENT_RUNNING)
@@ -254,18 +268,23 @@ static void running(struct agent_core *a)
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
     Msg__UpdateSlaveMessage m = MSG__UPDATE_SLAVE_MESSAGE__INIT;
     Msg__UpdateSlaveMessage__Operations ops = MSG__UPDATE_SLAVE_MESSAGE__OPERATIONS__INIT;
+    Msg__UpdateSlaveMessage__ResourceProviders none =
+        MSG__UPDATE_SLAVE_MESSAGE__RESOURCE_PROVIDERS__INIT;
     V1__UUID uuid = V1__UUID__INIT;
 
     a->state = AGENT_RUNNING;
     a->registered_time = env_wall_s(agent_time(a));
     env_timer_stop(agent_time(a), a->link.register_timer);
     m.slave_id = a->info->id;
+    ops.n_operations = agent_operations_pb(a, arena, &ops.operations);
     m.operations = &ops;
+    m.resource_providers = &none; /* there, and empty: this agent has none */
     uuid.value = (ProtobufCBinaryData){FL_UUID_LEN, a->resource_version};
     m.resource_version_uuid = &uuid;
     agent_oversub_fill(a->oversub, arena, &m);
     agent_send(a, &m.base);
     agent_updates_resume(a->updates);
+    agent_operations_resume(a->operations);
 }
 
 /* The master has admitted an id that this agent cannot have: one of the two is mistaken, and to go on would mix two agents up. */

@@ -81,6 +81,13 @@ static void io_detach(void *ctx, const char *real)
     http_files_detach_real(s->files, real);
 }
 
+static void io_background(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct agent_shell *s = ctx;
+
+    agent_disk_thread_run(s->disk, work, done, arg);
+}
+
 static const struct agent_io io = {
     .master_send = io_master_send,
     .master_find = io_master_find,
@@ -96,6 +103,9 @@ static const struct agent_io io = {
     .link = agent_disk_link,
     .readlink = agent_disk_readlink,
     .remove = agent_disk_remove,
+    .sync = agent_disk_sync,
+    .empty = agent_disk_empty,
+    .background = io_background,
     .attach = io_attach,
     .detach = io_detach,
     .exit = io_exit,
@@ -289,6 +299,7 @@ static int make_loop(struct agent_shell *s, struct fl_err *err)
     s->files = http_files_new();
     s->log_toggle = log_toggle_new(&s->env.env);
     s->link = agent_link_new(s);
+    s->disk = agent_disk_thread_new(s->loop);
     attach_logs(s);
     r = fl_tls_from_env(&s->tls_server, &s->tls_client, err);
     return r < 0 ? r : watch_signals(s, err);
@@ -350,6 +361,7 @@ void agent_shell_done(struct agent_shell *s)
         http_server_free(s->http);
     if (s->containerizer)
         s->containerizer->ops->free(s->containerizer);
+    agent_disk_thread_free(s->disk);
     agent_free(s->core);
     http_guard_free(s->guard);
     http_secret_free(s->token_key);

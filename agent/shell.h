@@ -3,6 +3,7 @@
 #define AGENT_SHELL_H
 
 #include "agent/api/api.h"
+#include "agent/disk_thread.h"
 #include "common/base/daemon.h"
 #include "common/coord/detector.h"
 #include "common/wire/wire.h"
@@ -25,6 +26,7 @@ struct agent_shell {
     struct log_toggle *log_toggle;
     struct agent_api api;
     struct agent_link *link;
+    struct agent_disk_thread *disk;
     struct fl_tls *tls_server, *tls_client;
     struct fl_signal *term, *interrupt, *usr1, *hup;
     int lock_fd;

@@ -1,69 +1,256 @@
 /* filesystem/posix and filesystem/linux: the container sees the machine's files; volumes are links in the sandbox (posix) or bind
  * mounts in a mount namespace of its own (linux), so nothing has to be unmounted afterwards.
  *
- * Persistent volumes are here: they come with resources, not with ContainerInfo.volumes (volumes.c).
+ * Persistent volumes are here: they come with resources, not with ContainerInfo.volumes (volumes.c). Those of later tasks of an
+ * executor appear as links under both isolators, for a link is as good where the machine's files are seen; they go with the task.
+ * A volume belongs to the user of the sandbox that shows it, a shared one to that of the first.
  */
 #include "isolators/volume.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
-STATELESS_CREATE(posix_create, isolator_filesystem_posix, false)
-STATELESS_CREATE(linux_create, isolator_filesystem_linux, true)
+#include "common/base/log.h"
+#include "isolators/id_map.h"
+#include "isolators/persistent_path.h"
 
-static const char *reservation_role(const V1__Resource *r)
+/* A persistent volume and where a container shows it. */
+struct view {
+    char *source, *at; /* owned */
+    bool read_only, shared;
+};
+struct views {
+    struct view *v;
+    size_t n, cap;
+};
+
+struct fs_isolator {
+    struct stateless_isolator base; /* first */
+    struct id_map containers;       /* of struct fs_entry */
+};
+struct fs_entry {
+    struct id_entry id; /* first */
+    struct views views;
+};
+
+static void views_done(struct views *l)
 {
-    if (r->n_reservations)
-        return r->reservations[r->n_reservations - 1]->role;
-    return r->role ? r->role : "*";
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->v[i].source);
+        free(l->v[i].at);
+    }
+    free(l->v);
+    *l = (struct views){0};
 }
 
-/* <work_dir>/volumes/roles/<role, with / as space>/<persistence id> */
-static char *persistent_path(const char *work_dir, const V1__Resource *r)
+static int views_of(const struct isolator *i, const struct resources *of, struct views *out,
+                    struct fl_err *err)
 {
-    char *path = xasprintf("%s/volumes/roles/%s/%s", work_dir, reservation_role(r),
-                           r->disk->persistence->id);
-    size_t role = strlen(work_dir) + strlen("/volumes/roles/"), n = strlen(reservation_role(r));
+    _cleanup_resources_ struct resources volumes = RESOURCES_INIT;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    V1__Resource **pb;
+    size_t n;
 
-    for (size_t i = role; i < role + n; i++)
-        if (path[i] == '/')
-            path[i] = ' ';
-    return path;
+    if (of)
+        resources_persistent_volumes(of, &volumes);
+    if (resources_empty(&volumes))
+        return 0;
+    arena = fl_arena_new(1024);
+    n = resources_to_pb(&volumes, RESOURCES_POST_REFINEMENT, false, arena, &pb);
+    for (size_t k = 0; k < n; k++) {
+        const V1__Volume *v = pb[k]->disk->volume;
+        char *path;
+        int r = persistent_volume_path(stateless_config(i)->work_dir, pb[k], &path, err);
+
+        if (r < 0)
+            return r;
+        out->v = xgrow(out->v, &out->cap, out->n + 1, sizeof *out->v);
+        out->v[out->n++] =
+            (struct view){path, xstrdup(v ? v->container_path : ""),
+                          v && v->mode == V1__VOLUME__MODE__RO, pb[k]->shared != NULL};
+    }
+    return 0;
 }
 
-static int add_persistent(const struct isolator_config *config, const struct isolated_container *c,
-                          const V1__Resource *r, struct launch_plan *plan, struct fl_err *err)
+static bool shows(const struct views *l, const struct view *what)
 {
-    const V1__Volume *v = r->disk->volume;
+    for (size_t i = 0; i < l->n; i++) {
+        if (streq(l->v[i].source, what->source) && streq(l->v[i].at, what->at))
+            return true;
+    }
+    return false;
+}
 
-    if (!v ||
-        (r->disk->source && r->disk->source->type != V1__RESOURCE__DISK_INFO__SOURCE__TYPE__PATH))
-        return fl_err_set(err, FL_UNSUPPORTED,
-                          "persistent volume '%s' is on a kind of disk that is not supported",
-                          r->disk->persistence->id);
-    _cleanup_free_ char *path = persistent_path(config->work_dir, r);
-    int k = make_folders(path, err);
-    return k < 0
-               ? k
-               : volume_add(c, path, v->container_path, v->mode == V1__VOLUME__MODE__RO, plan, err);
+static bool used_elsewhere(const struct fs_isolator *fs, const char *id, const char *source)
+{
+    for (struct id_entry *x = fs->containers.head; x; x = x->hh.next) {
+        const struct fs_entry *e = (const struct fs_entry *)x;
+
+        for (size_t i = 0; i < e->views.n && !streq(x->id, id); i++) {
+            if (streq(e->views.v[i].source, source))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* The folder above belongs to the agent, so its user cannot put a link in the volume's place. */
+static int give_to_user(const struct fs_isolator *fs, const struct isolated_container *c,
+                        const struct view *v, struct fl_err *err)
+{
+    _cleanup_close_ int fd = open(v->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat sandbox, now;
+
+    if (fd < 0 || stat(c->sandbox, &sandbox) < 0 || fstat(fd, &now) < 0)
+        return fl_err_errno(err, errno, "open the persistent volume '%s'", v->source);
+    if (sandbox.st_uid == 0 || (now.st_uid == sandbox.st_uid && now.st_gid == sandbox.st_gid) ||
+        (v->shared && used_elsewhere(fs, c->id, v->source)))
+        return 0;
+    if (fchown(fd, sandbox.st_uid, sandbox.st_gid) < 0 && geteuid() == 0)
+        return fl_err_errno(err, errno, "give the persistent volume '%s' to user %u", v->source,
+                            (unsigned)sandbox.st_uid);
+    return 0;
+}
+
+static int take_up(const struct fs_isolator *fs, const struct isolated_container *c,
+                   const struct view *v, struct fl_err *err)
+{
+    int r = make_folders(v->source, err);
+
+    return r < 0 ? r : give_to_user(fs, c, v, err);
+}
+
+/* A link cannot be read-only; the protocol's posix isolator lets the task have it all the same. */
+static bool only_by_link(const struct view *v, const struct launch_plan *plan_or_null)
+{
+    bool link = !plan_or_null || !(plan_or_null->clone_flags & CLONE_NEWNS);
+
+    if (link && v->read_only)
+        log_warning("The read-only persistent volume '%s' can be written through the link at '%s'; "
+                    "the isolator filesystem/linux would prevent it",
+                    v->source, v->at);
+    return link;
 }
 
 static int add_persistent_volumes(struct isolator *i, const struct isolated_container *c,
                                   struct launch_plan *plan, struct fl_err *err)
 {
-    _cleanup_resources_ struct resources volumes = RESOURCES_INIT;
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
-    V1__Resource **pb;
-    int r = 0;
+    struct fs_isolator *fs = (struct fs_isolator *)i;
+    struct fs_entry *e = id_map_make(&fs->containers, c->id, sizeof *e);
+    int r;
 
-    resources_persistent_volumes(c->resources, &volumes);
-    if (resources_empty(&volumes))
-        return 0;
-    arena = fl_arena_new(1024);
-    size_t n = resources_to_pb(&volumes, RESOURCES_POST_REFINEMENT, false, arena, &pb);
-    for (size_t k = 0; k < n && r == 0; k++)
-        r = add_persistent(stateless_config(i), c, pb[k], plan, err);
+    views_done(&e->views);
+    r = views_of(i, c->resources, &e->views, err);
+    for (size_t k = 0; k < e->views.n && r == 0; k++) {
+        const struct view *v = &e->views.v[k];
+
+        r = take_up(fs, c, v, err);
+        if (r == 0)
+            r = volume_add(c, v->source, v->at, v->read_only && !only_by_link(v, plan), plan, err);
+    }
     return r;
+}
+
+static int add_link(const struct fs_isolator *fs, const struct isolated_container *c,
+                    const struct view *v, struct fl_err *err)
+{
+    int r = take_up(fs, c, v, err);
+
+    if (r < 0)
+        return r;
+    if (v->read_only && fs->base.base.ops == &isolator_filesystem_linux)
+        return fl_err_set(
+            err, FL_UNSUPPORTED,
+            "the read-only persistent volume at '%s' can only be there from the start "
+            "of its executor",
+            v->at);
+    only_by_link(v, NULL);
+    return volume_link(c->sandbox, v->source, v->at, err);
+}
+
+/* A later task of the executor brings volumes, a task that ended takes its own along. */
+static int fs_update(struct isolator *i, const struct isolated_container *c, struct fl_err *err)
+{
+    struct fs_isolator *fs = (struct fs_isolator *)i;
+    struct fs_entry *e = id_map_get(&fs->containers, c->id);
+    _cleanup_(views_done) struct views now = {0};
+    int r = e ? views_of(i, c->resources, &now, err) : 0;
+
+    for (size_t k = 0; e && k < e->views.n && r == 0; k++) {
+        if (!shows(&now, &e->views.v[k]))
+            volume_unlink(c->sandbox, e->views.v[k].source, e->views.v[k].at);
+    }
+    for (size_t k = 0; k < now.n && r == 0; k++) {
+        if (!shows(&e->views, &now.v[k]))
+            r = add_link(fs, c, &now.v[k], err);
+    }
+    if (e && r == 0) {
+        struct views old = e->views;
+
+        e->views = now;
+        now = old;
+    }
+    return r;
+}
+
+static int fs_recover(struct isolator *i, const struct isolated_container *c, pid_t pid,
+                      struct fl_err *err)
+{
+    struct fs_entry *e = id_map_make(&((struct fs_isolator *)i)->containers, c->id, sizeof *e);
+
+    views_done(&e->views);
+    return views_of(i, c->resources, &e->views, err);
+}
+
+static int fs_cleanup(struct isolator *i, const char *id)
+{
+    struct fs_isolator *fs = (struct fs_isolator *)i;
+    struct fs_entry *e = id_map_get(&fs->containers, id);
+
+    if (e) {
+        views_done(&e->views);
+        id_map_drop(&fs->containers, e);
+    }
+    return 0;
+}
+
+static void fs_free(struct isolator *i)
+{
+    struct fs_isolator *fs = (struct fs_isolator *)i;
+
+    while (fs->containers.head)
+        fs_cleanup(i, fs->containers.head->id);
+    free(fs);
+}
+
+static int fs_create(const struct isolator_ops *ops, const struct isolator_config *config,
+                     struct isolator **ret)
+{
+    struct fs_isolator *fs = xnew0(struct fs_isolator);
+
+    fs->base.base.ops = ops;
+    fs->base.config = config;
+    *ret = &fs->base.base;
+    return 0;
+}
+
+static int posix_create(struct fl_loop *loop, const struct isolator_config *config,
+                        isolator_limit_f *limit, void *arg, struct isolator **ret,
+                        struct fl_err *err)
+{
+    return fs_create(&isolator_filesystem_posix, config, ret);
+}
+
+static int linux_create(struct fl_loop *loop, const struct isolator_config *config,
+                        isolator_limit_f *limit, void *arg, struct isolator **ret,
+                        struct fl_err *err)
+{
+    int r = need_linux(config, err);
+
+    return r < 0 ? r : fs_create(&isolator_filesystem_linux, config, ret);
 }
 
 static int linux_prepare(struct isolator *i, const struct isolated_container *c,
@@ -103,12 +290,18 @@ static int linux_prepare_checked(struct isolator *i, const struct isolated_conta
 const struct isolator_ops isolator_filesystem_posix = {
     .name = "filesystem/posix",
     .create = posix_create,
-    .free = stateless_free,
+    .free = fs_free,
+    .recover = fs_recover,
+    .update = fs_update,
+    .cleanup = fs_cleanup,
     .prepare = posix_prepare,
 };
 const struct isolator_ops isolator_filesystem_linux = {
     .name = "filesystem/linux",
     .create = linux_create,
-    .free = stateless_free,
+    .free = fs_free,
+    .recover = fs_recover,
+    .update = fs_update,
+    .cleanup = fs_cleanup,
     .prepare = linux_prepare_checked,
 };

@@ -89,3 +89,28 @@ int sandbox_make(const char *sandbox, const char *path, enum sandbox_kind kind, 
     }
     return r < 0 ? fl_err_errno(err, -r, "make '%s' in the sandbox '%s'", path, sandbox) : 0;
 }
+
+void sandbox_unlink(const char *sandbox, const char *path, const char *target)
+{
+    _cleanup_close_ int dir = open(sandbox, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_free_ char *copy = xstrdup(path);
+    char *name = copy, *slash, now[PATH_MAX];
+    ssize_t n;
+
+    while (dir >= 0 && (slash = strchr(name, '/'))) {
+        int next;
+
+        *slash = '\0';
+        next = *name ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                     : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        close(dir);
+        dir = next;
+        name = slash + 1;
+    }
+    n = dir < 0 ? -1 : readlinkat(dir, name, now, sizeof(now) - 1);
+    if (n < 0)
+        return;
+    now[n] = '\0';
+    if (streq(now, target))
+        unlinkat(dir, name, 0);
+}

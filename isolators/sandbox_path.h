@@ -9,6 +9,8 @@ enum sandbox_kind { SANDBOX_DIR, SANDBOX_FILE, SANDBOX_LINK };
  * there and of the right kind is left. */
 int sandbox_make(const char *sandbox, const char *path, enum sandbox_kind kind, const char *target,
                  struct fl_err *err);
+/* Removes the symbolic link at `path` if it leads to `target`; anything else is left. */
+void sandbox_unlink(const char *sandbox, const char *path, const char *target);
 /* mkdir -p, ordinary. */
 int make_folders(const char *path, struct fl_err *err);
 

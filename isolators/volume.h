@@ -13,5 +13,10 @@ int volume_add(const struct isolated_container *c, const char *source, const cha
 int volume_add_from_sandbox(const struct isolated_container *c, const char *source,
                             const char *container_path, bool read_only, struct launch_plan *plan,
                             struct fl_err *err);
+/* A link in the sandbox; already there is fine. FL_UNSUPPORTED for an absolute container_path. */
+int volume_link(const char *sandbox, const char *source, const char *container_path,
+                struct fl_err *err);
+/* Takes it away, if it is still there and still ours. */
+void volume_unlink(const char *sandbox, const char *source, const char *container_path);
 
 #endif

@@ -37,12 +37,60 @@ static const char *plain(const char *path)
     return path;
 }
 
+/* Whether a component of the path is "..", which would lead out of the place it names. */
+static bool climbs(const char *path)
+{
+    for (const char *p = path; p; p = strchr(p, '/')) {
+        p += *p == '/';
+        if (p[0] == '.' && p[1] == '.' && (!p[2] || p[2] == '/'))
+            return true;
+    }
+    return false;
+}
+
+static int check_container_path(const char *path, struct fl_err *err)
+{
+    const char *rest = plain(path);
+
+    if (climbs(path))
+        return fl_err_set(err, FL_INVALID,
+                          "the container_path '%s' of a volume must not contain '..'", path);
+    if (!*rest || streq(rest, ".") || strspn(rest, "/") == strlen(rest))
+        return fl_err_set(err, FL_INVALID, "the container_path '%s' of a volume names no place",
+                          path);
+    return 0;
+}
+
+int volume_link(const char *sandbox, const char *source, const char *container_path,
+                struct fl_err *err)
+{
+    int r = check_container_path(container_path, err);
+
+    if (r < 0)
+        return r;
+    if (container_path[0] == '/')
+        return fl_err_set(err, FL_UNSUPPORTED,
+                          "a volume at '%s', which is outside of the sandbox, needs the isolator "
+                          "filesystem/linux and can only be there from the start of the container",
+                          container_path);
+    return sandbox_make(sandbox, plain(container_path), SANDBOX_LINK, source, err);
+}
+
+void volume_unlink(const char *sandbox, const char *source, const char *container_path)
+{
+    if (container_path[0] != '/')
+        sandbox_unlink(sandbox, plain(container_path), source);
+}
+
 int volume_add(const struct isolated_container *c, const char *source, const char *container_path,
                bool read_only, struct launch_plan *plan, struct fl_err *err)
 {
     unsigned options = read_only ? PLAN_MOUNT_READ_ONLY : 0;
     struct stat st;
+    int r = check_container_path(container_path, err);
 
+    if (r < 0)
+        return r;
     if (stat(source, &st) < 0)
         return fl_err_errno(err, errno, "find '%s' for the volume at '%s'", source, container_path);
     if (!(plan->clone_flags & CLONE_NEWNS)) {
@@ -52,7 +100,7 @@ int volume_add(const struct isolated_container *c, const char *source, const cha
                               container_path, read_only ? "read-only" : "outside of the sandbox");
         return sandbox_make(c->sandbox, plain(container_path), SANDBOX_LINK, source, err);
     }
-    int r = target_of(c, plain(container_path), S_ISDIR(st.st_mode), &options, err);
+    r = target_of(c, plain(container_path), S_ISDIR(st.st_mode), &options, err);
     if (r == 0)
         launch_plan_mount(plan, source, plain(container_path), NULL, MS_BIND | MS_REC, NULL,
                           options);
@@ -65,8 +113,11 @@ int volume_add_from_sandbox(const struct isolated_container *c, const char *sour
 {
     unsigned options = PLAN_MOUNT_SOURCE_IN_SANDBOX | (read_only ? PLAN_MOUNT_READ_ONLY : 0);
 
+    int r = check_container_path(container_path, err);
+    if (r < 0)
+        return r;
     source = plain(source);
-    int r = sandbox_make(c->sandbox, source, SANDBOX_DIR, NULL, err);
+    r = sandbox_make(c->sandbox, source, SANDBOX_DIR, NULL, err);
     if (r < 0)
         return r;
     if (!(plan->clone_flags & CLONE_NEWNS)) {

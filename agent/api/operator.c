@@ -244,8 +244,11 @@ static int get_agent(struct operation *op, struct fl_err *err)
 
 static int get_operations(struct operation *op, struct fl_err *err)
 {
-    op->response.get_operations =
+    Aapi__Response__GetOperations *m =
         NEW(op, Aapi__Response__GetOperations, aapi__response__get_operations);
+
+    m->n_operations = agent_operations_pb(op->api->core, op->arena, &m->operations);
+    op->response.get_operations = m;
     return 0;
 }
 

@@ -44,6 +44,13 @@ struct fake_container {
     struct fake_container *prev, *next;
 };
 
+struct fake_job {
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+    struct fake_job *prev, *next;
+};
+
 struct sent {
     ProtobufCMessage *m;
     struct sent *prev, *next;
@@ -76,7 +83,26 @@ struct harness {
     bool refuse_launch;
     int exit_status; /* -1: not asked to exit */
     struct fake_survivor survivors[4];
+    struct fake_job *jobs; /* of the disk's thread */
+    bool hold_jobs;        /* they wait for h_work() */
+    unsigned writes;       /* changes of files so far */
+    unsigned
+        killed_after; /* 0: never; beyond that many changes nothing happens any more, as to a killed process */
 };
+
+/* Whether the process is still alive to make another change. */
+static inline bool h_alive(struct harness *h)
+{
+    return !h->killed_after || h->writes < h->killed_after;
+}
+
+static inline bool h_may_write(struct harness *h)
+{
+    if (!h_alive(h))
+        return false;
+    h->writes++;
+    return true;
+}
 
 /* ---- time ---- */
 
@@ -131,10 +157,15 @@ static void h_timer_free(struct env_timer *t)
 static const struct env_ops h_env_ops = {h_now,       h_wall,       h_random,    h_timer_new,
                                          h_timer_set, h_timer_stop, h_timer_free};
 
+static inline void h_work(struct harness *h);
+
 /* Lets `us` pass, running what falls due in its order. */
 static inline void h_pass(struct harness *h, uint64_t us)
 {
     uint64_t end = h->now + us;
+
+    if (!h->hold_jobs)
+        h_work(h);
 
     for (;;) {
         struct env_timer *t, *first = NULL;
@@ -148,6 +179,8 @@ static inline void h_pass(struct harness *h, uint64_t us)
         h->now = FL_MAX(h->now, first->due);
         first->set = false;
         first->fn(first->arg);
+        if (!h->hold_jobs)
+            h_work(h);
     }
     h->now = end;
 }
@@ -177,8 +210,11 @@ static struct fake_file *h_make(struct harness *h, const char *path)
 static int h_write(void *ctx, const char *path, const void *p, size_t n, bool durable,
                    struct fl_err *err)
 {
-    struct fake_file *f = h_make(ctx, path);
+    struct fake_file *f;
 
+    if (!h_may_write(ctx))
+        return 0;
+    f = h_make(ctx, path);
     f->data.len = 0;
     fl_buf_add(&f->data, p, n);
     return 0;
@@ -186,6 +222,8 @@ static int h_write(void *ctx, const char *path, const void *p, size_t n, bool du
 
 static int h_append(void *ctx, const char *path, const void *p, size_t n, struct fl_err *err)
 {
+    if (!h_may_write(ctx))
+        return 0;
     fl_buf_add(&h_make(ctx, path)->data, p, n);
     return 0;
 }
@@ -234,8 +272,13 @@ static int h_list(void *ctx, const char *path, void (*fn)(const char *name, void
     return n_seen ? 0 : fl_err_set(err, FL_NOT_FOUND, "no '%s'", path);
 }
 
+/* Folders are files of one byte, so that they are seen. */
 static int h_mkdir(void *ctx, const char *path, const char *user, struct fl_err *err)
 {
+    _cleanup_free_ char *mark = xasprintf("%s/.", path);
+
+    if (h_may_write(ctx))
+        h_make(ctx, mark);
     return 0;
 }
 
@@ -273,11 +316,48 @@ static int h_remove(void *ctx, const char *path, struct fl_err *err)
     size_t n = strlen(path);
     struct fake_file *f, *tmp;
 
+    if (!h_may_write(h))
+        return 0;
     HASH_ITER (hh, h->files, f, tmp) {
         if (strncmp(f->path, path, n) == 0 && (f->path[n] == '\0' || f->path[n] == '/'))
             h_unmake(h, f);
     }
     return 0;
+}
+
+static int h_sync(void *ctx, const char *path, struct fl_err *err)
+{
+    return 0;
+}
+
+static int h_empty(void *ctx, const char *path, bool root, struct fl_err *err)
+{
+    int r = h_remove(ctx, path, err);
+
+    return r == 0 && !root ? h_mkdir(ctx, path, NULL, err) : r;
+}
+
+static void h_background(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct harness *h = ctx;
+    struct fake_job *j = xnew0(struct fake_job);
+
+    *j = (struct fake_job){.work = work, .done = done, .arg = arg};
+    DL_APPEND(h->jobs, j);
+}
+
+/* The disk's thread does what it has been given. */
+static inline void h_work(struct harness *h)
+{
+    while (h->jobs) {
+        struct fake_job *j = h->jobs;
+
+        DL_DELETE(h->jobs, j);
+        j->work(j->arg);
+        if (h_alive(h))
+            j->done(j->arg);
+        free(j);
+    }
 }
 
 /* The one file whose path ends so. */
@@ -297,7 +377,7 @@ static bool h_master_send(void *ctx, const ProtobufCMessage *m)
     struct harness *h = ctx;
     struct sent *s = xnew0(struct sent);
 
-    if (!h->link_open) {
+    if (!h->link_open || !h_alive(h)) {
         free(s);
         return false;
     }
@@ -347,9 +427,10 @@ static void h_exit(void *ctx, int status, const char *why)
 }
 
 static const struct agent_io h_io = {
-    h_master_send, h_master_find, h_master_reset, h_executor_send, h_executor_close, h_write,
-    h_append,      h_truncate,    h_read,         h_list,          h_mkdir,          h_link,
-    h_readlink,    h_remove,      h_attach,       h_detach,        h_exit,
+    h_master_send, h_master_find, h_master_reset, h_executor_send, h_executor_close,
+    h_write,       h_append,      h_truncate,     h_read,          h_list,
+    h_mkdir,       h_link,        h_readlink,     h_remove,        h_sync,
+    h_empty,       h_background,  h_attach,       h_detach,        h_exit,
 };
 
 /* ---- the containerizer ---- */
@@ -599,6 +680,12 @@ static inline struct harness *h_new(const char *flag_or_null)
 
 static inline void h_stop_agent(struct harness *h)
 {
+    struct fake_job *j, *tmp;
+
+    DL_FOREACH_SAFE (h->jobs, j, tmp) {
+        DL_DELETE(h->jobs, j);
+        free(j);
+    }
     agent_free(h->a);
     metrics_free(h->metrics);
     h->a = NULL;
