@@ -54,6 +54,10 @@ static void on_message(struct wire_channel *c, const struct wire_message *m, voi
 {
     struct agent_link *l = arg;
 
+    /* An open connection alone may be to a master that hears nobody. */
+    if (m->msg->descriptor == &msg__slave_registered_message__descriptor ||
+        m->msg->descriptor == &msg__slave_reregistered_message__descriptor)
+        detector_worked(l->detector);
     agent_master_message(l->shell->core, m->msg);
 }
 

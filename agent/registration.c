@@ -12,6 +12,9 @@
 
 #define BACKOFF_MAX_US  (60ull * 1000000)
 #define PING_TIMEOUT_US (75ull * 1000000) /* until the master has said its own */
+/* The master's last ping before its time is up is sent at that very instant, and takes a while to arrive: without this an agent of a
+ * master with --max_agent_ping_timeouts=1 would give up each time. */
+#define PING_ON_ITS_WAY_US 1000000ull
 
 static uint64_t random_below(struct agent_core *a, uint64_t bound)
 {
@@ -205,7 +208,7 @@ static void make_timers(struct agent_core *a)
 
 static void await_ping(struct agent_core *a)
 {
-    env_timer_set(agent_time(a), a->link.ping_timer, a->link.ping_timeout_us);
+    env_timer_set(agent_time(a), a->link.ping_timer, a->link.ping_timeout_us + PING_ON_ITS_WAY_US);
 }
 
 void agent_master_up(struct agent_core *a, const char *address)

@@ -216,6 +216,11 @@ void detector_failed(struct detector *d)
     look_later(d);
 }
 
+void detector_worked(struct detector *d)
+{
+    d->delay_us = FIRST_DELAY_US;
+}
+
 /* ---- life ---- */
 
 static void free_memory(void *arg)

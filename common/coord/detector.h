@@ -17,6 +17,8 @@ int detector_new(struct fl_loop *loop, const char *spec, detector_f *fn, void *a
                  struct detector **ret, struct fl_err *err);
 /* The leader it named does not answer: look again (with the list's next), soon and with a growing delay. */
 void detector_failed(struct detector *d);
+/* The leader it named serves us: the next detector_failed() looks again soon, however often there was one before. */
+void detector_worked(struct detector *d);
 void detector_free(struct detector *d);
 
 #endif
