@@ -288,7 +288,7 @@ def test_whatever_a_task_leaves_in_a_volume_can_be_destroyed(own):
     open(os.path.join(kept, "file"), "w").close()
     v = volumes_of(o["resources"])[0]
     deep = ("import os\nos.chdir('data')\nos.symlink('%s','away')\nos.mkdir('closed')\nopen('closed/f','w').close()\nos.chmod('closed',0)\n"
-            "for i in range(3000):\n os.mkdir('d'*200)\n os.chdir('d'*200)\n if i %% 500 == 0: open('f','w').close()\n" % kept)
+            "for i in range(300):\n os.mkdir('d'*200)\n os.chdir('d'*200)\n if i %% 500 == 0: open('f','w').close()\n" % kept)
     finished(s, o, 'python3 -c "%s"' % deep, v)
     o = offer_with(s, has_volume("v"))
     s.accept(o, [destroy(v)])

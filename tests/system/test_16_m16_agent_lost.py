@@ -73,3 +73,28 @@ def test_a_killed_agent_is_disconnected_then_unreachable():
             s.wait_for(lambda e: e["type"] == "RESCIND", 2, n)
             eventually(lambda: c.master.metrics()["master/slaves_disconnected"] == 1, 2)
             assert s.status(task_id, since=n, wait=15)["state"] == "TASK_UNREACHABLE"
+
+
+def test_the_tightest_limits():
+    """One ping a second and none may be missed. The agent stays while it answers, is told lost when it does not, and is back soon."""
+    with Cluster(agents=1, master_flags={"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "1"},
+                 agent_flags={"registration_backoff_factor": None}) as c:
+        with Scheduler(c.master.address, ["PARTITION_AWARE"], checkpoint=True, failover_timeout=60.0) as s:
+            task_id, _ = s.run("sleep 1000")
+            n = s.mark()
+            time.sleep(4)
+            assert not s.statuses(task_id, since=n)
+            assert c.master.metrics()["master/slave_reregistrations"] == 0
+            # Each time: what kept the agent away once is no reason to wait longer the next.
+            for _ in range(4):
+                n = s.mark()
+                c.agent.freeze()
+                try:
+                    assert s.status(task_id, since=n, wait=6)["state"] == "TASK_UNREACHABLE"
+                    n = s.mark()
+                finally:
+                    c.agent.thaw()
+                begin = time.monotonic()
+                back = s.status(task_id, since=n, wait=20)
+                assert back["state"] == "TASK_RUNNING" and back["reason"] == "REASON_AGENT_REREGISTERED", back
+                assert time.monotonic() - begin < 5

@@ -2,10 +2,13 @@
 #include "agent/disk.h"
 
 #include <check.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "agent/detect.h"
+#include "agent/disk_thread.h"
 #include "common/model/resources.h"
 
 static char dir[64];
@@ -93,6 +96,131 @@ START_TEST(removing_does_not_follow_links)
 }
 END_TEST
 
+/* ---- emptying what a task left ---- */
+
+static void make_dir(int at, const char *name, mode_t mode)
+{
+    ck_assert_int_eq(mkdirat(at, name, 0755), 0);
+    ck_assert_int_eq(fchmodat(at, name, mode, 0), 0);
+}
+
+/* Folders in folders, deeper than PATH_MAX can say. */
+static void dig(const char *top, unsigned levels)
+{
+    static const char name[] = "a-folder-with-a-name-of-some-length";
+    int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    for (unsigned i = 0; i < levels && fd >= 0; i++) {
+        int file = openat(fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600), next = -1;
+
+        if (file >= 0 && mkdirat(fd, name, 0755) == 0)
+            next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        close(file);
+        close(fd);
+        fd = next;
+    }
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+START_TEST(empties_whatever_is_there)
+{
+    _cleanup_free_ char *top = in("volume"), *outside = in("outside"), *away = in("volume/away"),
+                        *kept = in("outside/kept"), *dangling = in("volume/dangling"),
+                        *taken = in("volume/.fairlead-removing-0");
+    struct fl_err err = {0};
+    int fd;
+
+    ck_assert_int_eq(agent_disk_mkdir(NULL, top, NULL, &err), 0);
+    ck_assert_int_eq(agent_disk_write(NULL, kept, "x", 1, false, &err), 0);
+    ck_assert_int_eq(symlink(outside, away), 0);
+    ck_assert_int_eq(symlink("/no/such/place", dangling), 0);
+    ck_assert_int_eq(agent_disk_write(NULL, taken, "x", 1, false, &err), 0);
+    fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    make_dir(fd, "closed", 0);
+    make_dir(fd, "unwritable", 0755);
+    make_dir(fd, "unwritable/inner", 0755);
+    make_dir(fd, "unwritable/inner/most", 0);
+    fchmodat(fd, "unwritable", 0555, 0);
+    close(fd);
+    dig(top, 400);
+    ck_assert_msg(agent_disk_empty(NULL, top, false, &err) == 0, "%s", err.msg);
+    ck_assert_int_eq(rmdir(top), 0); /* it was empty */
+    ck_assert_int_eq(access(kept, F_OK), 0);
+}
+END_TEST
+
+START_TEST(emptying_removes_the_folder_only_when_asked)
+{
+    _cleanup_free_ char *top = in("volume"), *file = in("volume/f"), *link_path = in("link");
+    struct fl_err err = {0};
+    struct stat st;
+
+    ck_assert_int_eq(agent_disk_empty(NULL, top, true, &err), 0); /* there is none */
+    ck_assert_int_eq(agent_disk_write(NULL, file, "x", 1, false, &err), 0);
+    ck_assert_int_eq(chmod(top, 0751), 0);
+    ck_assert_int_eq(symlink(top, link_path), 0);
+    ck_assert_int_lt(agent_disk_empty(NULL, link_path, true, &err), 0); /* not followed */
+    ck_assert_int_eq(access(file, F_OK), 0);
+    ck_assert_int_eq(agent_disk_empty(NULL, top, false, &err), 0);
+    ck_assert_int_eq(stat(top, &st), 0);
+    ck_assert_int_eq(st.st_mode & 07777, 0751);
+    ck_assert_int_eq(agent_disk_empty(NULL, top, true, &err), 0);
+    ck_assert_int_lt(access(top, F_OK), 0);
+}
+END_TEST
+
+/* ---- the thread ---- */
+
+struct steps {
+    struct fl_loop *loop;
+    char text[64];
+    pthread_t worker;
+    unsigned done;
+};
+
+static void work(void *arg)
+{
+    struct steps *s = arg;
+
+    s->worker = pthread_self();
+    strncat(s->text, "w", sizeof s->text - strlen(s->text) - 1);
+}
+
+static void done(void *arg)
+{
+    struct steps *s = arg;
+
+    ck_assert(pthread_equal(pthread_self(), s->worker) == 0);
+    strncat(s->text, "d", sizeof s->text - strlen(s->text) - 1);
+    if (++s->done == 3)
+        fl_loop_stop(s->loop);
+}
+
+START_TEST(jobs_run_elsewhere_and_report_here)
+{
+    struct steps s = {0};
+    struct agent_disk_thread *t;
+    struct fl_err err;
+
+    ck_assert_int_eq(fl_loop_new(&s.loop, &err), 0);
+    t = agent_disk_thread_new(s.loop);
+    for (unsigned i = 0; i < 3; i++)
+        agent_disk_thread_run(t, work, done, &s);
+    ck_assert_uint_eq(s.done, 0); /* never within the call */
+    fl_loop_run(s.loop);
+    ck_assert_uint_eq(strlen(s.text), 6);
+    /* Freed with results under way: they are not delivered, and nothing is lost track of. */
+    s.done = 0;
+    for (unsigned i = 0; i < 3; i++)
+        agent_disk_thread_run(t, work, done, &s);
+    agent_disk_thread_free(t);
+    fl_loop_free(s.loop);
+    ck_assert_uint_eq(s.done, 0);
+    agent_disk_thread_free(NULL);
+}
+END_TEST
+
 START_TEST(what_is_not_named_is_detected)
 {
     static const struct {
@@ -160,6 +288,9 @@ int main(void)
     tcase_add_test(tc, writes_appends_reads_and_cuts);
     tcase_add_test(tc, links_folders_and_lists);
     tcase_add_test(tc, removing_does_not_follow_links);
+    tcase_add_test(tc, empties_whatever_is_there);
+    tcase_add_test(tc, emptying_removes_the_folder_only_when_asked);
+    tcase_add_test(tc, jobs_run_elsewhere_and_report_here);
     tcase_add_test(tc, what_is_not_named_is_detected);
     tcase_add_test(tc, bad_descriptions_name_their_flag);
     suite_add_tcase(s, tc);
