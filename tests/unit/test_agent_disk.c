@@ -174,9 +174,8 @@ END_TEST
 
 struct steps {
     struct fl_loop *loop;
-    char text[64];
     pthread_t worker;
-    unsigned done;
+    unsigned worked, done;
 };
 
 static void work(void *arg)
@@ -184,7 +183,7 @@ static void work(void *arg)
     struct steps *s = arg;
 
     s->worker = pthread_self();
-    strncat(s->text, "w", sizeof s->text - strlen(s->text) - 1);
+    s->worked++;
 }
 
 static void done(void *arg)
@@ -192,7 +191,6 @@ static void done(void *arg)
     struct steps *s = arg;
 
     ck_assert(pthread_equal(pthread_self(), s->worker) == 0);
-    strncat(s->text, "d", sizeof s->text - strlen(s->text) - 1);
     if (++s->done == 3)
         fl_loop_stop(s->loop);
 }
@@ -209,7 +207,7 @@ START_TEST(jobs_run_elsewhere_and_report_here)
         agent_disk_thread_run(t, work, done, &s);
     ck_assert_uint_eq(s.done, 0); /* never within the call */
     fl_loop_run(s.loop);
-    ck_assert_uint_eq(strlen(s.text), 6);
+    ck_assert_uint_eq(s.worked, 3);
     /* Freed with results under way: they are not delivered, and nothing is lost track of. */
     s.done = 0;
     for (unsigned i = 0; i < 3; i++)
