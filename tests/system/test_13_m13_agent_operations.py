@@ -396,3 +396,28 @@ def test_a_group_whose_executor_lacks_something_is_refused(lacks):
         assert end["state"] == "TASK_ERROR" and end["reason"] == "REASON_TASK_GROUP_INVALID" and lacks in end["message"], end
 
 
+
+
+def test_what_the_agent_cannot_do_is_told_and_the_master_corrected():
+    """A volume on a disk without files: the master books it, the agent refuses it, and then both say the same."""
+    block = {"type": "BLOCK", "id": "b1"}
+    flags = ('[{"name":"cpus","type":"SCALAR","scalar":{"value":4}},{"name":"mem","type":"SCALAR","scalar":{"value":1024}},'
+             '{"name":"disk","type":"SCALAR","scalar":{"value":100},"disk":{"source":{"type":"BLOCK","id":"b1"}}}]')
+    with Cluster(agents=1, agent_flags={"resources": flags}) as c, framework(c) as s:
+        running, _ = s.run("sleep 1000")
+        refused, after = with_id(create(volume("v", 100, source=block))), with_id(reserve(dynamic("cpus", 0.5)))
+        s.accept(s.offer(), [reserve(dynamic("disk", 100, disk={"source": block})), refused, after])
+        st = status_of(s, refused)
+        assert st["state"] == "OPERATION_ERROR" and "holds no files" in st["message"] and st["uuid"], st
+        acknowledge(s, st)
+        # It was sent in the belief that the volume is there.
+        assert status_of(s, after)["state"] == "OPERATION_DROPPED"
+        c.wait_agents(1)
+        o = offer_with(s, lambda o: any(r["name"] == "disk" for r in o["resources"]))
+        assert not volumes_of(o["resources"]) and o["agent_id"]["value"] == c.agent_id()
+        eventually(lambda: not agent_operations(c))
+        assert not volumes_of(c.slaves()[0]["reserved_resources_full"].get("r", []))
+        assert s.states(running)[-1] == "TASK_RUNNING"
+        again = with_id(reserve(dynamic("cpus", 0.5)))
+        s.accept(o, [again])
+        assert status_of(s, again)["state"] == "OPERATION_FINISHED"
