@@ -153,6 +153,7 @@ static void commit_free(struct agent_commit *c)
 /* ---- 3: on disk ---- */
 
 static void begin(struct agent_core *a);
+static void arm(struct agent_core *a);
 
 static void tell_committed(struct agent_operations *o)
 {
@@ -189,6 +190,8 @@ static void on_carried_out(void *arg)
     agent_commit_intend(a);
     if (agent_commit_pending(o))
         begin(a);
+    else if (o->stale)
+        arm(a);
     agent_hold_release(a);
 }
 

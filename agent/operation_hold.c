@@ -53,7 +53,8 @@ bool agent_hold(struct agent_core *a, const ProtobufCMessage *m)
     struct agent_operations *o = a->operations;
     struct agent_held *h;
 
-    if (passes(m->descriptor) || (!o->held && (!agent_commit_pending(o) || !begins_to_wait(a, m))))
+    if (a->state != AGENT_RUNNING || passes(m->descriptor) ||
+        (!o->held && (!agent_commit_pending(o) || !begins_to_wait(a, m))))
         return false;
     if (o->n_held >= MAX_HELD) {
         agent_count(a, COUNT_MESSAGES_OVER_LIMIT);

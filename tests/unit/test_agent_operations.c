@@ -208,6 +208,40 @@ START_TEST(a_wrong_acknowledgement_is_refused)
 }
 END_TEST
 
+START_TEST(acknowledged_while_the_disk_is_busy)
+{
+    ask(1, RESERVE("cpus", "1"));
+    turn();
+    h->hold_jobs = true;
+    ask(2, RESERVE("cpus", "1"));
+    turn();
+    ack_last(); /* of the first */
+    h_work(h);
+    h->hold_jobs = false;
+    turn();
+    ack_last();
+    turn();
+    restart();
+    ck_assert_ptr_null(h->a->operations->all);
+    ck_assert_int_eq(reserved("cpus"), 2);
+}
+END_TEST
+
+START_TEST(the_first_is_over_while_the_second_is_written)
+{
+    ask(1, RESERVE("cpus", "1"));
+    turn();
+    h->hold_jobs = true;
+    ask(2, RESERVE("cpus", "1"));
+    turn();
+    ack_last(); /* of the first, which the write under way still has */
+    h_work(h);
+    turn();
+    restart();
+    ck_assert_uint_eq(HASH_COUNT(h->a->operations->all), 1);
+}
+END_TEST
+
 START_TEST(the_same_operation_is_done_once)
 {
     ask(1, RESERVE("cpus", "1"));
@@ -565,6 +599,8 @@ int main(void)
     tcase_add_test(tc, operations_of_one_turn_are_one_write);
     tcase_add_test(tc, a_status_is_told_again_until_acknowledged);
     tcase_add_test(tc, a_wrong_acknowledgement_is_refused);
+    tcase_add_test(tc, acknowledged_while_the_disk_is_busy);
+    tcase_add_test(tc, the_first_is_over_while_the_second_is_written);
     tcase_add_test(tc, the_same_operation_is_done_once);
     tcase_add_test(tc, an_operation_on_an_older_version_is_dropped);
     tcase_add_test(tc, an_impossible_operation_is_told_and_the_books_set_right);
