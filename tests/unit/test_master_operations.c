@@ -785,6 +785,53 @@ START_TEST(who_lost_an_offer_does_not_get_it_back_at_once)
 }
 END_TEST
 
+START_TEST(the_access_rules_are_asked)
+{
+    static const char rules[] =
+        "{\"reserve_resources\":[{\"principals\":{\"values\":[\"me\"]},\"roles\":{\"values\":["
+        "\"a\"]}},"
+        "{\"principals\":{\"type\":\"ANY\"},\"roles\":{\"type\":\"NONE\"}}]}";
+    struct acls *acls = NULL;
+    struct fl_err err = {0};
+
+    ck_assert_int_eq(acls_parse(rules, &acls, &err), 0);
+    w.m->acls = acls;
+    ck_assert_int_lt(operate(RESERVE("", CPUS("1")), NULL, &err), 0);
+    ck_assert_int_eq(err.reason, FL_FORBIDDEN);
+    /* What is not valid is told first. */
+    ck_assert_int_lt(operate(RESERVE("", "{" SCALAR("cpus", "1") "}"), NULL, &err), 0);
+    ck_assert_int_eq(err.reason, FL_INVALID);
+    accept_ops("s1", RESERVE(ID, CPUS("1")));
+    w_expect(&w, "s1", "OPERATION_ERROR");
+    check_total(TOTAL);
+    ck_assert_int_eq(
+        operate(RESERVE("", "{" SCALAR("cpus",
+                                       "1") ",\"reservations\":[{\"type\":"
+                                            "\"DYNAMIC\",\"role\":\"a\",\"principal\":\"me\"}]}"),
+                "me", &err),
+        0);
+    w.m->acls = NULL;
+    acls_free(acls);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+START_TEST(a_flood_of_unacknowledged_operations_is_refused)
+{
+    struct fl_err err = {0};
+    int r = 0;
+
+    for (unsigned i = 0; i < 10001 && r == 0; i++) {
+        r = operate(i % 2 ? UNRESERVE("", CPUS("1")) : RESERVE("", CPUS("1")), NULL, &err);
+        w_forget(&w);
+    }
+    ck_assert_int_lt(r, 0);
+    ck_assert_int_eq(err.reason, FL_LIMIT);
+    ck_assert_uint_eq(w.m->agents->n_operations, 10000);
+}
+END_TEST
+
 static TCase *frameworks(void)
 {
     TCase *tc = tcase_create("frameworks");
@@ -828,6 +875,8 @@ static TCase *operators(void)
     tcase_add_test(tc, what_tasks_use_is_not_the_operators);
     tcase_add_test(tc, only_offers_that_are_needed_are_rescinded);
     tcase_add_test(tc, who_lost_an_offer_does_not_get_it_back_at_once);
+    tcase_add_test(tc, the_access_rules_are_asked);
+    tcase_add_test(tc, a_flood_of_unacknowledged_operations_is_refused);
     return tc;
 }
 
