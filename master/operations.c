@@ -14,6 +14,8 @@
 
 /* Of one agent, told and not acknowledged. */
 #define OPERATIONS_PER_AGENT 10000
+/* Of one agent, failed and waiting to be taken back. */
+#define UNDOS_PER_AGENT 1000
 
 /* ---- refusing ---- */
 
@@ -237,9 +239,17 @@ void operation_undo(struct master *m, struct operation *o)
 {
     struct agent *a = o->agent;
     struct operation_undo *u;
+    unsigned n;
 
     if (resources_empty(&o->from) && resources_empty(&o->to))
         return;
+    LL_COUNT(a->undos, u, n);
+    if (n == UNDOS_PER_AGENT) {
+        log_warning("agent %s fails too many operations: its re-registration must set its total "
+                    "right",
+                    a->id);
+        return;
+    }
     log_warning("agent %s did not do an operation that was counted on: its resources are put back",
                 a->id);
     u = xnew0(struct operation_undo);
