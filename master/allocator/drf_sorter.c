@@ -153,10 +153,11 @@ double drf_share(const struct drf_totals *t, const struct drf_vec *allocated, do
     for (size_t i = 0; i < n; i++) {
         if (allocated->v[i] <= 0 || t->total.v[i] <= 0 || t->scalars[i].excluded)
             continue;
-        double s = (double)allocated->v[i] / (double)t->total.v[i];
+        /* One division: equal fractions tie under weights like 3, too. */
+        double s = (double)allocated->v[i] / ((double)t->total.v[i] * weight);
         share = FL_MAX(share, s);
     }
-    return share / weight;
+    return share;
 }
 
 static struct drf_client *of_node(const struct idx_node *n)
