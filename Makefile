@@ -62,7 +62,7 @@ TESTTOOLS  := $(BUILD)/tests/proto/pbtool
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps up down check unit property system interop bench plots lint asan fuzz-short install clean \
+.PHONY: all deps up down check unit property system interop bench churn plots lint asan fuzz-short install clean \
         docs format-mine conformance
 
 all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES) $(TESTTOOLS)
@@ -176,6 +176,10 @@ interop: all
 
 bench: all $(BENCH)
 	tools/bench.sh
+
+# A simulated day of a cluster's life against the allocator: a line an hour, memory, and the day replayed from its log.
+churn: $(BUILD)/tests/property/prop_allocator_churn
+	$< day
 
 # The pictures of docs/, from the data recorded beside them.
 plots:

@@ -1,5 +1,6 @@
-/* An allocator from outside the tree, as an example: all that is free on an agent goes to the framework that came first and did
- * not decline it within its refuse_seconds. No fairness. Built as a shared object with nothing but the headers:
+/* An allocator from outside the tree, as an example (docs/allocator-modules.md): all that is free on an agent goes to the framework that
+ * came first and did not decline anything of it within its refuse_seconds. No fairness, no quota, the first role only. Built as a
+ * shared object with nothing but the headers:
  *
  *     cc -shared -fPIC -o allocator_first_fit.so allocator_first_fit.c
  *
@@ -19,10 +20,20 @@ struct refusal {
     struct refusal *next;
 };
 
+/* What one framework was offered or uses on an agent. */
+struct holding {
+    char *framework;
+    struct resources res; /* with allocation_info */
+    bool asked;           /* an inverse offer is outstanding */
+    struct holding *next;
+};
+
 struct agent {
-    char *id;
+    char *id, *hostname;
     bool active;
-    struct resources total, held; /* held: without allocation_info, by anybody */
+    struct resources total;
+    struct holding *holdings;
+    V1__Unavailability *unavailability; /* or NULL */
     struct agent *next;
 };
 
@@ -31,6 +42,9 @@ struct allocator {
     struct framework *frameworks; /* first come first */
     struct agent *agents;
     struct refusal *refusals;
+    char **whitelist; /* host names; NULL: all */
+    size_t n_whitelist;
+    uint64_t n_offers;
     bool paused;
 };
 
@@ -60,6 +74,60 @@ static struct agent *find_agent(struct allocator *a, const char *id)
     while (ag && !streq(ag->id, id))
         ag = ag->next;
     return ag;
+}
+
+/* ---- books ---- */
+
+static struct holding *find_holding(struct agent *ag, const char *framework)
+{
+    struct holding *h = ag->holdings;
+
+    while (h && !streq(h->framework, framework))
+        h = h->next;
+    return h;
+}
+
+static void hold(struct agent *ag, const char *framework, const struct resources *res)
+{
+    struct holding *h = find_holding(ag, framework);
+
+    if (!h) {
+        h = xnew0(struct holding);
+        h->framework = xstrdup(framework);
+        h->next = ag->holdings;
+        ag->holdings = h;
+    }
+    resources_add(&h->res, res);
+}
+
+/* Frees the holdings of nothing, unless they say that somebody was asked, and with a framework all of its own. */
+static void drop_holdings(struct agent *ag, const char *framework_or_null)
+{
+    for (struct holding **p = &ag->holdings; *p;) {
+        struct holding *h = *p;
+
+        if ((!resources_empty(&h->res) || h->asked) && !streq(h->framework, framework_or_null)) {
+            p = &h->next;
+            continue;
+        }
+        *p = h->next;
+        resources_done(&h->res);
+        free(h->framework);
+        free(h);
+    }
+}
+
+/* What nobody holds. */
+static void free_of(const struct agent *ag, struct resources *out)
+{
+    resources_copy(out, &ag->total);
+    for (const struct holding *h = ag->holdings; h; h = h->next) {
+        _cleanup_resources_ struct resources bare = RESOURCES_INIT;
+
+        resources_copy(&bare, &h->res);
+        resources_unallocate(&bare);
+        resources_subtract(out, &bare);
+    }
 }
 
 /* ---- offers ---- */
@@ -93,28 +161,52 @@ static uint64_t expire(struct allocator *a, uint64_t now_us, const char *framewo
     return next;
 }
 
+static bool listed(const struct allocator *a, const struct agent *ag)
+{
+    for (size_t i = 0; i < a->n_whitelist; i++)
+        if (streq(a->whitelist[i], ag->hostname))
+            return true;
+    return !a->whitelist;
+}
+
 static void offer(struct allocator *a, struct framework *f, struct agent *ag)
 {
     _cleanup_resources_ struct resources free_now = RESOURCES_INIT, take = RESOURCES_INIT;
 
-    resources_copy(&free_now, &ag->total);
-    resources_subtract(&free_now, &ag->held);
+    free_of(ag, &free_now);
     resources_allocatable_to(&free_now, f->role, &take);
     if (resources_empty(&take))
         return;
-    resources_add(&ag->held, &take);
     resources_allocate(&take, f->role);
+    hold(ag, f->id, &take);
+    a->n_offers++;
     a->cb.offer(a->cb.arg, f->id, f->role, ag->id, &take);
+}
+
+/* Whoever has something on an agent that will be unavailable is asked to leave, once: so update_inverse_offer() is not needed. */
+static void ask_to_leave(struct allocator *a, struct agent *ag)
+{
+    for (struct holding *h = ag->holdings; h && ag->unavailability && a->cb.inverse_offer;
+         h = h->next) {
+        struct framework *f = find_framework(a, h->framework);
+
+        if (h->asked || resources_empty(&h->res) || !f || !f->active)
+            continue;
+        h->asked = true;
+        a->cb.inverse_offer(a->cb.arg, f->id, ag->id, ag->unavailability);
+    }
 }
 
 static uint64_t run(struct allocator *a, uint64_t now_us, uint64_t budget_us, bool all)
 {
     uint64_t next = expire(a, now_us, NULL);
 
-    for (struct agent *ag = a->agents; ag && !a->paused; ag = ag->next)
-        for (struct framework *f = a->frameworks; f && ag->active; f = f->next)
+    for (struct agent *ag = a->agents; ag && !a->paused; ag = ag->next) {
+        for (struct framework *f = a->frameworks; f && ag->active && listed(a, ag); f = f->next)
             if (f->active && !f->suppressed && !refused(a, f, ag))
                 offer(a, f, ag);
+        ask_to_leave(a, ag);
+    }
     return next;
 }
 
@@ -142,6 +234,8 @@ static void remove_framework(struct allocator *a, const char *id)
 
             *p = f->next;
             expire(a, 0, f->id);
+            for (struct agent *ag = a->agents; ag; ag = ag->next)
+                drop_holdings(ag, f->id);
             free(f->id);
             free(f->role);
             free(f);
@@ -186,13 +280,13 @@ static void revive(struct allocator *a, const char *id, const char *const *roles
 
 /* ---- agents ---- */
 
-static void hold(struct agent *ag, const struct resources *res)
+static void put_unavailability(struct agent *ag, const V1__Unavailability *u)
 {
-    _cleanup_resources_ struct resources bare = RESOURCES_INIT;
-
-    resources_copy(&bare, res);
-    resources_unallocate(&bare);
-    resources_add(&ag->held, &bare);
+    fl_pb_free(ag->unavailability);
+    ag->unavailability = u ? FL_PB_DUP(u) : NULL;
+    for (struct holding *h = ag->holdings; h; h = h->next)
+        h->asked = false;
+    drop_holdings(ag, NULL);
 }
 
 static void add_agent(struct allocator *a, const struct allocator_agent *in, uint64_t now_us)
@@ -200,10 +294,12 @@ static void add_agent(struct allocator *a, const struct allocator_agent *in, uin
     struct agent *ag = xnew0(struct agent);
 
     ag->id = xstrdup(in->id);
+    ag->hostname = xstrdup(in->info->hostname);
     ag->active = in->active;
     resources_copy(&ag->total, in->total);
     for (size_t i = 0; i < in->n_used; i++)
-        hold(ag, in->used[i].res);
+        hold(ag, in->used[i].framework_id, in->used[i].res);
+    put_unavailability(ag, in->unavailability);
     ag->next = a->agents;
     a->agents = ag;
 }
@@ -215,8 +311,11 @@ static void remove_agent(struct allocator *a, const char *id)
             struct agent *ag = *p;
 
             *p = ag->next;
+            while (ag->holdings)
+                drop_holdings(ag, ag->holdings->framework);
+            put_unavailability(ag, NULL);
             resources_done(&ag->total);
-            resources_done(&ag->held);
+            free(ag->hostname);
             free(ag->id);
             free(ag);
             return;
@@ -241,6 +340,26 @@ static void set_agent_active(struct allocator *a, const char *id, bool active)
 
 static void set_whitelist(struct allocator *a, const char *const *hostnames, size_t n)
 {
+    for (size_t i = 0; i < a->n_whitelist; i++)
+        free(a->whitelist[i]);
+    free(TAKE_PTR(a->whitelist));
+    a->n_whitelist = 0;
+    if (!hostnames)
+        return;
+    a->whitelist = xcalloc(n + 1, sizeof(*a->whitelist));
+    while (a->n_whitelist < n) {
+        a->whitelist[a->n_whitelist] = xstrdup(hostnames[a->n_whitelist]);
+        a->n_whitelist++;
+    }
+}
+
+static void set_unavailability(struct allocator *a, const char *agent_id,
+                               const V1__Unavailability *u, uint64_t now_us)
+{
+    struct agent *ag = find_agent(a, agent_id);
+
+    if (ag)
+        put_unavailability(ag, u);
 }
 
 /* ---- resources ---- */
@@ -250,34 +369,62 @@ static void transition_to_used(struct allocator *a, const char *framework_id, co
 {
 }
 
+/* A decline hides the whole agent for a while. */
+static void refuse(struct allocator *a, const char *framework_id, const char *agent_id,
+                   const V1__Filters *filters, uint64_t now_us)
+{
+    double seconds = filters->has_refuse_seconds ? filters->refuse_seconds : 5;
+    struct refusal *r = xnew0(struct refusal);
+
+    r->framework = xstrdup(framework_id);
+    r->agent = xstrdup(agent_id);
+    r->until_us = now_us + (uint64_t)(seconds > 1 && seconds < 1e9 ? seconds * 1e6 : 1e6);
+    r->next = a->refusals;
+    a->refusals = r;
+}
+
 static void recover(struct allocator *a, const char *framework_id, const char *agent_id,
                     const struct resources *res, const V1__Filters *filters, uint64_t now_us)
 {
     struct agent *ag = find_agent(a, agent_id);
-    _cleanup_resources_ struct resources bare = RESOURCES_INIT;
-    double seconds = filters && filters->has_refuse_seconds ? filters->refuse_seconds : 5;
+    struct holding *h = ag ? find_holding(ag, framework_id) : NULL;
 
-    if (!ag)
+    if (!h)
         return;
-    resources_copy(&bare, res);
-    resources_unallocate(&bare);
-    resources_subtract(&ag->held, &bare);
-    if (filters && find_framework(a, framework_id)) {
-        struct refusal *r = xnew0(struct refusal);
-
-        r->framework = xstrdup(framework_id);
-        r->agent = xstrdup(agent_id);
-        r->until_us = now_us + (uint64_t)(seconds > 1 && seconds < 1e9 ? seconds * 1e6 : 1e6);
-        r->next = a->refusals;
-        a->refusals = r;
-    }
+    resources_subtract(&h->res, res);
+    drop_holdings(ag, NULL);
+    if (filters && find_framework(a, framework_id))
+        refuse(a, framework_id, agent_id, filters, now_us);
 }
 
+/* RESERVE, CREATE and the like: `from` becomes `to` where it is held, or in what is free, and in the total. */
 static int update_allocation(struct allocator *a, const char *framework_id, const char *agent_id,
                              const struct resources *from, const struct resources *to,
                              struct fl_err *err)
 {
-    return fl_err_set(err, FL_NOT_IMPLEMENTED, "this allocator knows no operations");
+    struct agent *ag = find_agent(a, agent_id);
+    struct holding *h = ag && framework_id ? find_holding(ag, framework_id) : NULL;
+    _cleanup_resources_ struct resources have = RESOURCES_INIT, less = RESOURCES_INIT,
+                                         more = RESOURCES_INIT;
+
+    if (ag && !framework_id)
+        free_of(ag, &have);
+    else if (h)
+        resources_copy(&have, &h->res);
+    if (!resources_contains(&have, from))
+        return fl_err_set(err, FL_CONFLICT, "agent '%s' does not have what is to be changed",
+                          agent_id);
+    if (h) {
+        resources_subtract(&h->res, from);
+        resources_add(&h->res, to);
+    }
+    resources_copy(&less, from);
+    resources_unallocate(&less);
+    resources_copy(&more, to);
+    resources_unallocate(&more);
+    resources_subtract(&ag->total, &less);
+    resources_add(&ag->total, &more);
+    return 0;
 }
 
 static void add_used(struct allocator *a, const char *framework_id, const char *agent_id,
@@ -286,7 +433,7 @@ static void add_used(struct allocator *a, const char *framework_id, const char *
     struct agent *ag = find_agent(a, agent_id);
 
     if (ag)
-        hold(ag, res);
+        hold(ag, framework_id, res);
 }
 
 static void set_weight(struct allocator *a, const char *role, double weight)
@@ -298,6 +445,14 @@ static void set_paused(struct allocator *a, bool paused)
     a->paused = paused;
 }
 
+/* ---- numbers, and the end ---- */
+
+static void numbers(const struct allocator *a,
+                    void (*fn)(const char *name, double value, void *arg), void *arg)
+{
+    fn("offers", (double)a->n_offers, arg);
+}
+
 static void destroy(struct allocator *a)
 {
     while (a->frameworks)
@@ -305,6 +460,7 @@ static void destroy(struct allocator *a)
     while (a->agents)
         remove_agent(a, a->agents->id);
     expire(a, UINT64_MAX, NULL);
+    set_whitelist(a, NULL, 0);
     free(a);
 }
 
@@ -331,6 +487,8 @@ static const struct allocator_ops first_fit = {
     .revive = revive,
     .set_weight = set_weight,
     .set_paused = set_paused,
+    .set_unavailability = set_unavailability,
+    .numbers = numbers,
 };
 
 FL_PUBLIC extern const struct allocator_module fairlead_allocator_module;

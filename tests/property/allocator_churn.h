@@ -20,7 +20,9 @@
         }                                                                                          \
     } while (0)
 
-enum { CHURN_AGENTS = 48, CHURN_FRAMEWORKS = 16, CHURN_ROLES = 6 };
+static const char *const churn_tops[] = {"eng", "science", "ops"}; /* that may have a quota */
+
+enum { CHURN_AGENTS = 48, CHURN_FRAMEWORKS = 16, CHURN_ROLES = 6, CHURN_TOPS = 3 };
 
 static const char *const churn_roles[CHURN_ROLES] = {"*",       "eng",     "eng/web",
                                                      "eng/dev", "science", "ops/night"};
@@ -39,7 +41,8 @@ struct churn_framework {
 };
 struct churn_agent {
     char id[32];
-    bool here, active, grown;
+    bool here, active, grown, listed;
+    int64_t down_at;              /* nanoseconds: it will be unavailable; 0: it will not */
     struct resources total, free; /* the ledger */
     unsigned generation;
 };
@@ -63,9 +66,10 @@ struct churn {
     size_t n_held, held_cap;
     struct churn_inverse *inverse;
     size_t n_inverse, inverse_cap;
-    bool paused, in_run;
+    bool paused, in_run, whitelisting;
     uint64_t n_offers, n_declines, n_tasks, n_reserved, n_inverse_offers;
     uint64_t next_us; /* what run() asked for */
+    struct quantities limits[CHURN_TOPS];
     struct resources reserve_from[CHURN_ROLES], reserve_to[CHURN_ROLES];
 };
 
@@ -112,6 +116,48 @@ static inline void churn_parse(struct churn *c, const char *text, struct resourc
     CHURN_CHECK(resources_parse(text, "*", out, NULL) == 0);
 }
 
+/* ---- quota ---- */
+
+static inline bool churn_is_below(const char *role, const char *top)
+{
+    return streq(role, top) || role_is_strict_subrole(role, top);
+}
+
+/* What counts for the quota of a role: what is held unreserved in it and below it, and all that agents reserve to it or below. */
+static inline milli_t churn_consumed(const struct churn *c, const char *top, const char *name)
+{
+    _cleanup_resources_ struct resources part = RESOURCES_INIT;
+    milli_t sum = 0;
+
+    for (size_t i = 0; i < c->n_held; i++)
+        if (churn_is_below(churn_roles[c->held[i].role], top)) {
+            resources_unreserved(&c->held[i].res, &part);
+            sum += resources_scalar(&part, name);
+        }
+    for (size_t i = 0; i < CHURN_AGENTS; i++)
+        for (size_t r = 1; c->agents[i].here && r < CHURN_ROLES; r++)
+            if (churn_is_below(churn_roles[r], top)) {
+                resources_reserved_to(&c->agents[i].total, churn_roles[r], &part);
+                sum += resources_scalar(&part, name);
+            }
+    return sum;
+}
+
+/* A limit holds for the frameworks of the top-level role itself. */
+static inline void churn_check_limit(struct churn *c, const char *role,
+                                     const struct resources *offered)
+{
+    _cleanup_resources_ struct resources open = RESOURCES_INIT;
+
+    resources_unreserved(offered, &open);
+    for (size_t t = 0; t < CHURN_TOPS; t++)
+        for (size_t i = 0; streq(role, churn_tops[t]) && i < c->limits[t].n; i++) {
+            const struct quantity *q = &c->limits[t].items[i];
+            CHURN_CHECK(resources_scalar(&open, q->name) == 0 ||
+                        churn_consumed(c, role, q->name) <= q->amount);
+        }
+}
+
 /* ---- what the allocator decides ---- */
 
 static inline struct churn_held *churn_hold(struct churn *c)
@@ -137,7 +183,7 @@ static inline void churn_on_offer(void *arg, const char *framework_id, const cha
     h->due = c->now + churn_rnd(c, 5000) * 1000;
     ag = &c->agents[h->agent];
     f = &c->frameworks[h->framework];
-    CHURN_CHECK(f->active && ag->active);
+    CHURN_CHECK(f->active && ag->active && ag->listed);
     CHURN_CHECK(f->roles[0] == h->role || (f->n_roles > 1 && f->roles[1] == h->role));
     CHURN_CHECK(streq(resources_allocation_role(res), role));
     resources_copy(&h->res, res);
@@ -145,7 +191,16 @@ static inline void churn_on_offer(void *arg, const char *framework_id, const cha
     resources_unallocate(&bare);
     CHURN_CHECK(!resources_empty(&bare) && resources_contains(&ag->free, &bare));
     resources_subtract(&ag->free, &bare);
+    churn_check_limit(c, role, res);
     c->n_offers++;
+}
+
+static inline bool churn_holds(const struct churn *c, size_t framework, size_t agent)
+{
+    for (size_t i = 0; i < c->n_held; i++)
+        if (c->held[i].framework == framework && c->held[i].agent == agent)
+            return true;
+    return false;
 }
 
 static inline void churn_on_inverse(void *arg, const char *framework_id, const char *agent_id,
@@ -155,7 +210,9 @@ static inline void churn_on_inverse(void *arg, const char *framework_id, const c
     struct churn_inverse i = {churn_framework_index(c, framework_id),
                               churn_agent_index(c, agent_id)};
 
-    CHURN_CHECK(u != NULL);
+    CHURN_CHECK(c->frameworks[i.framework].active && c->agents[i.agent].down_at);
+    CHURN_CHECK(u->start->nanoseconds == c->agents[i.agent].down_at);
+    CHURN_CHECK(churn_holds(c, i.framework, i.agent));
     for (size_t k = 0; k < c->n_inverse; k++)
         CHURN_CHECK(c->inverse[k].framework != i.framework || c->inverse[k].agent != i.agent);
     c->inverse = xgrow(c->inverse, &c->inverse_cap, c->n_inverse + 1, sizeof(i));
@@ -380,15 +437,33 @@ static inline void churn_suppress(struct churn *c)
 
 /* ---- agents ---- */
 
+struct churn_unavailability {
+    V1__Unavailability u;
+    V1__TimeInfo start;
+};
+
+/* NULL when it stays. */
+static inline const V1__Unavailability *churn_unavailable(const struct churn_agent *ag,
+                                                          struct churn_unavailability *m)
+{
+    v1__unavailability__init(&m->u);
+    v1__time_info__init(&m->start);
+    m->start.nanoseconds = ag->down_at;
+    m->u.start = &m->start;
+    return ag->down_at ? &m->u : NULL;
+}
+
 static inline void churn_tell_agent(struct churn *c, size_t i, bool update)
 {
     struct churn_agent *ag = &c->agents[i];
     V1__AgentInfo info = V1__AGENT_INFO__INIT;
     V1__AgentInfo__Capability caps[3], *cap_ptrs[3];
+    struct churn_unavailability down;
     struct allocator_agent in = {.id = ag->id,
                                  .info = &info,
                                  .total = &ag->total,
                                  .active = ag->active,
+                                 .unavailability = churn_unavailable(ag, &down),
                                  .capabilities = cap_ptrs,
                                  .n_capabilities = ARRAY_SIZE(caps)};
 
@@ -413,6 +488,8 @@ static inline void churn_add_agent(struct churn *c, size_t i)
 
     ag->here = ag->active = true;
     ag->grown = false;
+    ag->listed = !c->whitelisting;
+    ag->down_at = churn_one_in(c, 10) ? (int64_t)c->now * 2000 : 0;
     fl_snprintf(ag->id, sizeof(ag->id), "a%zu-%u", i, ++ag->generation);
     resources_done(&ag->total);
     churn_parse(c, churn_totals[i % ARRAY_SIZE(churn_totals)], &ag->total);
@@ -473,15 +550,16 @@ static inline void churn_agent(struct churn *c)
 
 static inline void churn_maintenance(struct churn *c)
 {
-    struct churn_agent *ag = &c->agents[churn_rnd(c, CHURN_AGENTS)];
-    V1__Unavailability u = V1__UNAVAILABILITY__INIT;
-    V1__TimeInfo start = V1__TIME_INFO__INIT;
+    size_t i = churn_rnd(c, CHURN_AGENTS);
+    struct churn_agent *ag = &c->agents[i];
+    struct churn_unavailability down;
 
     if (!ag->here || !c->ops->set_unavailability)
         return;
-    start.nanoseconds = (int64_t)(c->now + churn_rnd(c, 3600) * CHURN_SECOND) * 1000;
-    u.start = &start;
-    c->ops->set_unavailability(c->a, ag->id, churn_one_in(c, 2) ? &u : NULL, c->now);
+    ag->down_at =
+        churn_one_in(c, 2) ? (int64_t)(c->now + (1 + churn_rnd(c, 3600)) * CHURN_SECOND) * 1000 : 0;
+    churn_drop_inverse(c, SIZE_MAX, i); /* a new one begins anew */
+    c->ops->set_unavailability(c->a, ag->id, churn_unavailable(ag, &down), c->now);
 }
 
 static inline void churn_answer_inverse(struct churn *c)
@@ -492,7 +570,7 @@ static inline void churn_answer_inverse(struct churn *c)
     Alloc__InverseOfferStatus st = ALLOC__INVERSE_OFFER_STATUS__INIT;
     struct churn_inverse i;
 
-    if (c->n_inverse == 0)
+    if (c->n_inverse == 0 || !c->ops->update_inverse_offer)
         return;
     i = c->inverse[--c->n_inverse];
     id.value = c->frameworks[i.framework].id;
@@ -508,32 +586,43 @@ static inline void churn_answer_inverse(struct churn *c)
                                  c->now);
 }
 
+static inline void churn_whitelist(struct churn *c)
+{
+    const char *hosts[CHURN_AGENTS];
+    size_t n = 1 + churn_rnd(c, CHURN_AGENTS);
+
+    c->whitelisting = !c->whitelisting;
+    for (size_t i = 0; i < CHURN_AGENTS; i++) {
+        hosts[i] = c->agents[i].id;
+        c->agents[i].listed = !c->whitelisting || i < n;
+    }
+    c->ops->set_whitelist(c->a, c->whitelisting ? hosts : NULL, c->whitelisting ? n : 0);
+}
+
 static inline void churn_operator(struct churn *c)
 {
-    static const char *const tops[] = {"eng", "science", "ops"};
     static const double weights[] = {1, 2, 0.5, 3};
     _cleanup_quantities_ struct quantities guarantee = QUANTITIES_INIT, limit = QUANTITIES_INIT;
-    const char *role = tops[churn_rnd(c, ARRAY_SIZE(tops))];
+    size_t top = churn_rnd(c, CHURN_TOPS);
 
     if (churn_one_in(c, 4)) {
         c->ops->set_weight(c->a, churn_roles[churn_rnd(c, CHURN_ROLES)],
                            weights[churn_rnd(c, ARRAY_SIZE(weights))]);
-    } else if (churn_one_in(c, 10)) {
+    } else if (c->paused || churn_one_in(c, 20)) {
         c->paused = !c->paused;
         c->ops->set_paused(c->a, c->paused);
-    } else if (churn_one_in(c, 10)) {
-        const char *hosts[CHURN_AGENTS];
-        for (size_t i = 0; i < CHURN_AGENTS; i++)
-            hosts[i] = c->agents[i].id;
-        c->ops->set_whitelist(c->a, churn_one_in(c, 2) ? NULL : hosts,
-                              1 + churn_rnd(c, CHURN_AGENTS));
+    } else if (c->whitelisting || churn_one_in(c, 20)) {
+        churn_whitelist(c);
     } else if (c->ops->set_quota && churn_one_in(c, 2)) {
         quantities_set(&guarantee, "cpus", churn_rnd(c, 40) * MILLI_ONE);
         quantities_set(&limit, "cpus", (40 + churn_rnd(c, 100)) * MILLI_ONE);
         quantities_set(&limit, "mem", (40000 + churn_rnd(c, 100000)) * MILLI_ONE);
-        c->ops->set_quota(c->a, role, &guarantee, &limit);
+        c->ops->set_quota(c->a, churn_tops[top], &guarantee, &limit);
+        quantities_copy(&c->limits[top], &limit);
     } else if (c->ops->set_quota) {
-        c->ops->set_quota(c->a, role, NULL, NULL);
+        c->ops->set_quota(c->a, churn_tops[top], NULL, NULL);
+        quantities_done(&c->limits[top]);
+        c->limits[top] = (struct quantities)QUANTITIES_INIT;
     }
 }
 
@@ -553,8 +642,8 @@ static inline void churn_second(struct churn *c)
 {
     uint64_t end = c->now - c->now % CHURN_SECOND + CHURN_SECOND;
 
-    for (unsigned events = churn_rnd(c, 4); events > 0; events--) {
-        c->now += churn_rnd(c, 200000);
+    for (unsigned events = churn_rnd(c, 8); events > 0; events--) {
+        c->now += churn_rnd(c, 120000);
         churn_answer_due(c);
         if (churn_one_in(c, 20))
             churn_framework(c);
@@ -665,6 +754,8 @@ static inline void churn_done(struct churn *c)
         resources_done(&c->reserve_from[i]);
         resources_done(&c->reserve_to[i]);
     }
+    for (size_t i = 0; i < CHURN_TOPS; i++)
+        quantities_done(&c->limits[i]);
     free(c->held);
     free(c->inverse);
     c->ops->destroy(c->a);

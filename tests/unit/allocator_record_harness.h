@@ -28,13 +28,18 @@ static inline void rec_init(struct rec_memory *m)
     *m = (struct rec_memory){.sink = {.append = rec_append, .arg = m}};
 }
 
+static inline int rec_play_into(const struct allocator_ops *ops, const struct rec_memory *m,
+                                struct replay_result *res, struct fl_err *err)
+{
+    struct replay_config c = {.log = m->log.data, .log_len = m->log.len, .ops = ops};
+
+    return replay_log(&c, res, err);
+}
+
 static inline int rec_play(const struct rec_memory *m, struct replay_result *res,
                            struct fl_err *err)
 {
-    struct replay_config c = {
-        .log = m->log.data, .log_len = m->log.len, .ops = allocator_builtin("HierarchicalDRF")};
-
-    return replay_log(&c, res, err);
+    return rec_play_into(allocator_builtin("HierarchicalDRF"), m, res, err);
 }
 
 #endif
