@@ -36,6 +36,7 @@ static void take_agent_info(struct allocator *a, struct alloc_agent *ag,
         if ((unsigned)in->capabilities[i]->type < 32)
             ag->capabilities |= 1u << in->capabilities[i]->type;
     alloc_spare_out(a, ag);
+    ag->is_remote = alloc_in_other_region(a, ag->info->domain);
     ag->active = in->active;
     ag->whitelisted = host_allowed(a, ag->info->hostname);
     alloc_spare_in(a, ag);
@@ -79,7 +80,7 @@ void alloc_remove_agent(struct allocator *a, const char *agent_id)
     while (ag->holdings)
         alloc_unhold_all(a, ag, ag->holdings);
     alloc_filters_drop_agent(a, ag);
-    alloc_untouch(a, ag);
+    alloc_queue_forget_agent(a, ag);
     alloc_spare_out(a, ag);
     alloc_drop_reserved(a, ag);
     drf_totals_sub(&a->totals, &ag->total_vec);
@@ -104,7 +105,7 @@ void alloc_add_agent(struct allocator *a, const struct allocator_agent *in, uint
     a = allocator_cast(a);
     alloc_remove_agent(a, in->id);
     ag->id = xstrdup(in->id);
-    ag->queued_at = IDX_HEAP_OUT;
+    ag->queued_at = ag->held_at = IDX_HEAP_OUT;
     take_agent_info(a, ag, in);
     HASH_ADD_KEYPTR(hh, a->agents, ag->id, strlen(ag->id), ag);
     a->agent_list =

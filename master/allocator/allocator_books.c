@@ -60,6 +60,7 @@ struct alloc_client *alloc_client_get(struct allocator *a, struct alloc_framewor
     c->framework = f;
     c->role = role_tree_get(&a->tree, role);
     c->role->n_clients++;
+    c->woken_at = c->held_at = IDX_HEAP_OUT;
     drf_client_init(&c->drf, f->id, 1.0);
     LL_APPEND(f->clients, c);
     return c;
@@ -75,6 +76,7 @@ void alloc_client_refresh(struct allocator *a, struct alloc_client *c)
     else
         drf_sorter_deactivate(&r->frameworks, &c->drf);
     role_tree_refresh(&a->tree, r);
+    alloc_quota_refresh(a, r);
 }
 
 void alloc_client_release(struct allocator *a, struct alloc_client *c)
@@ -86,6 +88,7 @@ void alloc_client_release(struct allocator *a, struct alloc_client *c)
         return;
     alloc_client_refresh(a, c);
     alloc_filters_drop_client(a, c);
+    alloc_queue_forget_client(a, c);
     LL_DELETE(f->clients, c);
     alloc_min_done(&c->min);
     drf_client_done(&c->drf);

@@ -5,99 +5,77 @@
  * order of theirs; the first that may have and wants any of the agent gets all it may have.
  *
  * Ours gives the same decisions without a cycle:
- *   1. an agent is looked at only when an event touched it: it joined, changed, something on it came back, a filter on it ended.
- *      An event of a framework (it subscribed, revived, changed) touches all agents. So does the periodic pass (`all`).
- *   2. An agent that is not touched has nothing to give: every client that could want it was asked since it changed.
- *   3. Touched agents are taken in the order of the events; when all are touched, in a seeded random order, so that no
- *      framework always gets the same machines.
- *   4. For each agent: roles by share; in a role, frameworks by share; each that passes the gates (allocator_eligible.c) and has no
- *      filter (allocator_filters.c) is offered all it may have; then the next, until nothing is free. The order is the one at
- *      the start of the agent; what was given moves the clients before the next agent.
- *   5. Work is done in slices. The module has no clock: a slice ends when its work, at a fixed price a step, reaches the
+ *   1. an agent is looked at only when an event touched it: it joined, changed, or something on it came back. Everyone is asked then.
+ *   2. An agent that is not touched has nothing to give, but to those who could not take it when it was looked at. So an event of a
+ *      framework (it subscribed, revived, changed, a filter ended) or of quota (there is more room) has only those asked whom
+ *      it concerns: allocator_queue.c.
+ *   3. Touched agents are taken in the order of the events; when all are queued, and in the periodic pass (`all`), in a seeded random
+ *      order, so that no framework always gets the same machines.
+ *   4. For each agent: roles in the order of the tree (role_tree.c); in a role, frameworks by share; each that passes the gates
+ *      (allocator_eligible.c), has something left by quota (allocator_quota.c) and has no filter (allocator_filters.c) is offered
+ *      all it may have; then the next, until nothing is free. The order is the one at the start of the agent; what was given
+ *      moves the clients before the next agent.
+ *   5. Roles whose guarantee is unmet have a first stage for themselves: all queued agents are looked at for them alone, then again
+ *      for everyone.
+ *   6. Work is done in slices. The module has no clock: a slice ends when its work, at a fixed price a step, reaches the
  *      budget. The rest waits in the queue for the next call, which is asked for at once.
- *
  */
 #include "master/allocator/allocator_priv.h"
 
-/* Prices of step 5, nanoseconds; measured with bench_allocator on a slow machine and rounded up. */
+/* Prices of step 6, nanoseconds; measured with bench_allocator on a slow machine and rounded up. */
 #define PRICE_AGENT  100
 #define PRICE_CLIENT 60
 #define PRICE_OFFER  1200
-
-/* ---- steps 1 and 3: what is to be looked at ---- */
-
-void alloc_touch(struct allocator *a, struct alloc_agent *ag)
-{
-    if (ag->queued_at != IDX_HEAP_OUT || a->all_touched)
-        return;
-    if (a->queue_head == a->queue_tail)
-        a->queue_head = a->queue_tail = 0;
-    a->queue = xgrow(a->queue, &a->queue_cap, a->queue_tail + 1, sizeof(struct alloc_agent *));
-    ag->queued_at = a->queue_tail;
-    a->queue[a->queue_tail++] = ag;
-}
-
-void alloc_untouch(struct allocator *a, struct alloc_agent *ag)
-{
-    if (ag->queued_at == IDX_HEAP_OUT)
-        return;
-    a->queue[ag->queued_at] = NULL;
-    ag->queued_at = IDX_HEAP_OUT;
-}
-
-static struct alloc_agent *next_touched(struct allocator *a)
-{
-    while (a->queue_head < a->queue_tail) {
-        struct alloc_agent *ag = a->queue[a->queue_head++];
-
-        if (!ag)
-            continue;
-        ag->queued_at = IDX_HEAP_OUT;
-        return ag;
-    }
-    return NULL;
-}
-
-static void queue_all(struct allocator *a)
-{
-    struct alloc_agent *ag;
-
-    while (next_touched(a))
-        ;
-    a->queue_head = a->queue_tail = 0;
-    a->queue = xgrow(a->queue, &a->queue_cap, a->n_agents + 1, sizeof(struct alloc_agent *));
-    for (size_t i = 0; i < a->n_agents; i++)
-        if (!resources_empty(&a->agent_list[i]->free))
-            a->queue[a->queue_tail++] = a->agent_list[i];
-    for (size_t i = a->queue_tail; i > 1; i--) {
-        size_t k = drf_random_next(&a->random) % i;
-
-        ag = a->queue[i - 1];
-        a->queue[i - 1] = a->queue[k];
-        a->queue[k] = ag;
-    }
-    for (size_t i = 0; i < a->queue_tail; i++)
-        a->queue[i]->queued_at = i;
-    a->all_touched = false;
-}
 
 /* ---- step 4: one agent ---- */
 
 struct look {
     struct allocator *a;
     struct alloc_agent *ag;
+    enum alloc_stage stage;
     struct resources shared; /* not yet offered in this look */
     uint64_t spent_ns;
 };
 
-static void give(struct look *l, struct alloc_client *c, const struct resources *res)
+enum alloc_gate alloc_portion(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                              enum alloc_stage stage, const struct resources *shared,
+                              struct resources *ret_portion, unsigned *ret_held)
 {
-    l->spent_ns += PRICE_OFFER;
-    l->a->cb.offer(l->a->cb.arg, c->framework->id, c->role->name, l->ag->id, res);
+    _cleanup_vec_ struct drf_vec amounts = DRF_VEC_INIT;
+
+    *ret_held = 0;
+    alloc_offerable(ag, c, shared, ret_portion);
+    if (resources_empty(ret_portion))
+        return GATE_NOTHING_FREE;
+    if (a->quotas)
+        alloc_chop(a, c->role, stage, ret_portion, ret_portion, ret_held);
+    drf_vec_add_resources(&amounts, &a->totals, ret_portion);
+    if (resources_empty(ret_portion) || !alloc_min_fits(alloc_client_min(a, c), &amounts)) {
+        if (*ret_held & ALLOC_HELD_BY_LIMIT)
+            return GATE_QUOTA_LIMIT;
+        return *ret_held ? GATE_QUOTA_HEADROOM : GATE_TOO_SMALL;
+    }
+    return alloc_filtered(ag, c, ret_portion) ? GATE_FILTERED : GATE_OPEN;
 }
 
-/* Nothing special on the agent: whoever may have any of it may have all. No copies. */
-static void offer_plain(struct look *l, struct alloc_client *c)
+static void give(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                 const struct resources *portion)
+{
+    a->counts.offers++;
+    a->cb.offer(a->cb.arg, c->framework->id, c->role->name, ag->id, portion);
+}
+
+void alloc_offer(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                 struct resources *portion)
+{
+    resources_allocate(portion, c->role->name);
+    alloc_hold(a, ag, c, portion);
+    alloc_holding_find(ag, c)->used_of_last_offer = false;
+    give(a, ag, c, portion);
+}
+
+/* Nothing special on the agent, and quota takes nothing off: all of it, without copies. */
+static void ask_plain(struct look *l, struct alloc_client *c)
 {
     struct alloc_agent *ag = l->ag;
     struct resources take = RESOURCES_INIT;
@@ -107,99 +85,111 @@ static void offer_plain(struct look *l, struct alloc_client *c)
         return;
     alloc_take_all_free(l->a, ag, c, &take);
     resources_allocate(&take, c->role->name);
-    give(l, c, &take);
+    give(l->a, ag, c, &take);
     alloc_hold_taken(ag, c, &take)->used_of_last_offer = false;
     resources_done(&take);
+    l->spent_ns += PRICE_OFFER;
 }
 
-static void offer_part(struct look *l, struct alloc_client *c)
+static void ask_part(struct look *l, struct alloc_client *c)
 {
     struct alloc_agent *ag = l->ag;
     _cleanup_resources_ struct resources take = RESOURCES_INIT;
     _cleanup_resources_ struct resources shared = RESOURCES_INIT;
-    _cleanup_vec_ struct drf_vec amounts = DRF_VEC_INIT;
+    unsigned held;
+    enum alloc_gate g = alloc_portion(l->a, ag, c, l->stage, &l->shared, &take, &held);
 
-    alloc_offerable(ag, c, &l->shared, &take);
-    if (resources_empty(&take))
-        return;
-    drf_vec_add_resources(&amounts, &l->a->totals, &take);
-    if (!alloc_min_fits(alloc_client_min(l->a, c), &amounts) || alloc_filtered(ag, c, &take))
+    l->spent_ns += PRICE_CLIENT * 4;
+    if (held && l->stage == STAGE_SHARES)
+        alloc_note_held(l->a, ag, c, held);
+    if (g != GATE_OPEN)
         return;
     if (ag->has_shared) {
         resources_shared(&take, true, &shared);
         resources_subtract(&l->shared, &shared);
     }
-    resources_allocate(&take, c->role->name);
-    alloc_hold(l->a, ag, c, &take);
-    alloc_holding_find(ag, c)->used_of_last_offer = false;
-    give(l, c, &take);
+    alloc_offer(l->a, ag, c, &take);
+    l->spent_ns += PRICE_OFFER;
 }
 
-static void look_at_role(struct look *l, struct alloc_role *r)
+static void ask(struct look *l, struct alloc_client *c)
 {
-    struct alloc_agent *ag = l->ag;
-    struct drf_client *d;
-
-    drf_sorter_walk_begin(&r->frameworks);
-    while (!resources_empty(&ag->free) && (d = drf_sorter_walk_next(&r->frameworks))) {
-        struct alloc_client *c = container_of(d, struct alloc_client, drf);
-
-        l->spent_ns += PRICE_CLIENT;
-        if (alloc_gate(l->a, ag, c) != GATE_OPEN)
-            continue;
-        if (ag->is_plain)
-            offer_plain(l, c);
-        else
-            offer_part(l, c);
-    }
-    drf_sorter_walk_end(&r->frameworks);
+    l->spent_ns += PRICE_CLIENT;
+    l->a->counts.asked++;
+    if (alloc_gate(l->a, l->ag, c) != GATE_OPEN)
+        return;
+    if (l->ag->is_plain &&
+        (!l->a->quotas || alloc_leaves_whole(l->a, c->role, l->stage, &l->ag->free_vec)))
+        ask_plain(l, c);
+    else
+        ask_part(l, c);
 }
 
-static uint64_t look_at(struct allocator *a, struct alloc_agent *ag)
+static bool anything_left(const struct look *l)
 {
-    struct look l = {.a = a, .ag = ag, .spent_ns = PRICE_AGENT};
-    struct role_walk walk;
-    struct alloc_role *r;
+    return !resources_empty(&l->ag->free) || !resources_empty(&l->shared);
+}
 
-    if (!ag->active || !ag->whitelisted || resources_empty(&ag->free))
+static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_stage stage)
+{
+    struct look l = {.a = a, .ag = ag, .stage = stage, .spent_ns = PRICE_AGENT};
+    struct alloc_turns turns;
+    struct alloc_client *c;
+
+    if (!ag->active || !ag->whitelisted)
         return l.spent_ns;
     if (ag->has_shared)
         resources_shared(&ag->total, true, &l.shared);
-    role_walk_begin(&walk, &a->tree);
-    while (!resources_empty(&ag->free) && (r = role_walk_next(&walk)))
-        look_at_role(&l, r);
-    role_walk_end(&walk);
+    if (anything_left(&l)) {
+        a->counts.looks++;
+        alloc_turns_begin(&turns, a, ag, stage);
+        while (anything_left(&l) && (c = alloc_turns_next(&turns)))
+            ask(&l, c);
+        alloc_turns_end(&turns);
+    }
     resources_done(&l.shared);
     return l.spent_ns;
 }
 
-/* ---- step 5 ---- */
+/* ---- steps 5 and 6 ---- */
+
+/* Until the queue is empty (true) or the budget is spent. */
+static bool work(struct allocator *a, uint64_t budget_ns)
+{
+    uint64_t spent_ns = 0;
+    struct alloc_agent *ag;
+
+    for (;;) {
+        alloc_quota_settle(a);
+        if (!drf_sorter_active(&a->guaranteed) || !(ag = alloc_queue_next(a, STAGE_GUARANTEES)))
+            break;
+        spent_ns += look_at(a, ag, STAGE_GUARANTEES);
+        if (spent_ns >= budget_ns)
+            return false;
+    }
+    while ((ag = alloc_queue_next(a, STAGE_SHARES))) {
+        spent_ns += look_at(a, ag, STAGE_SHARES);
+        alloc_looked(a, ag);
+        if (spent_ns >= budget_ns && a->queue_head < a->queue_tail)
+            return false;
+    }
+    return true;
+}
 
 uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, bool all)
 {
     uint64_t budget_ns = budget_us > UINT64_MAX / 1000 ? UINT64_MAX : budget_us * 1000;
-    uint64_t spent_ns = 0;
-    struct alloc_agent *ag;
 
     a = allocator_cast(a);
     alloc_filters_expire(a, now_us);
-    if (all)
-        a->all_touched = true;
     if (a->paused)
         return UINT64_MAX;
-    if (!role_tree_active(&a->tree)) {
-        /* Nobody wants anything; whoever comes to want touches all. */
-        while (next_touched(a))
-            ;
-        a->all_touched = false;
-        return alloc_filters_next(a);
-    }
-    if (a->all_touched)
-        queue_all(a);
-    while ((ag = next_touched(a))) {
-        spent_ns += look_at(a, ag);
-        if (spent_ns >= budget_ns && a->queue_head < a->queue_tail)
+    a->counts.runs++;
+    alloc_queue_fill(a, all);
+    do {
+        if (!work(a, budget_ns))
             return now_us;
-    }
+        alloc_queue_drained(a);
+    } while (alloc_queue_eased(a));
     return alloc_filters_next(a);
 }

@@ -11,6 +11,7 @@
  *      REVOCABLE_RESOURCES, refined reservations with RESERVATION_REFINEMENT, shared ones with SHARED_RESOURCES (those are
  *      offered however often they are in use);
  *   7. it is enough: one of the sets of min_allocatable_resources fits (the role's own, if the framework set them).
+ *   8. quota leaves it something (allocator_quota.c); 7 is asked of what is left then.
  * The decline filters (allocator_filters.c) come last.
  */
 #include "common/model/intern.h"
@@ -113,9 +114,9 @@ static const char *region_of(const V1__DomainInfo *d)
     return d && d->fault_domain && d->fault_domain->region ? d->fault_domain->region->name : NULL;
 }
 
-static bool in_other_region(const struct allocator *a, const struct alloc_agent *ag)
+bool alloc_in_other_region(const struct allocator *a, const V1__DomainInfo *domain)
 {
-    const char *master = region_of(a->master_domain), *agent = region_of(ag->info->domain);
+    const char *master = region_of(a->master_domain), *agent = region_of(domain);
 
     return master && agent && !streq(master, agent);
 }
@@ -143,9 +144,9 @@ enum alloc_gate alloc_gate(const struct allocator *a, const struct alloc_agent *
         return g;
     if ((f->capabilities & FW_CAP(MULTI_ROLE)) && !(ag->capabilities & AGENT_CAP(MULTI_ROLE)))
         return GATE_NEEDS_MULTI_ROLE;
-    if (!(ag->capabilities & AGENT_CAP(HIERARCHICAL_ROLE)) && strchr(c->role->name, '/'))
+    if (!(ag->capabilities & AGENT_CAP(HIERARCHICAL_ROLE)) && c->role != c->role->top)
         return GATE_NEEDS_HIERARCHICAL_ROLE;
-    if (a->master_domain && !(f->capabilities & FW_CAP(REGION_AWARE)) && in_other_region(a, ag))
+    if (ag->is_remote && !(f->capabilities & FW_CAP(REGION_AWARE)))
         return GATE_NEEDS_REGION_AWARE;
     if (ag->has_gpus && a->filter_gpus && !(f->capabilities & FW_CAP(GPU_RESOURCES)))
         return GATE_NEEDS_GPU_RESOURCES;

@@ -5,7 +5,7 @@
  *   2. A filter belongs to a framework, a role and an agent, and hides what is a subset of what was refused.
  *   3. It lives one allocation interval at least (the caller sees to that), and ends by time,
  *   4. when the framework revives that role or disconnects, when the agent's total or attributes change, or either goes.
- *   5. An end by time is an event: the agent is looked at again.
+ *   5. An end by time is an event: the client is asked again on that agent.
  */
 #include <math.h>
 
@@ -63,6 +63,7 @@ static void drop(struct allocator *a, struct alloc_filter *f)
     DL_DELETE(set->filters, f);
     resources_done(&f->refused);
     free(f);
+    set->client->role->n_filters--;
     if (--set->n)
         return;
     HASH_DEL(set->agent->filter_sets, set);
@@ -90,6 +91,7 @@ void alloc_filter_add(struct allocator *a, struct alloc_agent *ag, struct alloc_
     resources_unallocate(&f->refused);
     DL_APPEND(set->filters, f);
     set->n++;
+    c->role->n_filters++;
     idx_insert(&a->expiries, &f->node, sooner);
     DL_FOREACH_SAFE (set->filters, old, next) {
         if (old == f)
@@ -99,8 +101,10 @@ void alloc_filter_add(struct allocator *a, struct alloc_agent *ag, struct alloc_
         else if (!first || old->expires_us < first->expires_us)
             first = old;
     }
-    if (set->n > MAX_FILTERS)
+    if (set->n > MAX_FILTERS) {
+        alloc_ask(a, ag, c);
         drop(a, first);
+    }
 }
 
 /* Step 2. */
@@ -139,7 +143,7 @@ void alloc_filters_expire(struct allocator *a, uint64_t now_us)
 
         if (f->expires_us > now_us)
             return;
-        alloc_touch(a, f->set->agent);
+        alloc_ask(a, f->set->agent, f->set->client);
         drop(a, f);
     }
 }

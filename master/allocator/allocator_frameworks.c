@@ -1,5 +1,5 @@
 /* What happens to frameworks, told to the built-in allocator: hooks of allocator.h. Each changes the books; whatever may make a
- * framework want an agent that it did not want before touches all agents. No hook makes an offer: alloc_run() does.
+ * framework want an agent that it did not want before wakes it (allocator_queue.c). No hook makes an offer: alloc_run() does.
  */
 #include "common/model/roles.h"
 #include "master/allocator/allocator_priv.h"
@@ -67,9 +67,9 @@ static void take_framework(struct allocator *a, struct alloc_framework *f,
         c->suppressed = is_among(roles[i], in->suppressed_roles, in->n_suppressed);
         take_min(a, c, in->info);
         alloc_client_refresh(a, c);
+        alloc_wake(a, c);
     }
     drop_roles(a, f, roles, n);
-    a->all_touched = true;
 }
 
 void alloc_add_framework(struct allocator *a, const struct allocator_framework *f, uint64_t now_us)
@@ -134,11 +134,11 @@ void alloc_set_framework_active(struct allocator *a, const char *framework_id, b
     f->active = active;
     LL_FOREACH (f->clients, c) {
         alloc_client_refresh(a, c);
-        if (!active)
+        if (active)
+            alloc_wake(a, c);
+        else
             alloc_filters_drop_client(a, c);
     }
-    if (active)
-        a->all_touched = true;
 }
 
 static bool among_roles(const char *role, const char *const *roles, size_t n)
@@ -179,6 +179,6 @@ void alloc_revive(struct allocator *a, const char *framework_id, const char *con
         c->suppressed = false;
         alloc_filters_drop_client(a, c);
         alloc_client_refresh(a, c);
+        alloc_wake(a, c);
     }
-    a->all_touched = true;
 }

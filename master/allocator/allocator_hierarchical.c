@@ -11,6 +11,8 @@ static void set_weight(struct allocator *a, const char *role, double weight)
 
     if (weight > 0)
         role_tree_set_weight(&a->tree, r, weight);
+    if (r->quota)
+        drf_sorter_changed(&a->guaranteed, &r->quota->turn, false);
     role_tree_release(&a->tree, r);
 }
 
@@ -67,7 +69,8 @@ static void destroy(struct allocator *a)
     fl_pb_free(a->master_domain);
     free(a->expiries.at);
     free(a->agent_list);
-    free(a->queue);
+    alloc_queue_done(a);
+    drf_sorter_done(&a->guaranteed);
     a->magic = 0;
     free(a);
 }
@@ -96,6 +99,8 @@ static int create(const struct allocator_options *o, const struct allocator_call
         drf_totals_exclude(&a->totals, intern(o->fair_share_excluded[i]));
     role_tree_init(&a->tree, &a->totals, random_roles ? &a->random : NULL,
                    random_frameworks ? &a->random : NULL);
+    drf_sorter_init(&a->guaranteed, &a->totals);
+    drf_sorter_set_random(&a->guaranteed, a->tree.random);
     r = alloc_min_parse(&a->totals, o->min_allocatable_resources, &a->min, err);
     if (r < 0) {
         destroy(a);

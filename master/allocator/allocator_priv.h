@@ -46,8 +46,18 @@ struct alloc_quota {
     struct drf_vec limit; /* ALLOC_NO_LIMIT: none; so is what is beyond its end */
     struct drf_vec unmet; /* what of the guarantee is not consumed; a part of allocator.required */
     bool is_unmet;        /* any of it */
-    struct alloc_quota *prev, *next;
+    struct drf_client
+        turn; /* in allocator.guaranteed, while it is unmet and the role has active frameworks */
+    bool turn_is_old; /* that is to be looked at: in allocator.old_turns */
+    struct alloc_quota *prev, *next, *old_prev, *old_next;
 };
+
+/* Which part of quota held something back from a client: bits. */
+#define ALLOC_HELD_BY_LIMIT    1u
+#define ALLOC_HELD_BY_HEADROOM 2u
+
+/* Stages of a look (allocator_drf.c). */
+enum alloc_stage { STAGE_GUARANTEES, STAGE_SHARES };
 
 /* A framework in one of its roles. Lives while subscribed, and beyond that while it holds anything. */
 struct alloc_client {
@@ -58,6 +68,12 @@ struct alloc_client {
     bool own_min; /* `min` stands instead of the allocator's */
     struct alloc_min min;
     size_t n_holdings;
+    uint64_t woken;  /* allocator.sequence when it last became able to take more than before */
+    size_t woken_at; /* in allocator.woken, or IDX_HEAP_OUT */
+    size_t held_at;  /* in allocator.held_clients, or IDX_HEAP_OUT */
+    unsigned
+        held_by;   /* bits of what held something back from it since it was last woken for that */
+    size_t n_asks; /* agents that have it in their `asks` */
     struct alloc_filter_set *filters; /* its part of every agent's, chained by of_client_* */
     struct alloc_client *next;        /* of the framework */
 };
@@ -119,7 +135,13 @@ struct alloc_agent {
     struct alloc_filter_set *filter_sets; /* by client */
     size_t index;                         /* in allocator.agent_list */
     size_t queued_at;                     /* in allocator.queue, or IDX_HEAP_OUT */
-    UT_hash_handle hh;                    /* by id */
+    size_t held_at;                       /* in allocator.held_agents, or IDX_HEAP_OUT */
+    bool is_remote;                       /* in another region than the master's */
+    bool changed;                         /* since its last look: everyone is to be asked */
+    uint64_t looked;                      /* allocator.sequence at its last look */
+    struct alloc_client **asks;           /* owned; to be asked though the agent did not change */
+    size_t n_asks, asks_cap;
+    UT_hash_handle hh; /* by id */
 };
 
 struct alloc_host {
@@ -146,10 +168,30 @@ struct allocator {
     size_t n_agents, agents_cap;
     struct alloc_host *whitelist;
     bool whitelisting;
-    /* Agents to be looked at: [head, tail), holes are NULL. */
+    struct drf_sorter guaranteed;  /* turns of quotas: who has the first stage */
+    struct alloc_quota *old_turns; /* chained by old_*: to be put in or out of `guaranteed` */
+
+    /* Agents to be looked at, holes are NULL: [head, staged) had the first stage, [staged, tail) none. */
     struct alloc_agent **queue;
-    size_t queue_head, queue_tail, queue_cap;
-    bool all_touched; /* every agent is to be looked at */
+    size_t queue_head, queue_staged, queue_tail, queue_cap;
+    /* Clients that became able to take more than before, and not on account of one agent. Until the queue is empty. */
+    struct alloc_client **woken;
+    size_t n_woken, woken_cap;
+    uint64_t sequence; /* goes up with every client woken */
+    bool wake_all;     /* all agents are to be queued for the woken */
+    /* Agents that have something left because quota held it back, and clients from whom. */
+    struct alloc_agent **held_agents;
+    size_t n_held_agents, held_agents_cap;
+    struct alloc_client **held_clients;
+    size_t n_held_clients, held_clients_cap;
+    uint64_t easings, easings_seen; /* times that a role's quota left more room than before */
+    struct drf_vec
+        held_room; /* by scalar id: 1 + the least headroom that held some of it back; 0: none did */
+    struct alloc_client **candidates; /* scratch of a look */
+    size_t candidates_cap;
+    struct alloc_counts {
+        uint64_t runs, looks, asked, offers, inverse_offers;
+    } counts;
     bool paused;
     struct idx_heap expiries; /* filters by time */
     uint64_t random;          /* state of the shuffle */
@@ -162,9 +204,54 @@ static inline struct allocator *allocator_cast(struct allocator *a)
 }
 
 /* ---- allocator_drf.c ---- */
-void alloc_touch(struct allocator *a, struct alloc_agent *ag); /* look at it in the next run */
-void alloc_untouch(struct allocator *a, struct alloc_agent *ag);
 uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, bool all);
+/* What the client may be offered of the agent now, unallocated, or the gate that leaves it nothing. *ret_held: bits of what quota cut off
+ * it, in either case. Changes nothing. */
+enum alloc_gate alloc_portion(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                              enum alloc_stage stage, const struct resources *shared,
+                              struct resources *ret_portion, unsigned *ret_held);
+/* Books and offers it. `portion` is allocated to the client's role on return. */
+void alloc_offer(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                 struct resources *portion);
+
+/* ---- allocator_queue.c: what is to be looked at, and who is to be asked ---- */
+/* The agent changed: everyone is to be asked in the next run. */
+void alloc_touch(struct allocator *a, struct alloc_agent *ag);
+/* The client may want what it did not want before: of any agent, or of this one. */
+void alloc_wake(struct allocator *a, struct alloc_client *c);
+void alloc_ask(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c);
+/* Quota held something of the agent back from the client (`held`: bits). */
+void alloc_note_held(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                     unsigned held);
+void alloc_queue_fill(struct allocator *a, bool all);
+/* The next agent that is to have the stage, or NULL. */
+struct alloc_agent *alloc_queue_next(struct allocator *a, enum alloc_stage stage);
+void alloc_queue_drained(struct allocator *a);
+/* Quota has more room than when it held something back: queues who waits for that. False: nobody. */
+bool alloc_queue_eased(struct allocator *a);
+/* The agent had its look: nobody is to be asked any more. */
+void alloc_looked(struct allocator *a, struct alloc_agent *ag);
+void alloc_queue_forget_agent(struct allocator *a, struct alloc_agent *ag);
+void alloc_queue_forget_client(struct allocator *a, struct alloc_client *c);
+void alloc_queue_done(struct allocator *a);
+
+/* ---- allocator_turns.c: who is asked in one look at an agent, in order ---- */
+struct alloc_turns {
+    struct allocator *a;
+    const struct alloc_agent *ag;
+    enum alloc_stage stage;
+    enum { TURNS_LIST, TURNS_TREE, TURNS_GUARANTEED } from;
+    struct role_walk roles;
+    struct drf_sorter *frameworks; /* of the role under way, or NULL */
+    struct alloc_client **list;    /* borrowed */
+    size_t n, i;
+};
+/* Everyone when the agent changed, else those woken since its last look and those to be asked. Between begin and end no order
+ * changes its members. */
+void alloc_turns_begin(struct alloc_turns *t, struct allocator *a, struct alloc_agent *ag,
+                       enum alloc_stage stage);
+struct alloc_client *alloc_turns_next(struct alloc_turns *t); /* NULL at the end */
+void alloc_turns_end(struct alloc_turns *t);
 
 /* ---- allocator_quota.c ---- */
 void alloc_set_quota(struct allocator *a, const char *role, const struct quantities *guarantees,
@@ -177,11 +264,21 @@ void alloc_add_counted(struct allocator *a, struct drf_vec *v, const struct reso
 /* Around every change of what an agent has free, or of whether it may be offered. */
 void alloc_spare_out(struct allocator *a, struct alloc_agent *ag);
 void alloc_spare_in(struct allocator *a, struct alloc_agent *ag);
+/* The part of `offerable` that quota leaves to the client's role; *ret_held: bits of what cut something off. In the first stage
+ * empty when none of it is for the guarantee. */
+void alloc_chop(struct allocator *a, const struct alloc_role *r, enum alloc_stage stage,
+                const struct resources *offerable, struct resources *ret, unsigned *ret_held);
+/* The same question for scalars of which each name comes once: would it be left whole? */
+bool alloc_leaves_whole(const struct allocator *a, const struct alloc_role *r,
+                        enum alloc_stage stage, const struct drf_vec *v);
+/* The role's frameworks came into their order or left it. */
+void alloc_quota_refresh(struct allocator *a, struct alloc_role *r);
+void alloc_quota_settle(struct allocator *a); /* allocator.guaranteed is right; not during a walk */
 /* For explaining, and for whoever decides beside alloc_run(): */
 milli_t alloc_quota_limit(const struct alloc_quota *q, size_t id); /* or ALLOC_NO_LIMIT */
 /* What the role's own frameworks may still get under its limit, at least 0; ALLOC_NO_LIMIT: as much as they like. */
 milli_t alloc_limit_room(const struct alloc_role *r, size_t id);
-/* What is spare beyond the unmet guarantees of all roles, at least 0. */
+/* What is spare beyond the unmet guarantees of all roles, at least 0; ALLOC_NO_LIMIT when none wants any of it. */
 milli_t alloc_headroom_room(const struct allocator *a, size_t id);
 
 /* ---- allocator_books.c: roles, clients, holdings ---- */
@@ -236,6 +333,7 @@ void alloc_min_from_filters(struct drf_totals *t,
                             struct alloc_min *ret);
 bool alloc_min_fits(const struct alloc_min *m, const struct drf_vec *v);
 const struct alloc_min *alloc_client_min(const struct allocator *a, const struct alloc_client *c);
+bool alloc_in_other_region(const struct allocator *a, const V1__DomainInfo *domain);
 enum alloc_gate alloc_gate(const struct allocator *a, const struct alloc_agent *ag,
                            const struct alloc_client *c);
 /* What of the agent's free resources the client may be offered, unallocated. `shared` is what shared resources of the agent are

@@ -223,13 +223,15 @@ static void draw_key(struct drf_sorter *s, struct drf_client *c, double from)
     /* over 0, at most 1 */
     double u = ((double)(drf_random_next(s->random) >> 11) + 1) * 0x1p-53;
 
-    c->share_key = from - log(u) / c->weight;
+    c->share_key = from - log(u) / (c->as ? c->as : c)->weight;
     c->count_key = 0;
     c->drawn = true;
 }
 
 static void take_key(struct drf_sorter *s, struct drf_client *c)
 {
+    const struct drf_client *by = c->as ? c->as : c;
+
     if (s->random) {
         if (!c->drawn) {
             s->clock = FL_MAX(s->clock, c->share_key); /* step 7 */
@@ -237,8 +239,8 @@ static void take_key(struct drf_sorter *s, struct drf_client *c)
         }
         return;
     }
-    c->share_key = drf_share(s->totals, &c->allocated, c->weight);
-    c->count_key = c->allocations;
+    c->share_key = drf_share(s->totals, &by->allocated, by->weight);
+    c->count_key = by->allocations;
 }
 
 static void note(struct drf_sorter *s, struct drf_client *c)
@@ -273,7 +275,7 @@ static void rebuild(struct drf_sorter *s)
     idx_rebuild(&s->order, before);
 }
 
-static void settle(struct drf_sorter *s)
+void drf_sorter_settle(struct drf_sorter *s)
 {
     if (s->generation != s->totals->generation || s->n_stale > s->order.n / 4 + 1) {
         rebuild(s);
@@ -323,6 +325,17 @@ void drf_sorter_unallocated(struct drf_sorter *s, struct drf_client *c, const st
     note(s, c);
 }
 
+void drf_sorter_changed(struct drf_sorter *s, struct drf_client *c, bool given)
+{
+    c->drawn = c->drawn && !given;
+    note(s, c);
+}
+
+bool drf_client_before(const struct drf_client *a, const struct drf_client *b)
+{
+    return before(&a->node, &b->node);
+}
+
 void drf_sorter_set_weight(struct drf_sorter *s, struct drf_client *c, double weight)
 {
     assert(weight > 0 && !s->walking);
@@ -337,7 +350,7 @@ void drf_sorter_set_weight(struct drf_sorter *s, struct drf_client *c, double we
 
 struct drf_client *drf_sorter_first(struct drf_sorter *s)
 {
-    settle(s);
+    drf_sorter_settle(s);
     return s->order.n ? of_node(idx_first(&s->order)) : NULL;
 }
 
@@ -387,7 +400,7 @@ static size_t frontier_pop(struct drf_sorter *s)
 void drf_sorter_walk_begin(struct drf_sorter *s)
 {
     assert(!s->walking);
-    settle(s);
+    drf_sorter_settle(s);
     s->walking = true;
     s->n_frontier = 0;
     frontier_push(s, 0);

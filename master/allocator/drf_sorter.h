@@ -62,8 +62,9 @@ struct drf_client {
     uint64_t allocations;     /* how often something was allocated to it; never goes down */
     double share_key;         /* the key it stands in the order with */
     uint64_t count_key;
-    bool drawn;      /* of a random order: false when its key is due to be drawn anew */
-    size_t stale_at; /* index in the sorter's list of noted clients, or IDX_HEAP_OUT */
+    struct drf_client *as; /* NULL: itself; the one by whose allocation, count and weight it goes */
+    bool drawn;            /* of a random order: false when its key is due to be drawn anew */
+    size_t stale_at;       /* index in the sorter's list of noted clients, or IDX_HEAP_OUT */
 };
 void drf_client_init(struct drf_client *c, const char *name, double weight);
 void drf_client_done(struct drf_client *c); /* must be out of its sorter */
@@ -101,6 +102,12 @@ void drf_sorter_allocated(struct drf_sorter *s, struct drf_client *c, const stru
 void drf_sorter_unallocated(struct drf_sorter *s, struct drf_client *c, const struct drf_vec *v);
 void drf_sorter_set_weight(struct drf_sorter *s, struct drf_client *c, double weight);
 
+/* What a client goes by (`as`) changed: something was `given`, or not. O(1) now. */
+void drf_sorter_changed(struct drf_sorter *s, struct drf_client *c, bool given);
+
+/* Puts right the places of all that changed; then two active clients of it can be compared. */
+void drf_sorter_settle(struct drf_sorter *s);
+bool drf_client_before(const struct drf_client *a, const struct drf_client *b);
 /* The client next in turn, or NULL. */
 struct drf_client *drf_sorter_first(struct drf_sorter *s);
 /* The active clients in order, the first k of n in O(k log k). One walk at a time. */

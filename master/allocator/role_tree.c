@@ -166,6 +166,51 @@ void role_tree_unallocated(struct role_tree *t, struct alloc_role *r, const stru
         drf_sorter_unallocated(&r->parent->children, &r->turn, v);
 }
 
+/* ---- comparing ---- */
+
+void role_tree_settle(struct alloc_role *r)
+{
+    for (; r; r = r->parent)
+        drf_sorter_settle(&r->children);
+}
+
+static size_t depth_of(const struct alloc_role *r)
+{
+    size_t n = 0;
+
+    for (; r->parent; r = r->parent)
+        n++;
+    return n;
+}
+
+/* Climbs from `*r` to where its depth is `want`; what stands for it among its siblings there. A role that is not climbed from stands
+ * by its leaf among its children, which are one deeper than itself. */
+static const struct drf_client *climb(const struct alloc_role **r, size_t depth, size_t want)
+{
+    const struct drf_client *at = &(*r)->leaf;
+
+    for (; depth >= want; depth--) {
+        at = &(*r)->turn;
+        *r = (*r)->parent;
+    }
+    return at;
+}
+
+bool role_tree_before(const struct alloc_role *a, const struct alloc_role *b)
+{
+    size_t da = depth_of(a), db = depth_of(b), want = FL_MIN(da, db) + 1;
+    const struct drf_client *x = climb(&a, da, want), *y = climb(&b, db, want);
+
+    /* `a` and `b` are now the nodes among whose children x and y stand. */
+    while (a != b) {
+        x = &a->turn;
+        y = &b->turn;
+        a = a->parent;
+        b = b->parent;
+    }
+    return drf_client_before(x, y);
+}
+
 /* ---- walking ---- */
 
 void role_walk_begin(struct role_walk *w, struct role_tree *t)

@@ -27,8 +27,9 @@ struct alloc_role {
     size_t n_filters;             /* decline filters of its clients */
     struct drf_vec consumed;      /* of a top-level role: allocator_quota.c */
     struct alloc_quota *quota;    /* NULL: none */
-    char *leaf_name;              /* owned */
-    UT_hash_handle hh;            /* by the pointer `name` */
+    uint64_t eased;    /* allocator.easings when its quota last left more room than before */
+    char *leaf_name;   /* owned */
+    UT_hash_handle hh; /* by the pointer `name` */
 };
 
 struct role_tree {
@@ -57,6 +58,10 @@ static inline bool role_tree_active(const struct role_tree *t)
 {
     return drf_sorter_active(&t->root.children) > 0;
 }
+
+/* Of two different roles with active frameworks of their own, the first in the order. role_tree_settle() both before. */
+bool role_tree_before(const struct alloc_role *a, const struct alloc_role *b);
+void role_tree_settle(struct alloc_role *r);
 
 /* The roles with active frameworks of their own, in order. What is not reached costs nothing. One walk at a time. */
 struct role_walk {
