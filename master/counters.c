@@ -178,6 +178,32 @@ static double pull_nothing(void *arg)
     return 0;
 }
 
+struct telling {
+    metric_tell_f *tell;
+    void *to;
+};
+
+/* Totals and shares have gauges of their own. */
+static void tell_number(const char *name, double value, void *arg)
+{
+    const struct telling *t = arg;
+    char full[512];
+
+    if (str_starts(name, "resources/") || str_starts(name, "roles/"))
+        return;
+    fl_snprintf(full, sizeof(full), "allocator/mesos/%s", name);
+    t->tell(full, value, t->to);
+}
+
+static void allocator_numbers(metric_tell_f *tell, void *to, void *arg)
+{
+    struct master *m = arg;
+    struct telling t = {tell, to};
+
+    if (m->alloc && m->alloc_ops->numbers)
+        m->alloc_ops->numbers(m->alloc, tell_number, &t);
+}
+
 void counters_init(struct master *m)
 {
     /* Events are handled as they are read: there is no queue in which some could wait. */
@@ -191,6 +217,7 @@ void counters_init(struct master *m)
 
     for (size_t i = 0; i < ARRAY_SIZE(queues); i++)
         metrics_pull(m->metrics, queues[i], pull_nothing, NULL);
+    metrics_source(m->metrics, allocator_numbers, m);
     m->core->alloc_runs = metrics_counter(m->metrics, "allocator/mesos/allocation_runs");
     m->core->alloc_ms = metrics_timer(m->metrics, "allocator/mesos/allocation_run_ms");
     m->core->alloc_latency_ms =
@@ -204,6 +231,7 @@ void counters_free(struct master *m)
 {
     struct role_share *s, *tmp;
 
+    metrics_source(m->metrics, NULL, NULL);
     core_enter(m);
     HASH_ITER (hh, m->core->shares, s, tmp) {
         share_free(m, s);

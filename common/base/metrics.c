@@ -46,6 +46,8 @@ struct metrics {
     struct metric *by_name; /* owned */
     uint64_t (*now_us)(void *ctx);
     void *now_ctx;
+    void (*source)(metric_tell_f *tell, void *to, void *arg);
+    void *source_arg;
 };
 
 struct metrics *metrics_new(void)
@@ -81,6 +83,13 @@ void metrics_set_clock(struct metrics *m, uint64_t (*now_us)(void *ctx), void *c
 {
     m->now_us = now_us;
     m->now_ctx = ctx;
+}
+
+void metrics_source(struct metrics *m, void (*source)(metric_tell_f *tell, void *to, void *arg),
+                    void *arg)
+{
+    m->source = source;
+    m->source_arg = arg;
 }
 
 static struct metric *get_or_add(struct metrics *m, const char *name, enum metric_kind kind)
@@ -183,24 +192,34 @@ void metric_sample_ms(struct metric *x, double ms)
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 struct entry {
-    const char *name; /* borrowed from the metric */
+    const char *name; /* borrowed from the metric, or in the arena */
     double value;
 };
 
 struct entries {
     struct entry *list; /* owned */
     size_t n, cap;
+    struct fl_arena *arena; /* owned; names that a source told, or NULL */
 };
 
 static void entries_done(struct entries *e)
 {
     free(e->list);
+    fl_arena_free(e->arena);
 }
 
 static void add_entry(struct entries *e, const char *name, double value)
 {
     e->list = xgrow(e->list, &e->cap, e->n + 1, sizeof(*e->list));
     e->list[e->n++] = (struct entry){name, value};
+}
+
+static void add_told(const char *name, double value, void *to)
+{
+    struct entries *e = to;
+    if (!e->arena)
+        e->arena = fl_arena_new(4096);
+    add_entry(e, fl_arena_strdup(e->arena, name), value);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -255,6 +274,8 @@ static struct entries collect(const struct metrics *m)
         else
             add_entry(&e, x->name, metric_get(x));
     }
+    if (m->source)
+        m->source(add_told, &e, m->source_arg);
     if (e.n > 0)
         qsort(e.list, e.n, sizeof(*e.list), compare_entries);
     return e;

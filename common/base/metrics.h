@@ -22,6 +22,11 @@ struct metric *metrics_pull(struct metrics *m, const char *name, metric_pull_f *
  * /p99, /p999, /p9999, as the reference's do: nothing before the first sample, the statistics from two samples on. The
  * name is given whole ("registrar/state_store_ms"). */
 struct metric *metrics_timer(struct metrics *m, const char *name);
+/* Numbers whose names come and go: asked for all of them when somebody reads, by calling `tell` with `to`. The names must be
+ * nobody else's. `source` may not add or remove metrics. One a `struct metrics`. */
+typedef void metric_tell_f(const char *name, double value, void *to);
+void metrics_source(struct metrics *m, void (*source)(metric_tell_f *tell, void *to, void *arg),
+                    void *arg);
 void metrics_remove(struct metrics *m, const char *name); /* and all names below "name/" */
 
 void metric_inc(struct metric *c);

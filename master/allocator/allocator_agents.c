@@ -81,6 +81,7 @@ void alloc_remove_agent(struct allocator *a, const char *agent_id)
         alloc_unhold_all(a, ag, ag->holdings);
     alloc_filters_drop_agent(a, ag);
     alloc_queue_forget_agent(a, ag);
+    alloc_inverse_clear(a, ag);
     alloc_spare_out(a, ag);
     alloc_drop_reserved(a, ag);
     drf_totals_sub(&a->totals, &ag->total_vec);
@@ -115,6 +116,7 @@ void alloc_add_agent(struct allocator *a, const struct allocator_agent *in, uint
     alloc_set_total(a, ag, in->total);
     for (size_t i = 0; i < in->n_used; i++)
         alloc_hold_used(a, ag, in->used[i].framework_id, in->used[i].res);
+    alloc_inverse_set(a, ag, in->unavailability);
     alloc_touch(a, ag);
 }
 

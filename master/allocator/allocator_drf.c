@@ -185,6 +185,7 @@ uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, boo
     if (a->paused)
         return UINT64_MAX;
     a->counts.runs++;
+    alloc_inverse_run(a, now_us, all);
     alloc_queue_fill(a, all);
     do {
         if (!work(a, budget_ns))

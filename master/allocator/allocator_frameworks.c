@@ -115,6 +115,7 @@ void alloc_remove_framework(struct allocator *a, const char *framework_id)
         holds = holds || c->n_holdings;
     if (holds)
         free_holdings(a, f);
+    alloc_inverse_forget_framework(a, f);
     drop_roles(a, f, NULL, 0);
     f->active = f->known = false;
     if (!f->clients) {
@@ -139,6 +140,8 @@ void alloc_set_framework_active(struct allocator *a, const char *framework_id, b
         else
             alloc_filters_drop_client(a, c);
     }
+    if (!active)
+        alloc_inverse_drop_filters(a, f);
 }
 
 static bool among_roles(const char *role, const char *const *roles, size_t n)
@@ -173,6 +176,7 @@ void alloc_revive(struct allocator *a, const char *framework_id, const char *con
 
     if (!f)
         return;
+    alloc_inverse_drop_filters(a, f);
     LL_FOREACH (f->clients, c) {
         if (!among_roles(c->role->name, roles, n))
             continue;

@@ -134,5 +134,9 @@ const struct allocator_ops allocator_hierarchical_drf = {
     .set_quota = alloc_set_quota,
     .set_weight = set_weight,
     .set_paused = set_paused,
+    .set_unavailability = alloc_set_unavailability,
+    .update_inverse_offer = alloc_update_inverse_offer,
+    .each_inverse_status = alloc_each_inverse_status,
     .dominant_share = dominant_share,
+    .numbers = alloc_numbers,
 };

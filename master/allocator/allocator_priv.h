@@ -5,6 +5,10 @@
  *                   allocator -> agents -> holdings (what one client has there, offered or used)
  *                                       -> filter sets (what one client refused there)
  *                                       -> reservations (what it reserves to which role)
+ *                                       -> inverse offers (who was asked to leave it)
+ *                   allocator -> queue of agents, clients that were woken, agents and clients that quota held back
+ * What decides beside alloc_run() (gangs) and what explains asks alloc_gate(), alloc_portion() and the quota reads below; none of
+ * them changes anything.
  * Three sums are kept, at any time outside a function of these files:
  *   1. for every agent free + all holdings == total (shared resources aside, of which there are always more copies), unless the
  *      agent shrank below what is used on it (`overcommitted`);
@@ -112,6 +116,15 @@ struct alloc_filter_set {
     UT_hash_handle hh;
 };
 
+/* What one framework was asked, and answered, about leaving one agent. */
+struct alloc_inverse {
+    char *framework_id; /* owned */
+    bool outstanding;
+    uint64_t filtered_until;
+    Alloc__InverseOfferStatus *status; /* owned; its last answer, or NULL */
+    struct alloc_inverse *prev, *next;
+};
+
 struct alloc_agent {
     char *id;
     V1__AgentInfo *info;   /* owned; without resources */
@@ -139,7 +152,11 @@ struct alloc_agent {
     bool is_remote;                       /* in another region than the master's */
     bool changed;                         /* since its last look: everyone is to be asked */
     uint64_t looked;                      /* allocator.sequence at its last look */
-    struct alloc_client **asks;           /* owned; to be asked though the agent did not change */
+    V1__Unavailability *unavailability; /* owned, or NULL; with one it is in allocator.maintained */
+    struct alloc_inverse *inverses;
+    bool inverse_due;
+    struct alloc_agent *maintained_prev, *maintained_next;
+    struct alloc_client **asks; /* owned; to be asked though the agent did not change */
     size_t n_asks, asks_cap;
     UT_hash_handle hh; /* by id */
 };
@@ -189,6 +206,8 @@ struct allocator {
         held_room; /* by scalar id: 1 + the least headroom that held some of it back; 0: none did */
     struct alloc_client **candidates; /* scratch of a look */
     size_t candidates_cap;
+    struct alloc_agent *maintained; /* agents with an unavailability, chained by maintained_* */
+    bool inverse_due; /* so is one of them: to be gone through though it is no periodic pass */
     struct alloc_counts {
         uint64_t runs, looks, asked, offers, inverse_offers;
     } counts;
@@ -324,6 +343,26 @@ void alloc_filters_drop_client(struct allocator *a, struct alloc_client *c);
 void alloc_filters_drop_agent(struct allocator *a, struct alloc_agent *ag);
 void alloc_filters_expire(struct allocator *a, uint64_t now_us); /* touches their agents */
 uint64_t alloc_filters_next(const struct allocator *a);
+
+/* ---- allocator_inverse.c ---- */
+void alloc_inverse_set(struct allocator *a, struct alloc_agent *ag,
+                       const V1__Unavailability *u_or_null);
+void alloc_inverse_clear(struct allocator *a, struct alloc_agent *ag);
+void alloc_inverse_run(struct allocator *a, uint64_t now_us, bool all);
+void alloc_inverse_drop_filters(struct allocator *a, const struct alloc_framework *f);
+void alloc_inverse_forget_framework(struct allocator *a, const struct alloc_framework *f);
+void alloc_set_unavailability(struct allocator *a, const char *agent_id,
+                              const V1__Unavailability *u_or_null, uint64_t now_us);
+void alloc_update_inverse_offer(struct allocator *a, const char *framework_id, const char *agent_id,
+                                const Alloc__InverseOfferStatus *status_or_null,
+                                const V1__Filters *filters_or_null, uint64_t now_us);
+void alloc_each_inverse_status(const struct allocator *ca, const char *agent_id,
+                               void (*fn)(const Alloc__InverseOfferStatus *status, void *arg),
+                               void *arg);
+
+/* ---- allocator_numbers.c ---- */
+void alloc_numbers(const struct allocator *ca,
+                   void (*fn)(const char *name, double value, void *arg), void *arg);
 
 /* ---- allocator_eligible.c ---- */
 int alloc_min_parse(struct drf_totals *t, const char *text, struct alloc_min *ret,

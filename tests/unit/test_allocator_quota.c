@@ -483,8 +483,12 @@ START_TEST(many_woken)
     while (h_run(&h))
         h_decline(&h, h_last(&h), 3600);
     ck_assert_uint_eq(h.n, 70);
-    for (size_t i = 40; i < 70; i++)
-        ck_assert_uint_lt((unsigned)atol(h.offers[i].framework + 1), 30);
+    for (size_t i = 40; i < 70; i++) {
+        uint64_t n;
+
+        ck_assert_int_eq(fl_parse_u64(h.offers[i].framework + 1, &n), 0);
+        ck_assert_uint_lt(n, 30);
+    }
 }
 END_TEST
 

@@ -57,6 +57,27 @@ START_TEST(numbers_in_order_of_names)
 }
 END_TEST
 
+static void tell_two(metric_tell_f *tell, void *to, void *arg)
+{
+    char name[] = "b/x";
+
+    tell(name, *(double *)arg, to);
+    name[0] = 'z'; /* names are copied */
+    tell(name, 2, to);
+}
+
+START_TEST(a_source_of_names)
+{
+    double x = 5;
+
+    metrics_counter(m, "c");
+    metrics_source(m, tell_two, &x);
+    expect("b/x=5 c=0 z/x=2 ");
+    metrics_source(m, NULL, NULL);
+    expect("c=0 ");
+}
+END_TEST
+
 START_TEST(removal_takes_what_is_below)
 {
     metrics_counter(m, "f/1");
@@ -184,6 +205,7 @@ int main(void)
     TCase *t = tcase_create("all");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, numbers_in_order_of_names);
+    tcase_add_test(t, a_source_of_names);
     tcase_add_test(t, removal_takes_what_is_below);
     tcase_add_test(t, timer_statistics);
     tcase_add_test(t, timer_forgets);
