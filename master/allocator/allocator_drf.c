@@ -100,28 +100,52 @@ static void ask_part(struct look *l, struct alloc_client *c)
     enum alloc_gate g = alloc_portion(l->a, ag, c, l->stage, &l->shared, &take, &held);
 
     l->spent_ns += PRICE_CLIENT * 4;
+    if (g == GATE_OPEN) {
+        if (ag->has_shared) {
+            resources_shared(&take, true, &shared);
+            resources_subtract(&l->shared, &shared);
+        }
+        alloc_offer(l->a, ag, c, &take);
+        l->spent_ns += PRICE_OFFER;
+    }
+    /* With the room that this offer left. */
     if (held && l->stage == STAGE_SHARES)
         alloc_note_held(l->a, ag, c, held);
-    if (g != GATE_OPEN)
-        return;
-    if (ag->has_shared) {
-        resources_shared(&take, true, &shared);
-        resources_subtract(&l->shared, &shared);
+}
+
+/* Without copying resources, which thousands of roles at their limits are worth. False: that cannot tell. */
+static bool ask_quickly(struct look *l, struct alloc_client *c)
+{
+    struct allocator *a = l->a;
+    unsigned held;
+
+    if (!l->ag->is_plain)
+        return false;
+    if (!a->quotas) {
+        ask_plain(l, c);
+        return true;
     }
-    alloc_offer(l->a, ag, c, &take);
-    l->spent_ns += PRICE_OFFER;
+    switch (alloc_left(a, c->role, l->stage, &l->ag->free_vec, &a->left, &held)) {
+    case LEFT_WHOLE:
+        ask_plain(l, c);
+        return true;
+    case LEFT_NOTHING:
+        return true;
+    case LEFT_PART:
+        if (alloc_min_fits(alloc_client_min(a, c), &a->left))
+            return false;
+        if (l->stage == STAGE_SHARES)
+            alloc_note_held(a, l->ag, c, held);
+        return true;
+    }
+    return false;
 }
 
 static void ask(struct look *l, struct alloc_client *c)
 {
     l->spent_ns += PRICE_CLIENT;
     l->a->counts.asked++;
-    if (alloc_gate(l->a, l->ag, c) != GATE_OPEN)
-        return;
-    if (l->ag->is_plain &&
-        (!l->a->quotas || alloc_leaves_whole(l->a, c->role, l->stage, &l->ag->free_vec)))
-        ask_plain(l, c);
-    else
+    if (alloc_gate(l->a, l->ag, c) == GATE_OPEN && !ask_quickly(l, c))
         ask_part(l, c);
 }
 
@@ -140,7 +164,10 @@ static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_
         return l.spent_ns;
     if (ag->has_shared)
         resources_shared(&ag->total, true, &l.shared);
-    if (anything_left(&l)) {
+    if (stage == STAGE_SHARES && alloc_nothing_for_anyone(a, ag)) {
+        if (anything_left(&l))
+            alloc_note_held_from_all(a, ag);
+    } else if (anything_left(&l)) {
         a->counts.looks++;
         alloc_turns_begin(&turns, a, ag, stage);
         while (anything_left(&l) && (c = alloc_turns_next(&turns)))
@@ -168,6 +195,7 @@ static bool work(struct allocator *a, uint64_t budget_ns)
             return false;
     }
     while ((ag = alloc_queue_next(a, STAGE_SHARES))) {
+        alloc_quota_settle(a);
         spent_ns += look_at(a, ag, STAGE_SHARES);
         alloc_looked(a, ag);
         if (spent_ns >= budget_ns && a->queue_head < a->queue_tail)
@@ -186,6 +214,7 @@ uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, boo
         return UINT64_MAX;
     a->counts.runs++;
     alloc_inverse_run(a, now_us, all);
+    alloc_quota_settle(a);
     alloc_queue_fill(a, all);
     do {
         if (!work(a, budget_ns))

@@ -12,10 +12,20 @@ static bool is_among(const char *s, char *const *list, size_t n)
     return false;
 }
 
-static void take_min(struct allocator *a, struct alloc_client *c, const V1__FrameworkInfo *info)
+static void drop_min(struct allocator *a, struct alloc_client *c)
 {
     alloc_min_done(&c->min);
+    if (!c->own_min)
+        return;
     c->own_min = false;
+    c->role->n_own_min--;
+    a->n_own_min--;
+    alloc_quota_refresh(a, c->role);
+}
+
+static void take_min(struct allocator *a, struct alloc_client *c, const V1__FrameworkInfo *info)
+{
+    drop_min(a, c);
     for (size_t i = 0; i < info->n_offer_filters; i++) {
         const V1__OfferFilters *f = info->offer_filters[i]->value;
 
@@ -24,6 +34,8 @@ static void take_min(struct allocator *a, struct alloc_client *c, const V1__Fram
             continue;
         alloc_min_from_filters(&a->totals, f->min_allocatable_resources, &c->min);
         c->own_min = true;
+        c->role->n_own_min++;
+        a->n_own_min++;
     }
 }
 
@@ -41,6 +53,7 @@ static void drop_roles(struct allocator *a, struct alloc_framework *f, const cha
         if (still)
             continue;
         c->subscribed = false;
+        drop_min(a, c);
         alloc_client_refresh(a, c);
         alloc_filters_drop_client(a, c);
         alloc_client_release(a, c);

@@ -12,7 +12,7 @@ static void set_weight(struct allocator *a, const char *role, double weight)
     if (weight > 0)
         role_tree_set_weight(&a->tree, r, weight);
     if (r->quota)
-        drf_sorter_changed(&a->guaranteed, &r->quota->turn, false);
+        drf_sorter_changed(r->closed ? &a->closed : &a->guaranteed, &r->quota->turn, false);
     role_tree_release(&a->tree, r);
 }
 
@@ -71,6 +71,7 @@ static void destroy(struct allocator *a)
     free(a->agent_list);
     alloc_queue_done(a);
     drf_sorter_done(&a->guaranteed);
+    drf_sorter_done(&a->closed);
     a->magic = 0;
     free(a);
 }
@@ -101,6 +102,8 @@ static int create(const struct allocator_options *o, const struct allocator_call
                    random_frameworks ? &a->random : NULL);
     drf_sorter_init(&a->guaranteed, &a->totals);
     drf_sorter_set_random(&a->guaranteed, a->tree.random);
+    drf_sorter_init(&a->closed, &a->totals);
+    drf_sorter_set_random(&a->closed, a->tree.random);
     r = alloc_min_parse(&a->totals, o->min_allocatable_resources, &a->min, err);
     if (r < 0) {
         destroy(a);

@@ -6,8 +6,8 @@
  *   2. An answer, or its end without one, lets the next one go out: after refuse_seconds when it came with filters, read as those of
  *      a decline; in the next periodic pass at the latest.
  *   3. The last answer of each framework is kept, to be shown.
- *   4. Another unavailability of the agent starts anew: nothing outstanding, no answers, no filters. REVIVE and a disconnection
- *      end the framework's filters.
+ *   4. Another unavailability of the agent starts anew: no answers, no filters; what is outstanding stays so until it is said to have ended.
+ *      REVIVE and a disconnection end the framework's filters.
  *   5. What is offered of the agent otherwise does not change.
  */
 #include "master/allocator/allocator_priv.h"
@@ -37,35 +37,51 @@ static struct alloc_inverse *get(struct alloc_agent *ag, const char *framework_i
 static void drop(struct alloc_agent *ag, struct alloc_inverse *x)
 {
     DL_DELETE(ag->inverses, x);
-    if (x->status)
-        fl_pb_free(x->status);
+    fl_pb_free(x->status);
     free(x->framework_id);
     free(x);
 }
 
 /* ---- agents in maintenance ---- */
 
+/* In the list of the maintained while there is anything to say of it. */
+static void list(struct allocator *a, struct alloc_agent *ag)
+{
+    bool wanted = ag->unavailability || ag->inverses;
+
+    if (wanted && !ag->is_maintained)
+        DL_APPEND2(a->maintained, ag, maintained_prev, maintained_next);
+    else if (!wanted && ag->is_maintained)
+        DL_DELETE2(a->maintained, ag, maintained_prev, maintained_next);
+    ag->is_maintained = wanted;
+}
+
 void alloc_inverse_clear(struct allocator *a, struct alloc_agent *ag)
 {
-    if (!ag->unavailability)
-        return;
     while (ag->inverses)
         drop(ag, ag->inverses);
     fl_pb_free(ag->unavailability);
     ag->unavailability = NULL;
-    DL_DELETE2(a->maintained, ag, maintained_prev, maintained_next);
+    list(a, ag);
 }
 
 /* Step 4. */
 void alloc_inverse_set(struct allocator *a, struct alloc_agent *ag,
                        const V1__Unavailability *u_or_null)
 {
-    alloc_inverse_clear(a, ag);
-    if (!u_or_null)
-        return;
-    ag->unavailability = FL_PB_DUP(u_or_null);
+    struct alloc_inverse *x, *next;
+
+    DL_FOREACH_SAFE (ag->inverses, x, next) {
+        fl_pb_free(x->status);
+        x->status = NULL;
+        x->filtered_until = 0;
+        if (!x->outstanding)
+            drop(ag, x);
+    }
+    fl_pb_free(ag->unavailability);
+    ag->unavailability = u_or_null ? FL_PB_DUP(u_or_null) : NULL;
     ag->inverse_due = a->inverse_due = true;
-    DL_APPEND2(a->maintained, ag, maintained_prev, maintained_next);
+    list(a, ag);
 }
 
 void alloc_set_unavailability(struct allocator *a, const char *agent_id,
@@ -108,7 +124,7 @@ void alloc_inverse_run(struct allocator *a, uint64_t now_us, bool all)
     a->inverse_due = false;
     DL_FOREACH2(a->maintained, ag, maintained_next)
     {
-        if (all || ag->inverse_due)
+        if (ag->unavailability && (all || ag->inverse_due))
             ask_all_on(a, ag, now_us);
         ag->inverse_due = false;
     }
@@ -127,8 +143,7 @@ void alloc_update_inverse_offer(struct allocator *a, const char *framework_id, c
     if (!x)
         return;
     if (x->outstanding && status_or_null) {
-        if (x->status)
-            fl_pb_free(x->status);
+        fl_pb_free(x->status);
         x->status = FL_PB_DUP(status_or_null);
     }
     x->outstanding = false;
@@ -152,14 +167,15 @@ void alloc_inverse_drop_filters(struct allocator *a, const struct alloc_framewor
 
 void alloc_inverse_forget_framework(struct allocator *a, const struct alloc_framework *f)
 {
-    struct alloc_agent *ag;
+    struct alloc_agent *ag, *next;
 
-    DL_FOREACH2(a->maintained, ag, maintained_next)
+    DL_FOREACH_SAFE2(a->maintained, ag, next, maintained_next)
     {
         struct alloc_inverse *x = find(ag, f->id);
 
         if (x)
             drop(ag, x);
+        list(a, ag);
     }
 }
 

@@ -52,6 +52,7 @@ struct alloc_quota {
     bool is_unmet;        /* any of it */
     struct drf_client
         turn; /* in allocator.guaranteed, while it is unmet and the role has active frameworks */
+    bool wants_more;  /* more is unmet than when its turn was last put in place */
     bool turn_is_old; /* that is to be looked at: in allocator.old_turns */
     struct alloc_quota *prev, *next, *old_prev, *old_next;
 };
@@ -150,11 +151,12 @@ struct alloc_agent {
     size_t queued_at;                     /* in allocator.queue, or IDX_HEAP_OUT */
     size_t held_at;                       /* in allocator.held_agents, or IDX_HEAP_OUT */
     bool is_remote;                       /* in another region than the master's */
-    bool changed;                         /* since its last look: everyone is to be asked */
-    uint64_t looked;                      /* allocator.sequence at its last look */
-    V1__Unavailability *unavailability; /* owned, or NULL; with one it is in allocator.maintained */
+    bool held_from_all; /* in held_agents because headroom left nothing for anybody */
+    bool changed;       /* since its last look: everyone is to be asked */
+    uint64_t looked;    /* allocator.sequence at its last look */
+    V1__Unavailability *unavailability; /* owned, or NULL */
     struct alloc_inverse *inverses;
-    bool inverse_due;
+    bool inverse_due, is_maintained;
     struct alloc_agent *maintained_prev, *maintained_next;
     struct alloc_client **asks; /* owned; to be asked though the agent did not change */
     size_t n_asks, asks_cap;
@@ -185,8 +187,11 @@ struct allocator {
     size_t n_agents, agents_cap;
     struct alloc_host *whitelist;
     bool whitelisting;
-    struct drf_sorter guaranteed;  /* turns of quotas: who has the first stage */
-    struct alloc_quota *old_turns; /* chained by old_*: to be put in or out of `guaranteed` */
+    /* Turns of quotas of roles with active frameworks: those that have the first stage, and those whose limits leave too little for
+     * any offer (alloc_role.closed), which only agents with more than plain resources ask. */
+    struct drf_sorter guaranteed, closed;
+    struct alloc_quota *old_turns; /* chained by old_*: to be put where they belong */
+    size_t n_own_min;              /* clients with a minimum of their own */
 
     /* Agents to be looked at, holes are NULL: [head, staged) had the first stage, [staged, tail) none. */
     struct alloc_agent **queue;
@@ -196,17 +201,20 @@ struct allocator {
     size_t n_woken, woken_cap;
     uint64_t sequence; /* goes up with every client woken */
     bool wake_all;     /* all agents are to be queued for the woken */
+    bool wake_held;    /* those that quota held something back on */
     /* Agents that have something left because quota held it back, and clients from whom. */
     struct alloc_agent **held_agents;
     size_t n_held_agents, held_agents_cap;
     struct alloc_client **held_clients;
     size_t n_held_clients, held_clients_cap;
     uint64_t easings, easings_seen; /* times that a role's quota left more room than before */
-    struct drf_vec
-        held_room; /* by scalar id: 1 + the least headroom that held some of it back; 0: none did */
-    struct alloc_client **candidates; /* scratch of a look */
+    struct drf_vec noted,
+        is_noted; /* by scalar id: the least surplus that held something back; whether any did */
+    struct drf_vec left;              /* scratch of a look */
+    struct alloc_client **candidates; /* so is this */
     size_t candidates_cap;
-    struct alloc_agent *maintained; /* agents with an unavailability, chained by maintained_* */
+    struct alloc_agent
+        *maintained;  /* agents with an unavailability or inverse offers, chained by maintained_* */
     bool inverse_due; /* so is one of them: to be gone through though it is no periodic pass */
     struct alloc_counts {
         uint64_t runs, looks, asked, offers, inverse_offers;
@@ -238,10 +246,13 @@ void alloc_offer(struct allocator *a, struct alloc_agent *ag, struct alloc_clien
 void alloc_touch(struct allocator *a, struct alloc_agent *ag);
 /* The client may want what it did not want before: of any agent, or of this one. */
 void alloc_wake(struct allocator *a, struct alloc_client *c);
+/* Or of those where quota held something back. */
+void alloc_wake_held(struct allocator *a, struct alloc_client *c);
 void alloc_ask(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c);
 /* Quota held something of the agent back from the client (`held`: bits). */
 void alloc_note_held(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
                      unsigned held);
+void alloc_note_held_from_all(struct allocator *a, struct alloc_agent *ag);
 void alloc_queue_fill(struct allocator *a, bool all);
 /* The next agent that is to have the stage, or NULL. */
 struct alloc_agent *alloc_queue_next(struct allocator *a, enum alloc_stage stage);
@@ -259,7 +270,7 @@ struct alloc_turns {
     struct allocator *a;
     const struct alloc_agent *ag;
     enum alloc_stage stage;
-    enum { TURNS_LIST, TURNS_TREE, TURNS_GUARANTEED } from;
+    enum { TURNS_LIST, TURNS_TREE, TURNS_GUARANTEED, TURNS_CLOSED } from;
     struct role_walk roles;
     struct drf_sorter *frameworks; /* of the role under way, or NULL */
     struct alloc_client **list;    /* borrowed */
@@ -287,18 +298,24 @@ void alloc_spare_in(struct allocator *a, struct alloc_agent *ag);
  * empty when none of it is for the guarantee. */
 void alloc_chop(struct allocator *a, const struct alloc_role *r, enum alloc_stage stage,
                 const struct resources *offerable, struct resources *ret, unsigned *ret_held);
-/* The same question for scalars of which each name comes once: would it be left whole? */
-bool alloc_leaves_whole(const struct allocator *a, const struct alloc_role *r,
-                        enum alloc_stage stage, const struct drf_vec *v);
+/* The same for scalars of which each name comes once, without looking at resources: *ret is what is left of `v`. */
+enum alloc_left { LEFT_NOTHING, LEFT_PART, LEFT_WHOLE };
+enum alloc_left alloc_left(const struct allocator *a, const struct alloc_role *r,
+                           enum alloc_stage stage, const struct drf_vec *v, struct drf_vec *ret,
+                           unsigned *ret_held);
+/* Headroom leaves less of the agent than any offer needs, so nobody is to be asked in the second stage. */
+bool alloc_nothing_for_anyone(const struct allocator *a, const struct alloc_agent *ag);
 /* The role's frameworks came into their order or left it. */
 void alloc_quota_refresh(struct allocator *a, struct alloc_role *r);
-void alloc_quota_settle(struct allocator *a); /* allocator.guaranteed is right; not during a walk */
+void alloc_quota_settle(struct allocator *a); /* the orders of turns are right; not during a walk */
 /* For explaining, and for whoever decides beside alloc_run(): */
 milli_t alloc_quota_limit(const struct alloc_quota *q, size_t id); /* or ALLOC_NO_LIMIT */
 /* What the role's own frameworks may still get under its limit, at least 0; ALLOC_NO_LIMIT: as much as they like. */
 milli_t alloc_limit_room(const struct alloc_role *r, size_t id);
-/* What is spare beyond the unmet guarantees of all roles, at least 0; ALLOC_NO_LIMIT when none wants any of it. */
-milli_t alloc_headroom_room(const struct allocator *a, size_t id);
+/* What is spare beyond the unmet guarantees of all top-level roles but the role's own (NULL: of all), at least 0; ALLOC_NO_LIMIT when
+ * nothing of it is held back. */
+milli_t alloc_headroom_room(const struct allocator *a, const struct alloc_role *r_or_null,
+                            size_t id);
 
 /* ---- allocator_books.c: roles, clients, holdings ---- */
 struct alloc_framework *alloc_framework_find(struct allocator *a, const char *id);

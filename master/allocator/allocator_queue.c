@@ -65,7 +65,9 @@ void alloc_queue_fill(struct allocator *a, bool all)
 {
     bool wake = a->wake_all;
 
-    a->wake_all = false;
+    for (size_t i = 0; a->wake_held && i < a->n_held_agents; i++)
+        enqueue(a, a->held_agents[i]);
+    a->wake_all = a->wake_held = false;
     if (!wake && (!all || a->queue_head == a->queue_tail))
         return;
     restart_queue(a);
@@ -115,6 +117,12 @@ void alloc_wake(struct allocator *a, struct alloc_client *c)
 {
     wake(a, c);
     a->wake_all = true;
+}
+
+void alloc_wake_held(struct allocator *a, struct alloc_client *c)
+{
+    wake(a, c);
+    a->wake_held = true;
 }
 
 static void forget_woken(struct allocator *a, struct alloc_client *c)
@@ -189,6 +197,7 @@ static void drop_held_agent(struct allocator *a, struct alloc_agent *ag)
     a->held_agents[i] = a->held_agents[--a->n_held_agents];
     a->held_agents[i]->held_at = i;
     ag->held_at = IDX_HEAP_OUT;
+    ag->held_from_all = false;
 }
 
 static void drop_held_client(struct allocator *a, struct alloc_client *c)
@@ -203,14 +212,24 @@ static void drop_held_client(struct allocator *a, struct alloc_client *c)
     c->held_by = 0;
 }
 
-/* The least headroom counts: whoever was held back at more waits with the others. */
-static void note_headroom(struct allocator *a)
+/* What is spare beyond all that is held back; below zero when more is promised than there is. */
+static milli_t surplus(const struct allocator *a, size_t id)
+{
+    milli_t required = drf_vec_at(&a->required, id);
+
+    return required ? drf_vec_at(&a->spare, id) - required : ALLOC_NO_LIMIT;
+}
+
+/* The least counts: whoever was held back at more waits with the others. */
+static void note_surplus(struct allocator *a)
 {
     for (size_t i = 0; i < a->totals.n; i++) {
-        milli_t room = alloc_headroom_room(a, i), was = drf_vec_at(&a->held_room, i);
+        milli_t now = surplus(a, i);
 
-        if (room != ALLOC_NO_LIMIT && (!was || room + 1 < was))
-            drf_vec_add_at(&a->held_room, i, room + 1 - was);
+        if (now == ALLOC_NO_LIMIT || (drf_vec_at(&a->is_noted, i) && now >= a->noted.v[i]))
+            continue;
+        drf_vec_add_at(&a->noted, i, now - drf_vec_at(&a->noted, i));
+        drf_vec_add_at(&a->is_noted, i, 1 - drf_vec_at(&a->is_noted, i));
     }
 }
 
@@ -220,7 +239,7 @@ void alloc_note_held(struct allocator *a, struct alloc_agent *ag, struct alloc_c
     add_held_agent(a, ag);
     c->held_by |= held;
     if (held & ALLOC_HELD_BY_HEADROOM)
-        note_headroom(a);
+        note_surplus(a);
     if (c->held_at != IDX_HEAP_OUT)
         return;
     a->held_clients = xgrow(a->held_clients, &a->held_clients_cap, a->n_held_clients + 1,
@@ -229,14 +248,18 @@ void alloc_note_held(struct allocator *a, struct alloc_agent *ag, struct alloc_c
     a->held_clients[a->n_held_clients++] = c;
 }
 
+void alloc_note_held_from_all(struct allocator *a, struct alloc_agent *ag)
+{
+    add_held_agent(a, ag);
+    ag->held_from_all = true;
+    note_surplus(a);
+}
+
 static bool headroom_eased(struct allocator *a)
 {
-    for (size_t i = 0; i < a->held_room.n; i++) {
-        milli_t was = a->held_room.v[i];
-
-        if (was && alloc_headroom_room(a, i) > was - 1)
+    for (size_t i = 0; i < a->is_noted.n; i++)
+        if (a->is_noted.v[i] && surplus(a, i) > a->noted.v[i])
             return true;
-    }
     return false;
 }
 
@@ -246,12 +269,14 @@ bool alloc_queue_eased(struct allocator *a)
 
     if (!headroom && a->easings == a->easings_seen)
         return false;
-    if (headroom)
-        drf_vec_clear(&a->held_room);
+    if (headroom) {
+        drf_vec_clear(&a->noted);
+        drf_vec_clear(&a->is_noted);
+    }
     for (size_t i = a->n_held_clients; i-- > 0;) {
         struct alloc_client *c = a->held_clients[i];
 
-        if (c->role->eased <= a->easings_seen &&
+        if (c->role->top->eased <= a->easings_seen &&
             !(headroom && (c->held_by & ALLOC_HELD_BY_HEADROOM)))
             continue;
         wake(a, c);
@@ -259,9 +284,17 @@ bool alloc_queue_eased(struct allocator *a)
         any = true;
     }
     a->easings_seen = a->easings;
-    for (size_t i = 0; any && i < a->n_held_agents; i++)
-        enqueue(a, a->held_agents[i]);
-    return any;
+    for (size_t i = 0; i < a->n_held_agents; i++) {
+        struct alloc_agent *ag = a->held_agents[i];
+
+        if (headroom && ag->held_from_all) {
+            ag->held_from_all = false;
+            alloc_touch(a, ag);
+        } else if (any) {
+            enqueue(a, ag);
+        }
+    }
+    return a->queue_tail > 0;
 }
 
 /* ---- after a look, and ends ---- */
@@ -299,5 +332,7 @@ void alloc_queue_done(struct allocator *a)
     free(a->held_agents);
     free(a->held_clients);
     free(a->candidates);
-    drf_vec_done(&a->held_room);
+    drf_vec_done(&a->noted);
+    drf_vec_done(&a->is_noted);
+    drf_vec_done(&a->left);
 }

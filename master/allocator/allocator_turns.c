@@ -1,6 +1,6 @@
 /* Who is asked in one look at an agent, in the order of DRF. Step 4 of allocator_drf.c:
  *   1. first stage: roles with unmet guarantees, by share; second stage: all roles in the order of the tree; in each role its frameworks
- *      by share.
+ *      by share. An agent with more than plain resources asks roles at their limits too, after the others.
  *   2. When the agent did not change since its last look, only those woken since then, and those to be asked there.
  *   3. A few of these are sorted by themselves, with the same result as a walk over everyone that skips the others.
  */
@@ -96,12 +96,18 @@ static bool next_role(struct alloc_turns *t)
 {
     struct alloc_role *r = NULL;
 
-    if (t->from == TURNS_GUARANTEED) {
-        struct drf_client *d = drf_sorter_walk_next(&t->a->guaranteed);
+    if (t->from == TURNS_TREE) {
+        r = role_walk_next(&t->roles);
+        if (!r && !t->ag->is_plain) {
+            t->from = TURNS_CLOSED;
+            drf_sorter_walk_begin(&t->a->closed);
+        }
+    }
+    if (t->from == TURNS_GUARANTEED || t->from == TURNS_CLOSED) {
+        struct drf_client *d =
+            drf_sorter_walk_next(t->from == TURNS_CLOSED ? &t->a->closed : &t->a->guaranteed);
 
         r = d ? container_of(d, struct alloc_quota, turn)->role : NULL;
-    } else if (t->from == TURNS_TREE) {
-        r = role_walk_next(&t->roles);
     }
     t->frameworks = r ? &r->frameworks : NULL;
     if (r)
@@ -153,6 +159,8 @@ void alloc_turns_end(struct alloc_turns *t)
         drf_sorter_walk_end(t->frameworks);
     if (t->from == TURNS_GUARANTEED)
         drf_sorter_walk_end(&t->a->guaranteed);
+    else if (t->from == TURNS_CLOSED)
+        drf_sorter_walk_end(&t->a->closed);
     else if (t->from == TURNS_TREE)
         role_walk_end(&t->roles);
 }

@@ -22,6 +22,12 @@
 #include "master/allocator/drf_sorter.h"
 
 #include <math.h>
+#include <stdlib.h>
+
+/* Of walks: how far is far; after how many short ones in a row, or with how many moved at once, a sorted order is given up. */
+#define FAR        32
+#define MANY_SHORT 8
+#define MANY_STALE 4
 
 /* ---- vectors ---- */
 
@@ -200,6 +206,7 @@ void drf_sorter_done(struct drf_sorter *s)
     free(s->order.at);
     free(s->stale);
     free(s->frontier);
+    free(s->sorted);
     *s = (struct drf_sorter){0};
 }
 
@@ -272,7 +279,39 @@ static void rebuild(struct drf_sorter *s)
         s->stale[i]->stale_at = IDX_HEAP_OUT;
     s->n_stale = 0;
     s->generation = s->totals->generation;
+    s->is_sorted = false;
     idx_rebuild(&s->order, before);
+}
+
+/* How many of the first `n` sorted ones come before c. */
+static size_t count_before(const struct drf_sorter *s, const struct drf_client *c, size_t n)
+{
+    size_t low = 0;
+
+    while (low < n) {
+        size_t mid = (low + n) / 2;
+
+        if (before(&s->sorted[mid]->node, &c->node))
+            low = mid + 1;
+        else
+            n = mid;
+    }
+    return low;
+}
+
+/* Takes a new key for the client, and puts it where that belongs. */
+static void renew(struct drf_sorter *s, struct drf_client *c)
+{
+    size_t from = s->is_sorted ? count_before(s, c, s->order.n) : 0, to;
+
+    take_key(s, c);
+    idx_fix(&s->order, &c->node, before);
+    if (!s->is_sorted)
+        return;
+    memmove(s->sorted + from, s->sorted + from + 1, (s->order.n - 1 - from) * sizeof(*s->sorted));
+    to = count_before(s, c, s->order.n - 1);
+    memmove(s->sorted + to + 1, s->sorted + to, (s->order.n - 1 - to) * sizeof(*s->sorted));
+    s->sorted[to] = c;
 }
 
 void drf_sorter_settle(struct drf_sorter *s)
@@ -281,12 +320,13 @@ void drf_sorter_settle(struct drf_sorter *s)
         rebuild(s);
         return;
     }
+    if (s->n_stale > MANY_STALE)
+        s->is_sorted = false;
     while (s->n_stale) {
         struct drf_client *c = s->stale[--s->n_stale];
 
         c->stale_at = IDX_HEAP_OUT;
-        take_key(s, c);
-        idx_fix(&s->order, &c->node, before);
+        renew(s, c);
     }
 }
 
@@ -299,6 +339,7 @@ void drf_sorter_activate(struct drf_sorter *s, struct drf_client *c)
         draw_key(s, c, s->clock);
     else
         take_key(s, c);
+    s->is_sorted = false;
     idx_insert(&s->order, &c->node, before);
 }
 
@@ -308,6 +349,7 @@ void drf_sorter_deactivate(struct drf_sorter *s, struct drf_client *c)
     if (!drf_client_is_active(c))
         return;
     unnote(s, c);
+    s->is_sorted = false;
     idx_remove(&s->order, &c->node, before);
 }
 
@@ -342,6 +384,7 @@ void drf_sorter_set_weight(struct drf_sorter *s, struct drf_client *c, double we
     c->weight = weight;
     if (s->random && drf_client_is_active(c)) {
         draw_key(s, c, s->clock);
+        s->is_sorted = false;
         idx_fix(&s->order, &c->node, before);
         return;
     }
@@ -356,7 +399,27 @@ struct drf_client *drf_sorter_first(struct drf_sorter *s)
 
 /* ---- walking ----
  * The order is a heap, so only its first is known. A walk keeps the frontier, the nodes whose parents have been given out, as
- * a second heap: the next is always its smallest, and brings its two children in. */
+ * a second heap: the next is always its smallest, and brings its two children in. That is good for walks that end soon.
+ * One that goes far sorts the order whole; it stays sorted for the next ones, which mostly find it unchanged or with a client or two
+ * moved, until walks are short again. */
+
+static int compare_clients(const void *x, const void *y)
+{
+    const struct drf_client *a = *(struct drf_client *const *)x,
+                            *b = *(struct drf_client *const *)y;
+
+    return before(&a->node, &b->node) ? -1 : 1;
+}
+
+static void sort_whole(struct drf_sorter *s)
+{
+    s->sorted = xgrow(s->sorted, &s->sorted_cap, s->order.n, sizeof(struct drf_client *));
+    for (size_t i = 0; i < s->order.n; i++)
+        s->sorted[i] = of_node(s->order.at[i]);
+    qsort(s->sorted, s->order.n, sizeof(struct drf_client *), compare_clients);
+    s->is_sorted = true;
+    s->short_walks = 0;
+}
 
 static bool before_at(const struct drf_sorter *s, size_t a, size_t b)
 {
@@ -402,8 +465,9 @@ void drf_sorter_walk_begin(struct drf_sorter *s)
     assert(!s->walking);
     drf_sorter_settle(s);
     s->walking = true;
-    s->n_frontier = 0;
-    frontier_push(s, 0);
+    s->walked = s->n_frontier = 0;
+    if (!s->is_sorted)
+        frontier_push(s, 0);
 }
 
 struct drf_client *drf_sorter_walk_next(struct drf_sorter *s)
@@ -411,8 +475,13 @@ struct drf_client *drf_sorter_walk_next(struct drf_sorter *s)
     size_t i;
 
     assert(s->walking);
+    if (!s->is_sorted && s->walked == FAR)
+        sort_whole(s);
+    if (s->is_sorted)
+        return s->walked < s->order.n ? s->sorted[s->walked++] : NULL;
     if (!s->n_frontier)
         return NULL;
+    s->walked++;
     i = frontier_pop(s);
     frontier_push(s, 2 * i + 1);
     frontier_push(s, 2 * i + 2);
@@ -422,4 +491,8 @@ struct drf_client *drf_sorter_walk_next(struct drf_sorter *s)
 void drf_sorter_walk_end(struct drf_sorter *s)
 {
     s->walking = false;
+    if (!s->is_sorted)
+        return;
+    s->short_walks = s->walked < FAR ? s->short_walks + 1 : 0;
+    s->is_sorted = s->short_walks < MANY_SHORT;
 }

@@ -79,6 +79,12 @@ struct drf_sorter {
     double clock;     /* of a random order */
     size_t *frontier; /* of the walk under way: indices into the order, a heap itself */
     size_t n_frontier, frontier_cap;
+    size_t walked; /* clients that the walk gave out */
+    struct drf_client *
+        *sorted; /* the whole order, while is_sorted: for walks that go far, see there */
+    size_t sorted_cap;
+    bool is_sorted;
+    unsigned short_walks; /* in a row since it was sorted */
     bool walking;
 };
 void drf_sorter_init(struct drf_sorter *s, const struct drf_totals *totals);

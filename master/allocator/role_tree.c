@@ -58,7 +58,7 @@ static void add_leaf(struct alloc_role *r)
 {
     drf_vec_copy(&r->leaf.allocated, &r->turn.allocated);
     r->leaf.allocations = r->turn.allocations;
-    if (drf_sorter_active(&r->frameworks))
+    if (drf_sorter_active(&r->frameworks) && !r->closed)
         drf_sorter_activate(&r->children, &r->leaf);
 }
 
@@ -136,7 +136,7 @@ static void set_active(struct drf_sorter *s, struct drf_client *c, bool active)
 /* Step 4. */
 void role_tree_refresh(struct role_tree *t, struct alloc_role *r)
 {
-    bool own = drf_sorter_active(&r->frameworks) > 0;
+    bool own = drf_sorter_active(&r->frameworks) > 0 && !r->closed;
 
     if (r->n_children)
         set_active(&r->children, &r->leaf, own);

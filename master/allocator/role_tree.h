@@ -28,6 +28,8 @@ struct alloc_role {
     struct drf_vec consumed;      /* of a top-level role: allocator_quota.c */
     struct alloc_quota *quota;    /* NULL: none */
     uint64_t eased;    /* allocator.easings when its quota last left more room than before */
+    bool closed;       /* its own frameworks stand in no order though active: allocator_quota.c */
+    size_t n_own_min;  /* clients with a minimum of their own */
     char *leaf_name;   /* owned */
     UT_hash_handle hh; /* by the pointer `name` */
 };
@@ -48,7 +50,7 @@ struct alloc_role *role_tree_get(struct role_tree *t, const char *name); /* made
 /* Frees the role, and ancestors of it, when nothing needs them. */
 void role_tree_release(struct role_tree *t, struct alloc_role *r);
 void role_tree_set_weight(struct role_tree *t, struct alloc_role *r, double weight);
-/* After a framework of the role came into its order or left it. Not during a walk. */
+/* After a framework of the role came into its order or left it, or `closed` changed. Not during a walk. */
 void role_tree_refresh(struct role_tree *t, struct alloc_role *r);
 /* What its own frameworks hold became more or less; all its ancestors count it. */
 void role_tree_allocated(struct role_tree *t, struct alloc_role *r, const struct drf_vec *v);

@@ -181,6 +181,14 @@ START_TEST(another_unavailability_starts_anew)
     unavailable("a1", false);
     h_run_all(&h, true, NULL);
     ck_assert_str_eq(news(), "");
+    unavailable("a1", true);
+    h_run_all(&h, true, NULL);
+    ck_assert_str_eq(news(), ""); /* still outstanding */
+    unavailable("a1", false);
+    h.ops->update_inverse_offer(h.a, "f1", "a1", NULL, NULL, h.now);
+    unavailable("a1", true);
+    h_run_all(&h, true, NULL);
+    ck_assert_str_eq(news(), "f1/a1");
 }
 END_TEST
 
