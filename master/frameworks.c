@@ -10,6 +10,7 @@
 
 #include "common/model/acl_operation.h"
 #include "common/model/intern.h"
+#include "common/model/regex.h"
 #include "common/model/roles.h"
 #include "common/model/validate.h"
 #include "master/roles.h"
@@ -267,17 +268,20 @@ static int check_info(struct master *m, const V1__FrameworkInfo *info, struct fl
 }
 
 /* What comes beside the FrameworkInfo: suppressed roles and constraints, both of roles of the framework. */
-static int check_options(const V1__FrameworkInfo *info, char *const *suppressed,
+static int check_options(struct master *m, const V1__FrameworkInfo *info, char *const *suppressed,
                          size_t n_suppressed, const Sched__OfferConstraints *constraints,
                          struct offer_constraints **ret_constraints, struct fl_err *err)
 {
+    const struct fl_regex_limits limits = {
+        (int64_t)FL_MIN(m->flags->offer_constraints_re2_max_mem, (uint64_t)INT64_MAX),
+        m->flags->offer_constraints_re2_max_program_size};
     _cleanup_free_ const char **roles = NULL;
     int r = validate_framework_info(info, NULL, 0, suppressed, n_suppressed, err);
 
     if (r < 0 || !constraints)
         return r;
     size_t n = framework_roles(info, &roles);
-    return offer_constraints_new(constraints, roles, n, ret_constraints, err);
+    return offer_constraints_new(constraints, roles, n, &limits, ret_constraints, err);
 }
 
 /* Every agent, for one may hold updates that nobody acknowledged yet while it runs nothing of the
@@ -404,7 +408,7 @@ static int subscribe(struct master *m, void *stream, const char *stream_id,
     if (r == 0)
         r = acl_check_framework(m->acls, &info, err);
     if (r == 0)
-        r = check_options(&info, call->suppressed_roles, call->n_suppressed_roles,
+        r = check_options(m, &info, call->suppressed_roles, call->n_suppressed_roles,
                           call->offer_constraints, &constraints, err);
     if (r < 0)
         return r;
@@ -452,7 +456,7 @@ int framework_update(struct master *m, struct framework *f,
         fl_err_wrap(err, "FrameworkInfo update is not valid");
         return 400;
     }
-    if (check_options(info, call->suppressed_roles, call->n_suppressed_roles,
+    if (check_options(m, info, call->suppressed_roles, call->n_suppressed_roles,
                       call->offer_constraints, &constraints, err) < 0) {
         fl_err_wrap(err, "'UpdateFramework' call is not valid");
         return 400;

@@ -16,10 +16,12 @@ int attributes_parse(const char *text, struct fl_arena *arena, V1__Attribute ***
 void attributes_json(V1__Attribute *const *a, size_t n, struct json_out *j);
 bool attributes_equal(V1__Attribute *const *a, size_t na, V1__Attribute *const *b, size_t nb);
 
-/* Offer constraints of a framework, compiled (regular expressions of RE2's semantics, bounded size). */
+/* Offer constraints of a framework, compiled: regular expressions of RE2's semantics, each within `limits` (NULL: the protocol's). */
 struct offer_constraints;
+struct fl_regex_limits;
 int offer_constraints_new(const Sched__OfferConstraints *pb, const char *const *roles,
-                          size_t n_roles, struct offer_constraints **ret, struct fl_err *err);
+                          size_t n_roles, const struct fl_regex_limits *limits,
+                          struct offer_constraints **ret, struct fl_err *err);
 void offer_constraints_free(struct offer_constraints *c);
 FL_DEFINE_CLEANUP(struct offer_constraints *, offer_constraints_free, offer_constraints_freep)
 /* Whether resources of this agent may be offered to `role`. Roles without constraints pass. */

@@ -49,17 +49,19 @@ static int compile_selector(const Sched__AttributeConstraint__Selector *s, struc
     }
 }
 
-static int compile_regex(const char *pattern, struct constraint *c, struct fl_err *err)
+static int compile_regex(const char *pattern, const struct fl_regex_limits *limits,
+                         struct constraint *c, struct fl_err *err)
 {
     char why[200];
-    c->regex = fl_regex_new(pattern, why, sizeof(why));
+    c->regex = fl_regex_new(pattern, limits, why, sizeof(why));
     if (!c->regex)
         return fl_err_set(err, FL_INVALID, "the regular expression '%.100s' cannot be used: %s",
                           pattern, why);
     return 0;
 }
 
-static int compile_predicate(const Sched__AttributeConstraint__Predicate *p, struct constraint *c,
+static int compile_predicate(const Sched__AttributeConstraint__Predicate *p,
+                             const struct fl_regex_limits *limits, struct constraint *c,
                              struct fl_err *err)
 {
     c->predicate = (int)p->predicate_case;
@@ -74,16 +76,16 @@ static int compile_predicate(const Sched__AttributeConstraint__Predicate *p, str
         c->text = xstrdup(p->text_not_equals->value);
         return 0;
     case PREDICATE(TEXT_MATCHES):
-        return compile_regex(p->text_matches->regex, c, err);
+        return compile_regex(p->text_matches->regex, limits, c, err);
     case PREDICATE(TEXT_NOT_MATCHES):
-        return compile_regex(p->text_not_matches->regex, c, err);
+        return compile_regex(p->text_not_matches->regex, limits, c, err);
     default:
         return fl_err_set(err, FL_INVALID, "a predicate is not known");
     }
 }
 
-static int compile_group(const Sched__OfferConstraints__RoleConstraints__Group *pb, struct group *g,
-                         struct fl_err *err)
+static int compile_group(const Sched__OfferConstraints__RoleConstraints__Group *pb,
+                         const struct fl_regex_limits *limits, struct group *g, struct fl_err *err)
 {
     if (pb->n_attribute_constraints == 0)
         return fl_err_set(err, FL_INVALID, "a group of constraints is empty");
@@ -93,7 +95,7 @@ static int compile_group(const Sched__OfferConstraints__RoleConstraints__Group *
         struct constraint *c = &g->constraints[g->n++];
         int rc = compile_selector(one->selector, c, err);
         if (rc == 0)
-            rc = compile_predicate(one->predicate, c, err);
+            rc = compile_predicate(one->predicate, limits, c, err);
         if (rc < 0)
             return rc;
     }
@@ -101,14 +103,15 @@ static int compile_group(const Sched__OfferConstraints__RoleConstraints__Group *
 }
 
 static int compile_role(const Sched__OfferConstraints__RoleConstraintsEntry *pb,
-                        struct role_constraints *r, struct fl_err *err)
+                        const struct fl_regex_limits *limits, struct role_constraints *r,
+                        struct fl_err *err)
 {
     r->role = xstrdup(pb->key);
     if (pb->value->n_groups == 0)
         return fl_err_set(err, FL_INVALID, "there are no groups of constraints");
     r->groups = xcalloc(pb->value->n_groups, sizeof(*r->groups));
     for (size_t i = 0; i < pb->value->n_groups; i++) {
-        int rc = compile_group(pb->value->groups[i], &r->groups[r->n++], err);
+        int rc = compile_group(pb->value->groups[i], limits, &r->groups[r->n++], err);
         if (rc < 0)
             return rc;
     }
@@ -124,8 +127,10 @@ static bool is_among(const char *const *roles, size_t n, const char *role)
 }
 
 int offer_constraints_new(const Sched__OfferConstraints *pb, const char *const *roles,
-                          size_t n_roles, struct offer_constraints **ret, struct fl_err *err)
+                          size_t n_roles, const struct fl_regex_limits *limits,
+                          struct offer_constraints **ret, struct fl_err *err)
 {
+    static const struct fl_regex_limits usual = FL_REGEX_LIMITS;
     _cleanup_(offer_constraints_freep) struct offer_constraints *c =
         xnew0(struct offer_constraints);
     c->roles = xcalloc(pb->n_role_constraints + 1, sizeof(*c->roles));
@@ -136,7 +141,7 @@ int offer_constraints_new(const Sched__OfferConstraints *pb, const char *const *
                 err, FL_INVALID,
                 "offer constraints are given for '%.100s', not a role of the framework",
                 entry->key);
-        int rc = compile_role(entry, &c->roles[c->n++], err);
+        int rc = compile_role(entry, limits ? limits : &usual, &c->roles[c->n++], err);
         if (rc < 0) {
             fl_err_wrap(err, "offer constraints for role '%.100s' are invalid", entry->key);
             return rc;

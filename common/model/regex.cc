@@ -8,27 +8,25 @@
 
 namespace
 {
-constexpr int MAX_MEMORY = 4096; /* bytes, of the compiled pattern and its cache */
-constexpr int MAX_PROGRAM = 100;
-
-RE2::Options bounded()
+RE2::Options bounded(const fl_regex_limits *limits)
 {
     RE2::Options options(RE2::Quiet);
-    options.set_max_mem(MAX_MEMORY);
+    options.set_max_mem(limits->max_memory);
     return options;
 }
 } // namespace
 
 struct fl_regex {
     RE2 re;
-    explicit fl_regex(const char *pattern) : re(pattern, bounded())
+    fl_regex(const char *pattern, const fl_regex_limits *limits) : re(pattern, bounded(limits))
     {
     }
 };
 
-extern "C" struct fl_regex *fl_regex_new(const char *pattern, char *why, size_t why_size)
+extern "C" struct fl_regex *fl_regex_new(const char *pattern, const struct fl_regex_limits *limits,
+                                         char *why, size_t why_size)
 {
-    fl_regex *r = new (std::nothrow) fl_regex(pattern);
+    fl_regex *r = new (std::nothrow) fl_regex(pattern, limits);
     if (!r) {
         snprintf(why, why_size, "out of memory");
         return nullptr;
@@ -38,9 +36,9 @@ extern "C" struct fl_regex *fl_regex_new(const char *pattern, char *why, size_t 
         delete r;
         return nullptr;
     }
-    if (r->re.ProgramSize() > MAX_PROGRAM) {
-        snprintf(why, why_size, "it is too complex: a program of %d steps, the most is %d",
-                 r->re.ProgramSize(), MAX_PROGRAM);
+    if (r->re.ProgramSize() > limits->max_program) {
+        snprintf(why, why_size, "it is too complex: a program of %d steps, the most is %lld",
+                 r->re.ProgramSize(), static_cast<long long>(limits->max_program));
         delete r;
         return nullptr;
     }

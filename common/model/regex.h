@@ -5,15 +5,26 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct fl_regex;
-/* NULL when the pattern is wrong, or needs more than the protocol's bounds (4 KB of memory, a program of 100 steps); then
- * `why` has a sentence. */
-struct fl_regex *fl_regex_new(const char *pattern, char *why, size_t why_size);
+/* What a pattern may cost. */
+struct fl_regex_limits {
+    int64_t max_memory; /* bytes, of the compiled pattern and its cache */
+    int64_t max_program;
+};
+/* The protocol's bounds. */
+#define FL_REGEX_LIMITS                                                                            \
+    {                                                                                              \
+        4096, 100                                                                                  \
+    }
+/* NULL when the pattern is wrong or needs more than `limits`; then `why` has a sentence. */
+struct fl_regex *fl_regex_new(const char *pattern, const struct fl_regex_limits *limits, char *why,
+                              size_t why_size);
 void fl_regex_free(struct fl_regex *r);
 bool fl_regex_matches_whole(const struct fl_regex *r, const char *text);
 

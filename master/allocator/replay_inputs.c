@@ -1,4 +1,5 @@
 /* The inputs of a log as calls of the module. What the records name was checked by nobody before: each is checked here. */
+#include "common/model/regex.h"
 #include "master/allocator/replay_priv.h"
 
 /* NULL, and the log has failed, when the record names no resources. */
@@ -77,13 +78,15 @@ static struct offer_constraints *put_constraints(struct replay *p, const char *i
     struct replay_framework *f;
     _cleanup_free_ const char **roles = NULL;
     struct fl_err err;
+    /* They have passed the bounds of the master that recorded them, which are flags; a log may still not take all memory. */
+    const struct fl_regex_limits limits = {(int64_t)64 << 20, 1000000};
 
     *ret_old = NULL;
     if (pb) {
         roles = xcalloc(pb->n_role_constraints + 1, sizeof(*roles));
         for (size_t i = 0; i < pb->n_role_constraints; i++)
             roles[i] = pb->role_constraints[i]->key;
-        if (offer_constraints_new(pb, roles, pb->n_role_constraints, &made, &err) < 0) {
+        if (offer_constraints_new(pb, roles, pb->n_role_constraints, &limits, &made, &err) < 0) {
             replay_fail(p, &err);
             return NULL;
         }

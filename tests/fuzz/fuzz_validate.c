@@ -68,7 +68,7 @@ static void fuzz_framework(const V1__FrameworkInfo *info, char *const *suppresse
     V1__AgentInfo agent = V1__AGENT_INFO__INIT;
     size_t n_roles = framework_roles(info, &roles);
     agent.hostname = "host";
-    int rc = offer_constraints_new(constraints, roles, n_roles, &c, &err);
+    int rc = offer_constraints_new(constraints, roles, n_roles, NULL, &c, &err);
     check_refusal(rc, &err);
     for (size_t i = 0; rc == 0 && i < n_roles; i++)
         (void)offer_constraints_pass(c, roles[i], &agent);

@@ -515,7 +515,7 @@ START_TEST(offer_constraints)
     entry.value = &rc;
     pb.n_role_constraints = 1;
     pb.role_constraints = entries;
-    ck_assert_msg(offer_constraints_new(&pb, roles, 1, &c, &err) == 0, "%s", err.msg);
+    ck_assert_msg(offer_constraints_new(&pb, roles, 1, NULL, &c, &err) == 0, "%s", err.msg);
     f.constraints = c;
     ck_assert_int_eq(attributes_parse("rack:one", arena, &r1.attributes, &r1.n_attributes, NULL),
                      0);

@@ -285,7 +285,7 @@ START_TEST(constraints_are_played)
                                    NULL, &pb, &err),
                      0);
     ck_assert_int_eq(
-        offer_constraints_new((Sched__OfferConstraints *)pb, roles, 1, &compiled, &err), 0);
+        offer_constraints_new((Sched__OfferConstraints *)pb, roles, 1, NULL, &compiled, &err), 0);
     ck_assert_int_eq(allocator_record_new(allocator_builtin("HierarchicalDRF"), &o, &cb, &mem.sink,
                                           &h.ops, &h.a, &err),
                      0);

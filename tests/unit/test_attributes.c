@@ -146,7 +146,7 @@ static int compile(const char *selector, const char *predicate, struct offer_con
         "{\"role_constraints\":{\"web\":{\"groups\":[{\"attribute_constraints\":[{\"selector\":%s,"
         "\"predicate\":%s}]}]}}}",
         selector, predicate);
-    int rc = offer_constraints_new(constraints(json), roles, 2, ret, err);
+    int rc = offer_constraints_new(constraints(json), roles, 2, NULL, ret, err);
     free(json);
     return rc;
 }
@@ -198,7 +198,7 @@ START_TEST(test_groups)
         xasprintf("{\"role_constraints\":{\"web\":{\"groups\":[{\"attribute_constraints\":[%s]},"
                   "{\"attribute_constraints\":[%s]}]}}}",
                   first, second);
-    ck_assert_int_eq(offer_constraints_new(constraints(json), roles, 1, &c, NULL), 0);
+    ck_assert_int_eq(offer_constraints_new(constraints(json), roles, 1, NULL, &c, NULL), 0);
     free(json);
     ck_assert(offer_constraints_pass(c, "web", agent()));
     offer_constraints_free(c);
@@ -211,7 +211,8 @@ START_TEST(test_groups)
     };
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         struct fl_err err = {0};
-        ck_assert_int_lt(offer_constraints_new(constraints(refused[i]), roles, 1, &c, &err), 0);
+        ck_assert_int_lt(offer_constraints_new(constraints(refused[i]), roles, 1, NULL, &c, &err),
+                         0);
         ck_assert(err.msg[0]);
     }
 }
