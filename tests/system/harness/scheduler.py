@@ -35,11 +35,13 @@ def amount(offer, name):
 
 
 class Scheduler:
-    """`info` is laid over a FrameworkInfo of one role '*'. Status updates are acknowledged at once unless `ack` is off."""
+    """`info` is laid over a FrameworkInfo of one role '*', `beside` stands next to it in SUBSCRIBE. Status updates are acknowledged at once
+    unless `ack` is off."""
 
-    def __init__(self, address, capabilities=(), ack=True, framework_id=None, **info):
+    def __init__(self, address, capabilities=(), ack=True, framework_id=None, beside=None, **info):
         self.address = address
         self.ack = ack
+        self.beside = beside or {}
         self.info = dict({"user": "root", "name": "test", "capabilities": [{"type": c} for c in capabilities]}, **info)
         self.id = framework_id
         self.events = []
@@ -54,7 +56,7 @@ class Scheduler:
 
     def subscribe(self, wait=WAIT):
         """Subscribes (again); the SUBSCRIBED event, or the ERROR event that came in its place."""
-        call = {"type": "SUBSCRIBE", "subscribe": {"framework_info": dict(self.info)}}
+        call = {"type": "SUBSCRIBE", "subscribe": dict(self.beside, framework_info=dict(self.info))}
         if self.id:
             call["framework_id"] = {"value": self.id}
             call["subscribe"]["framework_info"]["id"] = {"value": self.id}
