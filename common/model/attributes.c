@@ -160,3 +160,15 @@ bool attributes_equal(V1__Attribute *const *a, size_t na, V1__Attribute *const *
 {
     return na == nb && all_in(a, na, b, nb) && all_in(b, nb, a, na);
 }
+
+char *attribute_text(V1__Attribute *const *a, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!streq(a[i]->name, name))
+            continue;
+        if (a[i]->text)
+            return xstrdup(a[i]->text->value);
+        return a[i]->scalar ? xasprintf("%.10g", a[i]->scalar->value) : NULL;
+    }
+    return NULL;
+}

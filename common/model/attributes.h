@@ -16,6 +16,9 @@ int attributes_parse(const char *text, struct fl_arena *arena, V1__Attribute ***
 void attributes_json(V1__Attribute *const *a, size_t n, struct json_out *j);
 bool attributes_equal(V1__Attribute *const *a, size_t na, V1__Attribute *const *b, size_t nb);
 
+/* What the attribute of that name says, a text or a number, on the heap; NULL: there is none, or it is ranges. */
+char *attribute_text(V1__Attribute *const *a, size_t n, const char *name);
+
 /* Offer constraints of a framework, compiled: regular expressions of RE2's semantics, each within `limits` (NULL: the protocol's). */
 struct offer_constraints;
 struct fl_regex_limits;

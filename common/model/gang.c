@@ -13,6 +13,13 @@ void gang_done(struct gang *g)
     *g = (struct gang){.hold_us = 0};
 }
 
+bool gang_equal(const struct gang *a, const struct gang *b)
+{
+    return quantities_equal(&a->total, &b->total) && quantities_equal(&a->unit, &b->unit) &&
+           a->count == b->count && a->same == b->same && streq(a->attribute, b->attribute) &&
+           a->hold_us == b->hold_us && streq(a->role, b->role);
+}
+
 /* ---- one setting ---- */
 
 static int read_amounts(const char *value, struct quantities *out, struct fl_err *err)

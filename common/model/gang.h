@@ -45,6 +45,7 @@ struct gang {
 };
 void gang_done(struct gang *g);
 #define _cleanup_gang_ _cleanup_(gang_done)
+bool gang_equal(const struct gang *a, const struct gang *b);
 
 int gang_parse(const char *text, struct gang *out, struct fl_err *err);
 /* The gang that the framework wants for the role. 1: found, *out is filled; 0: none; FL_INVALID: a label that makes no sense. */

@@ -77,6 +77,7 @@ void alloc_remove_agent(struct allocator *a, const char *agent_id)
 
     if (!ag)
         return;
+    alloc_gang_forget_agent(a, ag);
     while (ag->holdings)
         alloc_unhold_all(a, ag, ag->holdings);
     alloc_filters_drop_agent(a, ag);
@@ -130,6 +131,7 @@ void alloc_update_agent(struct allocator *a, const struct allocator_agent *in, u
         return;
     changed = !attributes_equal(ag->info->attributes, ag->info->n_attributes, in->info->attributes,
                                 in->info->n_attributes);
+    alloc_gang_forget_agent(a, ag);
     take_agent_info(a, ag, in);
     resources_move(&before, &ag->total);
     alloc_set_total(a, ag, in->total);
@@ -144,6 +146,7 @@ void alloc_set_agent_active(struct allocator *a, const char *agent_id, bool acti
 
     if (!ag || ag->active == active)
         return;
+    alloc_gang_forget_agent(a, ag);
     alloc_spare_out(a, ag);
     ag->active = active;
     alloc_spare_in(a, ag);
@@ -181,6 +184,7 @@ void alloc_set_whitelist(struct allocator *a, const char *const *hostnames, size
         struct alloc_agent *ag = a->agent_list[i];
         bool was = ag->whitelisted;
 
+        alloc_gang_forget_agent(a, ag);
         alloc_spare_out(a, ag);
         ag->whitelisted = host_allowed(a, ag->info->hostname);
         alloc_spare_in(a, ag);

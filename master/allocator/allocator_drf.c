@@ -17,6 +17,7 @@
  *      moves the clients before the next agent.
  *   5. Roles whose guarantee is unmet have a first stage for themselves: all queued agents are looked at for them alone, then again
  *      for everyone.
+ *      A client that wants gang offers is not offered agents one by one: allocator_gang.c decides for it when the queue is empty.
  *   6. Work is done in slices. The module has no clock: a slice ends when its work, at a fixed price a step, reaches the
  *      budget. The rest waits in the queue for the next call, which is asked for at once.
  */
@@ -33,6 +34,7 @@ struct look {
     struct allocator *a;
     struct alloc_agent *ag;
     enum alloc_stage stage;
+    uint64_t now_us;
     struct resources shared; /* not yet offered in this look */
     uint64_t spent_ns;
 };
@@ -58,8 +60,8 @@ enum alloc_gate alloc_portion(struct allocator *a, struct alloc_agent *ag, struc
     return alloc_filtered(ag, c, ret_portion) ? GATE_FILTERED : GATE_OPEN;
 }
 
-static void give(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
-                 const struct resources *portion)
+void alloc_give(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                const struct resources *portion)
 {
     a->counts.offers++;
     a->cb.offer(a->cb.arg, c->framework->id, c->role->name, ag->id, portion);
@@ -71,7 +73,7 @@ void alloc_offer(struct allocator *a, struct alloc_agent *ag, struct alloc_clien
     resources_allocate(portion, c->role->name);
     alloc_hold(a, ag, c, portion);
     alloc_holding_find(ag, c)->used_of_last_offer = false;
-    give(a, ag, c, portion);
+    alloc_give(a, ag, c, portion);
 }
 
 /* Nothing special on the agent, and quota takes nothing off: all of it, without copies. */
@@ -85,7 +87,7 @@ static void ask_plain(struct look *l, struct alloc_client *c)
         return;
     alloc_take_all_free(l->a, ag, c, &take);
     resources_allocate(&take, c->role->name);
-    give(l->a, ag, c, &take);
+    alloc_give(l->a, ag, c, &take);
     alloc_hold_taken(ag, c, &take)->used_of_last_offer = false;
     resources_done(&take);
     l->spent_ns += PRICE_OFFER;
@@ -145,6 +147,11 @@ static void ask(struct look *l, struct alloc_client *c)
 {
     l->spent_ns += PRICE_CLIENT;
     l->a->counts.asked++;
+    if (c->gang) {
+        if (l->stage == STAGE_SHARES)
+            alloc_gang_ask(l->a, l->ag, c, l->now_us);
+        return;
+    }
     if (alloc_gate(l->a, l->ag, c) == GATE_OPEN && !ask_quickly(l, c))
         ask_part(l, c);
 }
@@ -154,9 +161,10 @@ static bool anything_left(const struct look *l)
     return !resources_empty(&l->ag->free) || !resources_empty(&l->shared);
 }
 
-static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_stage stage)
+static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_stage stage,
+                        uint64_t now_us)
 {
-    struct look l = {.a = a, .ag = ag, .stage = stage, .spent_ns = PRICE_AGENT};
+    struct look l = {.a = a, .ag = ag, .stage = stage, .now_us = now_us, .spent_ns = PRICE_AGENT};
     struct alloc_turns turns;
     struct alloc_client *c;
 
@@ -181,7 +189,7 @@ static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_
 /* ---- steps 5 and 6 ---- */
 
 /* Until the queue is empty (true) or the budget is spent. */
-static bool work(struct allocator *a, uint64_t budget_ns)
+static bool work(struct allocator *a, uint64_t budget_ns, uint64_t now_us)
 {
     uint64_t spent_ns = 0;
     struct alloc_agent *ag;
@@ -190,13 +198,13 @@ static bool work(struct allocator *a, uint64_t budget_ns)
         alloc_quota_settle(a);
         if (!drf_sorter_active(&a->guaranteed) || !(ag = alloc_queue_next(a, STAGE_GUARANTEES)))
             break;
-        spent_ns += look_at(a, ag, STAGE_GUARANTEES);
+        spent_ns += look_at(a, ag, STAGE_GUARANTEES, now_us);
         if (spent_ns >= budget_ns)
             return false;
     }
     while ((ag = alloc_queue_next(a, STAGE_SHARES))) {
         alloc_quota_settle(a);
-        spent_ns += look_at(a, ag, STAGE_SHARES);
+        spent_ns += look_at(a, ag, STAGE_SHARES, now_us);
         alloc_looked(a, ag);
         if (spent_ns >= budget_ns && a->queue_head < a->queue_tail)
             return false;
@@ -217,9 +225,9 @@ uint64_t alloc_run(struct allocator *a, uint64_t now_us, uint64_t budget_us, boo
     alloc_quota_settle(a);
     alloc_queue_fill(a, all);
     do {
-        if (!work(a, budget_ns))
+        if (!work(a, budget_ns, now_us))
             return now_us;
         alloc_queue_drained(a);
-    } while (alloc_queue_eased(a));
-    return alloc_filters_next(a);
+    } while (alloc_queue_eased(a) || alloc_gangs_run(a, now_us));
+    return FL_MIN(alloc_filters_next(a), alloc_gangs_next(a));
 }

@@ -24,7 +24,7 @@
 const char *alloc_gate_text(enum alloc_gate g)
 {
     static const char *const texts[] = {
-#define ALLOC_GATE(name, text) [GATE_##name] = text,
+#define ALLOC_GATE(name, text, advice) [GATE_##name] = text,
 #include "master/allocator/gates.def"
 #undef ALLOC_GATE
     };

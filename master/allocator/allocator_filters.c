@@ -40,6 +40,12 @@ static struct alloc_filter_set *find_set(const struct alloc_agent *ag, const str
     return set;
 }
 
+const struct alloc_filter_set *alloc_filter_set_find(const struct alloc_agent *ag,
+                                                     const struct alloc_client *c)
+{
+    return find_set(ag, c);
+}
+
 static struct alloc_filter_set *get_set(struct alloc_agent *ag, struct alloc_client *c)
 {
     struct alloc_filter_set *set = find_set(ag, c);

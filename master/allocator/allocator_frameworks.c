@@ -52,6 +52,7 @@ static void drop_roles(struct allocator *a, struct alloc_framework *f, const cha
             still = streq(c->role->name, roles[i]);
         if (still)
             continue;
+        alloc_gang_set(a, c, NULL);
         c->subscribed = false;
         drop_min(a, c);
         alloc_client_refresh(a, c);
@@ -79,6 +80,7 @@ static void take_framework(struct allocator *a, struct alloc_framework *f,
         c->subscribed = true;
         c->suppressed = is_among(roles[i], in->suppressed_roles, in->n_suppressed);
         take_min(a, c, in->info);
+        alloc_gang_set(a, c, in->info);
         alloc_client_refresh(a, c);
         alloc_wake(a, c);
     }
@@ -124,8 +126,11 @@ void alloc_remove_framework(struct allocator *a, const char *framework_id)
 
     if (!f || !f->known)
         return;
-    LL_FOREACH (f->clients, c)
+    LL_FOREACH (f->clients, c) {
+        if (c->subscribed)
+            alloc_gang_set(a, c, NULL);
         holds = holds || c->n_holdings;
+    }
     if (holds)
         free_holdings(a, f);
     alloc_inverse_forget_framework(a, f);
@@ -148,10 +153,12 @@ void alloc_set_framework_active(struct allocator *a, const char *framework_id, b
     f->active = active;
     LL_FOREACH (f->clients, c) {
         alloc_client_refresh(a, c);
-        if (active)
+        if (active) {
             alloc_wake(a, c);
-        else
+        } else {
             alloc_filters_drop_client(a, c);
+            alloc_gang_drop(a, c);
+        }
     }
     if (!active)
         alloc_inverse_drop_filters(a, f);
@@ -178,6 +185,7 @@ void alloc_suppress(struct allocator *a, const char *framework_id, const char *c
             continue;
         c->suppressed = true;
         alloc_client_refresh(a, c);
+        alloc_gang_drop(a, c);
     }
 }
 

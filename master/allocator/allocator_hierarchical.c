@@ -142,4 +142,5 @@ const struct allocator_ops allocator_hierarchical_drf = {
     .each_inverse_status = alloc_each_inverse_status,
     .dominant_share = dominant_share,
     .numbers = alloc_numbers,
+    .explain = alloc_explain,
 };

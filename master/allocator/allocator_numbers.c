@@ -57,6 +57,20 @@ static void tell_quota(const struct allocator *a, const struct alloc_role *r,
     }
 }
 
+static void tell_gangs(const struct allocator *a, const struct telling *t)
+{
+    const struct alloc_gang *g;
+    size_t waiting = 0;
+
+    DL_FOREACH (a->gangs, g)
+        waiting += drf_client_is_active(&g->client->drf);
+    tell(t, (double)waiting, "gangs/waiting");
+    tell(t, a->gatherer ? 1 : 0, "gangs/gathering");
+    tell(t, (double)a->counts.gangs_delivered, "gangs/delivered");
+    tell(t, (double)a->counts.gangs_given_up, "gangs/given_up");
+    tell(t, (double)a->counts.gang_tries, "gangs/tries");
+}
+
 void alloc_numbers(const struct allocator *ca,
                    void (*fn)(const char *name, double value, void *arg), void *arg)
 {
@@ -74,6 +88,7 @@ void alloc_numbers(const struct allocator *ca,
         if (r->quota)
             tell_quota(a, r, &t);
     }
+    tell_gangs(a, &t);
     tell(&t, (double)a->counts.looks, "agents_looked_at");
     tell(&t, (double)a->counts.asked, "frameworks_asked");
     tell(&t, (double)a->counts.offers, "allocations");

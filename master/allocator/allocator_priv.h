@@ -23,15 +23,17 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "common/model/gang.h"
 #include "master/allocator/allocator.h"
 #include "master/allocator/role_tree.h"
 
 #define ALLOCATOR_MAGIC 0xa110ca70u
 
 enum alloc_gate {
-#define ALLOC_GATE(name, text) GATE_##name,
+#define ALLOC_GATE(name, text, advice) GATE_##name,
 #include "master/allocator/gates.def"
 #undef ALLOC_GATE
+    GATE_COUNT
 };
 const char *alloc_gate_text(enum alloc_gate g);
 
@@ -80,7 +82,29 @@ struct alloc_client {
         held_by;   /* bits of what held something back from it since it was last woken for that */
     size_t n_asks; /* agents that have it in their `asks` */
     struct alloc_filter_set *filters; /* its part of every agent's, chained by of_client_* */
+    struct alloc_gang *gang;          /* it wants several agents at once; or NULL */
     struct alloc_client *next;        /* of the framework */
+};
+
+/* What a client that wants gang offers asked for, and what is held for it (allocator_gang.c). Amounts by scalar id. */
+struct alloc_gang {
+    struct alloc_client *client;
+    struct gang spec;
+    struct drf_vec unit, total;
+    struct alloc_gang_part {
+        struct alloc_agent *agent;
+        struct resources res; /* with allocation_info; in the client's holding, too */
+    } * parts;                /* owned; between runs only of the one that gathers */
+    size_t n_parts, parts_cap;
+    struct drf_vec gathered;     /* what of the parts counts */
+    char *place;                 /* where it gathers; owned, NULL: it does not */
+    bool asked, wants_to_gather; /* since its last try; since it last tried to gather */
+    bool too_large; /* when it last wanted to gather, the whole cluster was too small */
+    uint64_t next_try_us;
+    uint64_t until_us;      /* it gathers until then */
+    uint64_t rest_until_us; /* and does not again before then */
+    uint64_t delivered, given_up;
+    struct alloc_gang *prev, *next;
 };
 
 struct alloc_framework {
@@ -158,6 +182,7 @@ struct alloc_agent {
     struct alloc_inverse *inverses;
     bool inverse_due, is_maintained;
     struct alloc_agent *maintained_prev, *maintained_next;
+    unsigned n_gang_parts;      /* held for the gang that gathers */
     struct alloc_client **asks; /* owned; to be asked though the agent did not change */
     size_t n_asks, asks_cap;
     UT_hash_handle hh; /* by id */
@@ -218,7 +243,10 @@ struct allocator {
     bool inverse_due; /* so is one of them: to be gone through though it is no periodic pass */
     struct alloc_counts {
         uint64_t runs, looks, asked, offers, inverse_offers;
+        uint64_t gang_tries, gangs_delivered, gangs_given_up;
     } counts;
+    struct alloc_gang *gangs;    /* of clients, waiting or not */
+    struct alloc_gang *gatherer; /* the one of them that gathers, or NULL */
     bool paused;
     struct idx_heap expiries; /* filters by time */
     uint64_t random;          /* state of the shuffle */
@@ -240,6 +268,23 @@ enum alloc_gate alloc_portion(struct allocator *a, struct alloc_agent *ag, struc
 /* Books and offers it. `portion` is allocated to the client's role on return. */
 void alloc_offer(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
                  struct resources *portion);
+
+/* Tells the master. It is booked already, and allocated. */
+void alloc_give(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                const struct resources *portion);
+
+/* ---- allocator_gang.c ---- */
+/* Takes the label from the framework's info, or with NULL ends what there was. The client is subscribed. */
+void alloc_gang_set(struct allocator *a, struct alloc_client *c,
+                    const V1__FrameworkInfo *info_or_null);
+void alloc_gang_drop(struct allocator *a, struct alloc_client *c); /* gives back what is held */
+void alloc_gang_forget_agent(struct allocator *a, struct alloc_agent *ag);
+/* It is the client's turn at the agent. */
+void alloc_gang_ask(struct allocator *a, struct alloc_agent *ag, struct alloc_client *c,
+                    uint64_t now_us);
+/* When everyone was asked. True: something came back that everyone is to be asked about. */
+bool alloc_gangs_run(struct allocator *a, uint64_t now_us);
+uint64_t alloc_gangs_next(const struct allocator *a);
 
 /* ---- allocator_queue.c: what is to be looked at, and who is to be asked ---- */
 /* The agent changed: everyone is to be asked in the next run. */
@@ -282,6 +327,8 @@ void alloc_turns_begin(struct alloc_turns *t, struct allocator *a, struct alloc_
                        enum alloc_stage stage);
 struct alloc_client *alloc_turns_next(struct alloc_turns *t); /* NULL at the end */
 void alloc_turns_end(struct alloc_turns *t);
+/* In the order of DRF. */
+void alloc_clients_sort(struct alloc_client **list, size_t n);
 
 /* ---- allocator_quota.c ---- */
 void alloc_set_quota(struct allocator *a, const char *role, const struct quantities *guarantees,
@@ -356,6 +403,8 @@ void alloc_filter_add(struct allocator *a, struct alloc_agent *ag, struct alloc_
                       const struct resources *refused, uint64_t expires_us);
 bool alloc_filtered(const struct alloc_agent *ag, const struct alloc_client *c,
                     const struct resources *offered);
+const struct alloc_filter_set *alloc_filter_set_find(const struct alloc_agent *ag,
+                                                     const struct alloc_client *c);
 void alloc_filters_drop_client(struct allocator *a, struct alloc_client *c);
 void alloc_filters_drop_agent(struct allocator *a, struct alloc_agent *ag);
 void alloc_filters_expire(struct allocator *a, uint64_t now_us); /* touches their agents */
@@ -396,6 +445,11 @@ enum alloc_gate alloc_gate(const struct allocator *a, const struct alloc_agent *
  * still to be offered in this look at it. */
 void alloc_offerable(const struct alloc_agent *ag, const struct alloc_client *c,
                      const struct resources *shared, struct resources *out);
+
+/* ---- allocator_explain.c ---- */
+const char *alloc_gate_name(enum alloc_gate g);
+void alloc_explain(const struct allocator *a, const char *framework_id, const char *agent_id,
+                   uint64_t now_us, struct fl_buf *json);
 
 /* ---- allocator_frameworks.c, allocator_agents.c, allocator_moves.c: the hooks ---- */
 void alloc_add_framework(struct allocator *a, const struct allocator_framework *f, uint64_t now_us);

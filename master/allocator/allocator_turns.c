@@ -32,7 +32,7 @@ static bool client_before(const struct alloc_client *x, const struct alloc_clien
     return role_tree_before(x->role, y->role);
 }
 
-static void sort(struct alloc_client **list, size_t n)
+void alloc_clients_sort(struct alloc_client **list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         role_tree_settle(list[i]->role);
@@ -72,7 +72,7 @@ static void take_list(struct alloc_turns *t)
     for (size_t i = 0; i < t->ag->n_asks; i++)
         t->n = add_if_active(t->list, t->n, t->ag->asks[i]);
     if (t->n > 1)
-        sort(t->list, t->n);
+        alloc_clients_sort(t->list, t->n);
 }
 
 /* ---- the whole ---- */
