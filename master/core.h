@@ -313,6 +313,8 @@ int operation_conversion(const struct resources *pool, const V1__Offer__Operatio
 void operation_start(struct master *m, struct framework *f, struct agent *a,
                      V1__Offer__Operation *op, const struct resources *from,
                      const struct resources *to);
+/* Sends an operation again to an agent that registered again without it; false: it cannot be done any more, or need not. */
+bool operation_again(struct master *m, struct operation *o);
 /* Offers that hold a volume which DESTROY names are taken back. */
 void operation_rescind_destroyed(struct master *m, struct agent *a, const V1__Offer__Operation *op);
 bool operation_room(const struct agent *a, struct fl_err *err);

@@ -384,6 +384,61 @@ void operation_start(struct master *m, struct framework *f, struct agent *a,
     send_operation(m, o);
 }
 
+/* The role to which what a framework's operation takes is allocated; NULL for the operator's. */
+static const char *allocated_to(const V1__Offer__Operation *op)
+{
+    const V1__Resource *r = NULL;
+
+    if (op->reserve && op->reserve->n_resources > 0)
+        r = op->reserve->resources[0];
+    else if (op->unreserve && op->unreserve->n_resources > 0)
+        r = op->unreserve->resources[0];
+    else if (op->create && op->create->n_volumes > 0)
+        r = op->create->volumes[0];
+    else if (op->destroy && op->destroy->n_volumes > 0)
+        r = op->destroy->volumes[0];
+    else if (op->grow_volume)
+        r = op->grow_volume->volume;
+    else if (op->shrink_volume)
+        r = op->shrink_volume->volume;
+    return r && r->allocation_info ? r->allocation_info->role : NULL;
+}
+
+bool operation_again(struct master *m, struct operation *o)
+{
+    _cleanup_resources_ struct resources pool = RESOURCES_INIT, from = RESOURCES_INIT,
+                                         to = RESOURCES_INIT;
+    struct agent *a = o->agent;
+    const char *role = allocated_to(o->pb->info);
+    struct fl_err err;
+
+    /* One that is still booked is on its way; the agent may have it any moment. */
+    if (!speaks_operations(a) ||
+        o->pb->latest_status->state != V1__OPERATION_STATE__OPERATION_PENDING ||
+        !resources_empty(&o->from) || !resources_empty(&o->to))
+        return false;
+    resources_copy(&pool, &a->total);
+    if (role)
+        resources_allocate(&pool, role);
+    if (operation_conversion(&pool, o->pb->info, &from, &to, &err) < 0)
+        return false;
+    resources_unallocate(&from);
+    resources_unallocate(&to);
+    while (a->offers)
+        offer_withdraw(m, a->offers, true, NULL);
+    if (m->alloc_ops->update_allocation(m->alloc, NULL, a->id, &from, &to, &err) < 0)
+        return false;
+    log_info("agent %s has not had an operation that was on its way when it left: sent again",
+             a->id);
+    resources_subtract(&a->total, &from);
+    resources_add(&a->total, &to);
+    roles_total_changed(a);
+    resources_move(&o->from, &from);
+    resources_move(&o->to, &to);
+    send_operation(m, o);
+    return true;
+}
+
 void operation_rescind_destroyed(struct master *m, struct agent *a, const V1__Offer__Operation *op)
 {
     struct offer *o, *tmp;

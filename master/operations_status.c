@@ -234,7 +234,7 @@ static void ask(struct master *m, struct agent *a, V1__Operation *const *ops, si
             o->told = true;
     }
     DL_FOREACH (a->operations, o) {
-        if (!o->told) {
+        if (!o->told && !operation_again(m, o)) {
             log_warning("agent %s does not tell of an operation that it was sent: asking", a->id);
             asked = core_new(m, Msg__ReconcileOperationsMessage__Operation);
             msg__reconcile_operations_message__operation__init(asked);

@@ -368,7 +368,8 @@ def test_killed_at_random_instants_nothing_is_lost_or_done_twice():
         assert abs(agent_reserved(c, "disk") - 8 * reserved) < 0.001 and abs(agent_reserved(c, "cpus") - 0.01 * reserved) < 0.001
         of_master = c.slaves()[0]["reserved_resources_full"].get("r", [])
         assert {v["disk"]["persistence"]["id"] for v in volumes_of(of_master)} == made
-        assert reserved >= rounds / 4, told
+        # What was on its way when the agent was killed is sent again.
+        assert reserved >= rounds * 0.9, told
 
 
 # ---- groups ----
@@ -410,8 +411,11 @@ def test_what_the_agent_cannot_do_is_told_and_the_master_corrected():
         st = status_of(s, refused)
         assert st["state"] == "OPERATION_ERROR" and "holds no files" in st["message"] and st["uuid"], st
         acknowledge(s, st)
-        # It was sent in the belief that the volume is there.
-        assert status_of(s, after)["state"] == "OPERATION_DROPPED"
+        # It was sent in the belief that the volume is there: dropped, or sent again once the books are right.
+        st = status_of(s, after)
+        assert st["state"] in ("OPERATION_DROPPED", "OPERATION_FINISHED")
+        if "uuid" in st:
+            acknowledge(s, st)
         c.wait_agents(1)
         o = offer_with(s, lambda o: any(r["name"] == "disk" for r in o["resources"]))
         assert not volumes_of(o["resources"]) and o["agent_id"]["value"] == c.agent_id()

@@ -601,6 +601,44 @@ START_TEST(what_the_agent_never_had_is_asked_about)
 }
 END_TEST
 
+/* The agent was killed before it read them; `kept`: what it has checkpointed. */
+static void come_back_without(const char *kept)
+{
+    master_agent_closed(w.m, (void *)"a1");
+    w_agent(&w, "a1", "10.0.0.1:40001", &msg__reregister_slave_message__descriptor,
+            "{\"slave\":{\"hostname\":\"h1\",\"port\":5051,\"id\":{\"value\":\"%s\"},"
+            "\"resources\":" RESOURCES "},\"version\":\"1.11.0\",\"agent_capabilities\":[" CAPS_ALL
+            "],\"checkpointed_resources\":[%s]" VERSION "}",
+            w.aid, kept);
+    w_agent(&w, "a1", "10.0.0.1:40001", &msg__update_slave_message__descriptor,
+            "{\"slave_id\":{\"value\":\"%s\"},\"operations\":{}}", w.aid);
+}
+
+START_TEST(what_was_on_its_way_is_sent_again)
+{
+    accept_ops("s1", RESERVE("", DISK("10")) "," CREATE(ID, VOLUME("10")));
+    w_expect(&w, "a1", "ApplyOperationMessage");
+    w_expect(&w, "a1", "ApplyOperationMessage");
+    come_back_without("");
+    w_expect(&w, "a1", "ApplyOperationMessage");
+    ck_assert_ptr_nonnull(strstr(w_expect(&w, "a1", "ApplyOperationMessage"), "persistence"));
+    w_never(&w, "a1", "ReconcileOperationsMessage");
+    ck_assert_uint_eq(w.m->agents->n_operations, 2);
+    w_pass(&w, W_SECOND);
+    ck_assert_ptr_nonnull(strstr(w_expect(&w, "s1", "\"OFFERS\""), "persistence"));
+}
+END_TEST
+
+START_TEST(what_cannot_be_any_more_is_not_sent_again)
+{
+    accept_ops("s1", RESERVE(ID, CPUS("1")));
+    w_expect(&w, "a1", "ApplyOperationMessage");
+    come_back_without(CPUS("4"));
+    w_expect(&w, "a1", "ReconcileOperationsMessage");
+    w_never(&w, "a1", "ApplyOperationMessage");
+}
+END_TEST
+
 START_TEST(operations_of_a_lost_agent_are_unreachable)
 {
     const char *said;
@@ -857,6 +895,8 @@ static TCase *frameworks(void)
     tcase_add_test(tc, what_the_agent_fails_is_taken_back);
     tcase_add_test(tc, the_agents_total_ends_what_was_to_be_taken_back);
     tcase_add_test(tc, what_the_agent_never_had_is_asked_about);
+    tcase_add_test(tc, what_was_on_its_way_is_sent_again);
+    tcase_add_test(tc, what_cannot_be_any_more_is_not_sent_again);
     tcase_add_test(tc, operations_of_a_lost_agent_are_unreachable);
     tcase_add_test(tc, reconciliation_has_an_answer_for_every_case);
     tcase_add_test(tc, a_recovered_agent_is_waited_for);
