@@ -201,6 +201,8 @@ void drain_stored(struct master *m, struct transition *tr)
         refuse(r, FL_CONFLICT, "Agent removed while processing the call");
     else
         answer(r, NULL);
+    if (p.a)
+        maintenance_enforce(m, p.a); /* its machine may have gone down meanwhile */
 }
 
 void gone_stored(struct master *m, struct transition *tr)

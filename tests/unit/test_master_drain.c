@@ -116,11 +116,13 @@ START_TEST(unknown_agents)
 }
 END_TEST
 
+#define MACHINE "{\"hostname\":\"h1\",\"ip\":\"10.0.0.1\"}"
+static const char schedule[] = "{\"windows\":[{\"machine_ids\":[" MACHINE
+                               "],\"unavailability\":{\"start\":{\"nanoseconds\":1}}}]}";
+static const char machine[] = "{\"machines\":[" MACHINE "]}";
+
 START_TEST(who_cannot_be_drained)
 {
-    const char schedule[] =
-        "{\"windows\":[{\"machine_ids\":[{\"hostname\":\"h1\",\"ip\":\"10.0.0.1\""
-        "}],\"unavailability\":{\"start\":{\"nanoseconds\":1}}}]}";
     _cleanup_pb_ ProtobufCMessage *s = NULL;
     struct fl_err err;
 
@@ -322,6 +324,31 @@ START_TEST(one_after_another)
 }
 END_TEST
 
+/* The machine goes down while the registry is being told that the agent drains. */
+START_TEST(down_meanwhile)
+{
+    _cleanup_pb_ ProtobufCMessage *s = NULL, *machines = NULL;
+    struct fl_err err;
+
+    enrol("a1");
+    ck_assert_int_eq(call(drain_deactivate, w.aid), 200);
+    ck_assert_int_eq(
+        fl_json_to_pb(schedule, strlen(schedule), &maint__schedule__descriptor, 0, NULL, &s, &err),
+        0);
+    maintenance_update(w.m, (Maint__Schedule *)s, NULL, on_answer, NULL);
+    w_settle(&w);
+    ck_assert_int_eq(fl_json_to_pb(machine, strlen(machine),
+                                   &mapi__call__start_maintenance__descriptor, 0, NULL, &machines,
+                                   &err),
+                     0);
+    maintenance_start(w.m, ((Mapi__Call__StartMaintenance *)machines)->machines, 1, NULL, on_answer,
+                      NULL);
+    drain_reactivate(w.m, w.aid, NULL, on_answer, NULL);
+    w_settle(&w);
+    ck_assert_ptr_null(the_agent());
+}
+END_TEST
+
 /* What waits when the master ends is answered, too. */
 START_TEST(nobody_waits_for_ever)
 {
@@ -355,6 +382,7 @@ int main(void)
     tcase_add_loop_test(tc, gone, 0, 2);
     tcase_add_test(tc, gone_after_unreachable);
     tcase_add_test(tc, one_after_another);
+    tcase_add_test(tc, down_meanwhile);
     tcase_add_test(tc, nobody_waits_for_ever);
     suite_add_tcase(s, tc);
     srunner_run_all(r, CK_ENV);
