@@ -1,7 +1,7 @@
 /* Draining: everything here is killed, nothing new is taken, until the last terminal update is acknowledged.
  *
  * The order is checkpointed as drain.config beside slave.info, so that an agent that is started again goes on with it when its
- * executors are back. It ends by itself with the last framework; a master that wants more sends it again.
+ * executors are back. It ends by itself with the last framework and operation; a master that wants more sends it again.
  */
 #include "agent/agent_priv.h"
 #include "common/base/log.h"
@@ -51,12 +51,17 @@ static void kill_all(struct agent_core *a)
 
 /* ---- beginning and end ---- */
 
+static bool idle(const struct agent_core *a)
+{
+    return !a->frameworks && !a->operations->all;
+}
+
 void agent_drain(struct agent_core *a, const V1__DrainConfig *config)
 {
     _cleanup_free_ char *path = NULL;
     struct fl_err err;
 
-    if (!a->frameworks) {
+    if (idle(a)) {
         log_info("Asked to drain: nothing is here to be drained");
         return;
     }
@@ -79,7 +84,7 @@ void agent_drain_settle(struct agent_core *a)
     _cleanup_free_ char *path = NULL;
     struct fl_err err;
 
-    if (!a->drain || a->frameworks || a->state == AGENT_TERMINATING)
+    if (!a->drain || !idle(a) || a->state == AGENT_TERMINATING)
         return;
     log_info("Draining is complete");
     path = config_path(a);

@@ -423,6 +423,7 @@ void agent_ack_operation(struct agent_core *a, const Msg__AcknowledgeOperationSt
     }
     operation_free(op);
     agent_commit_later(a);
+    agent_drain_settle(a);
 }
 
 /* On behalf of a framework: what is known, not to be acknowledged. */

@@ -587,6 +587,21 @@ START_TEST(a_log_that_has_the_acknowledgement_is_believed)
 }
 END_TEST
 
+START_TEST(draining_waits_for_the_last_acknowledgement)
+{
+    ask(1, RESERVE("cpus", "1"));
+    turn();
+    h_deliver(h, &msg__drain_slave_message__descriptor, "{\"config\":{}}");
+    ck_assert_ptr_nonnull(h->a->drain);
+    restart();
+    ck_assert_ptr_nonnull(h->a->drain);
+    come_back();
+    turn();
+    ack_last();
+    ck_assert_ptr_null(h->a->drain);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("agent operations");
@@ -615,6 +630,7 @@ int main(void)
     tcase_add_test(tc, killed_while_recovering_at_any_write);
     tcase_add_test(tc, reservations_outlive_the_identity);
     tcase_add_test(tc, the_older_form_is_read);
+    tcase_add_test(tc, draining_waits_for_the_last_acknowledgement);
     tcase_add_test(tc, a_log_that_has_the_acknowledgement_is_believed);
     suite_add_tcase(s, tc);
     r = srunner_create(s);
