@@ -212,6 +212,70 @@ START_TEST(test_down_while_registering)
 }
 END_TEST
 
+/* Runs t1 on the scheduled agent; the id of the inverse offer. */
+static const char *asked(void)
+{
+    static char id[64];
+    const char *told, *p;
+
+    w_register(&w, "a1");
+    w_subscribe(&w, "s1", ",\"checkpoint\":true,\"failover_timeout\":100");
+    w_expect(&w, "s1", "\"OFFERS\"");
+    w_launch(&w, "s1", "t1", W_CPUS("1"));
+    ck_assert_int_eq(schedule(SCHEDULED), 200);
+    w_pass(&w, 2 * W_SECOND);
+    told = w_expect(&w, "s1", "\"INVERSE_OFFERS\"");
+    ck_assert_ptr_nonnull(strstr(told, WINDOW));
+    p = strstr(told, "\"id\":{\"value\":\"") + strlen("\"id\":{\"value\":\"");
+    fl_snprintf(id, sizeof(id), "%.*s", (int)strcspn(p, "\""), p);
+    w_forget(&w);
+    return id;
+}
+
+START_TEST(test_answers)
+{
+    const char *kinds[] = {"ACCEPT", "DECLINE"};
+    const char *id = asked();
+
+    w_call(&w, "s1", "ACCEPT_INVERSE_OFFERS",
+           "\"accept_inverse_offers\":{\"inverse_offer_ids\":[{\"value\":\"unknown\"}]}");
+    ck_assert_ptr_null(strstr(shown(true), "statuses"));
+    w_call(
+        &w, "s1", _i ? "DECLINE_INVERSE_OFFERS" : "ACCEPT_INVERSE_OFFERS",
+        "\"%s\":{\"inverse_offer_ids\":[{\"value\":\"%s\"}],\"filters\":{\"refuse_seconds\":60}}",
+        _i ? "decline_inverse_offers" : "accept_inverse_offers", id);
+    ck_assert_ptr_nonnull(strstr(shown(true), kinds[_i]));
+    w_pass(&w, 50 * W_SECOND);
+    w_never(&w, "s1", "INVERSE");
+    w_pass(&w, 20 * W_SECOND);
+    w_expect(&w, "s1", "\"INVERSE_OFFERS\"");
+}
+END_TEST
+
+START_TEST(test_rescinded_when_the_agent_goes)
+{
+    asked();
+    master_agent_closed(w.m, (void *)"a1");
+    w_expect(&w, "s1", "\"RESCIND_INVERSE_OFFER\"");
+    w_pass(&w, 20 * W_SECOND);
+    w_never(&w, "s1", "\"INVERSE_OFFERS\"");
+    w_reregister(&w, "a2", "");
+    w_pass(&w, 20 * W_SECOND);
+    w_expect(&w, "s1", "\"INVERSE_OFFERS\"");
+}
+END_TEST
+
+START_TEST(test_a_framework_that_is_away_is_not_asked)
+{
+    asked();
+    master_framework_closed(w.m, (void *)"s1");
+    w_pass(&w, 20 * W_SECOND);
+    ck_assert_ptr_null(w.m->core->inverse_offers);
+    w_pass(&w, 200 * W_SECOND); /* it is removed */
+    ck_assert_ptr_null(w.m->frameworks);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("master_maintenance");
@@ -224,6 +288,9 @@ static Suite *suite(void)
     tcase_add_test(t, test_offers_tell);
     tcase_add_test(t, test_down);
     tcase_add_test(t, test_down_while_registering);
+    tcase_add_loop_test(t, test_answers, 0, 2);
+    tcase_add_test(t, test_rescinded_when_the_agent_goes);
+    tcase_add_test(t, test_a_framework_that_is_away_is_not_asked);
     suite_add_tcase(s, t);
     return s;
 }
