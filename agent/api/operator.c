@@ -5,6 +5,7 @@
 
 #include "agent/api/handlers.h"
 #include "common/base/log.h"
+#include "common/model/acl_resources.h"
 #include "common/model/operator_parts.h"
 
 struct operation {
@@ -247,7 +248,14 @@ static int get_operations(struct operation *op, struct fl_err *err)
     Aapi__Response__GetOperations *m =
         NEW(op, Aapi__Response__GetOperations, aapi__response__get_operations);
 
-    m->n_operations = agent_operations_pb(op->api->core, op->arena, &m->operations);
+    _cleanup_approver_ struct acl_approver *roles =
+        acl_approver_get(op->viewer.acls, ACL_VIEW_ROLES, op->viewer.principal);
+    size_t n = agent_operations_pb(op->api->core, op->arena, &m->operations);
+
+    for (size_t i = 0; i < n; i++) {
+        if (acl_sees_operation(roles, m->operations[i]->info))
+            m->operations[m->n_operations++] = m->operations[i];
+    }
     op->response.get_operations = m;
     return 0;
 }

@@ -2,6 +2,7 @@
 #include <utlist.h>
 
 #include "agent/api/handlers.h"
+#include "common/model/acl_resources.h"
 #include "common/model/attributes.h"
 #include "common/model/legacy_json.h"
 
@@ -128,24 +129,29 @@ static void write_part(struct json_out *j, const char *key, const struct resourc
     resources_json_summary(r, j);
 }
 
-static void write_resources(struct json_out *j, const struct agent_core *a)
+static void write_resources(struct json_out *j, const struct agent_core *a,
+                            const struct agent_viewer *v)
 {
+    _cleanup_approver_ struct acl_approver *roles =
+        acl_approver_get(v->acls, ACL_VIEW_ROLES, v->principal);
+    _cleanup_resources_ struct resources room = RESOURCES_INIT, used_room = RESOURCES_INIT;
     _cleanup_resources_ struct resources unreserved = RESOURCES_INIT, used = RESOURCES_INIT,
                                          used_unreserved = RESOURCES_INIT;
+    const struct resources *seen = acl_visible_resources(roles, &a->total, &room);
 
     resources_unreserved(&a->total, &unreserved);
     agent_allocated(a, &used);
     resources_unreserved(&used, &used_unreserved);
     write_part(j, "resources", &a->total);
     json_key(j, "reserved_resources");
-    legacy_json_reservations(j, &a->total);
+    legacy_json_reservations(j, seen);
     write_part(j, "unreserved_resources", &unreserved);
     json_key(j, "reserved_resources_full");
-    legacy_json_reservations_full(j, &a->total);
+    legacy_json_reservations_full(j, seen);
     json_key(j, "unreserved_resources_full");
     resources_json_full(&unreserved, j, FL_JSON_LEGACY);
     json_key(j, "reserved_resources_allocated");
-    legacy_json_reservations(j, &used);
+    legacy_json_reservations(j, acl_visible_resources(roles, &used, &used_room));
     write_part(j, "unreserved_resources_allocated", &used_unreserved);
 }
 
@@ -203,7 +209,7 @@ void agent_state_get(struct http_exchange *ex, void *arg)
 
     json_object(&j);
     write_head(&j, a);
-    write_resources(&j, a);
+    write_resources(&j, a, &viewer);
     json_karray(&j, "resource_providers");
     json_end_array(&j);
     json_key(&j, "attributes");

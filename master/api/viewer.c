@@ -1,8 +1,8 @@
 /* See viewer.h. */
 #include "master/api/viewer.h"
 
-#include "common/base/log.h"
 #include "common/model/acl_operation.h"
+#include "common/model/acl_resources.h"
 
 struct viewer {
     const struct master *master;
@@ -84,64 +84,6 @@ bool viewer_sees_flags(const struct viewer *v)
 
 /* ---- resources ---- */
 
-bool viewer_sees_resource(const struct viewer *v, const V1__Resource *r)
-{
-    if (!v)
-        return true;
-    if (r->role && !streq(r->role, "*") && !viewer_sees_role(v, r->role))
-        return false;
-    for (size_t i = 0; i < r->n_reservations; i++) {
-        if (!viewer_sees_role(v, r->reservations[i]->role))
-            return false;
-    }
-    return !r->allocation_info || viewer_sees_role(v, r->allocation_info->role);
-}
-
-static bool sees_all(const struct viewer *v, V1__Resource *const *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!viewer_sees_resource(v, list[i]))
-            return false;
-    }
-    return true;
-}
-
-bool viewer_sees_operation(const struct viewer *v, const V1__Offer__Operation *op)
-{
-    if (!v)
-        return true;
-    if (op->reserve)
-        return sees_all(v, op->reserve->resources, op->reserve->n_resources) &&
-               sees_all(v, op->reserve->source, op->reserve->n_source);
-    if (op->unreserve)
-        return sees_all(v, op->unreserve->resources, op->unreserve->n_resources);
-    if (op->create)
-        return sees_all(v, op->create->volumes, op->create->n_volumes);
-    if (op->destroy)
-        return sees_all(v, op->destroy->volumes, op->destroy->n_volumes);
-    if (op->grow_volume)
-        return viewer_sees_resource(v, op->grow_volume->volume);
-    if (op->shrink_volume)
-        return viewer_sees_resource(v, op->shrink_volume->volume);
-    if (op->create_disk)
-        return viewer_sees_resource(v, op->create_disk->source);
-    return !op->destroy_disk || viewer_sees_resource(v, op->destroy_disk->source);
-}
-
-/* A list of its own in the arena. */
-static void keep(const struct viewer *v, V1__Resource ***list, size_t *n, struct fl_arena *arena)
-{
-    V1__Resource **kept = fl_arena_alloc(arena, (*n + 1) * sizeof(*kept));
-    size_t k = 0;
-
-    for (size_t i = 0; i < *n; i++) {
-        if (viewer_sees_resource(v, (*list)[i]))
-            kept[k++] = (*list)[i];
-    }
-    *list = kept;
-    *n = k;
-}
-
 V1__AgentInfo *viewer_agent_info(const struct viewer *v, V1__AgentInfo *info,
                                  struct fl_arena *arena)
 {
@@ -151,7 +93,7 @@ V1__AgentInfo *viewer_agent_info(const struct viewer *v, V1__AgentInfo *info,
         return info;
     copy = fl_arena_alloc(arena, sizeof(*copy));
     *copy = *info;
-    keep(v, &copy->resources, &copy->n_resources, arena);
+    acl_keep_resources(v->roles, &copy->resources, &copy->n_resources, arena);
     return copy;
 }
 
@@ -165,30 +107,21 @@ viewer_agent(const struct viewer *v, Mapi__Response__GetAgents__Agent *a, struct
     copy = fl_arena_alloc(arena, sizeof(*copy));
     *copy = *a;
     copy->agent_info = viewer_agent_info(v, a->agent_info, arena);
-    keep(v, &copy->total_resources, &copy->n_total_resources, arena);
-    keep(v, &copy->allocated_resources, &copy->n_allocated_resources, arena);
-    keep(v, &copy->offered_resources, &copy->n_offered_resources, arena);
+    acl_keep_resources(v->roles, &copy->total_resources, &copy->n_total_resources, arena);
+    acl_keep_resources(v->roles, &copy->allocated_resources, &copy->n_allocated_resources, arena);
+    acl_keep_resources(v->roles, &copy->offered_resources, &copy->n_offered_resources, arena);
     return copy;
 }
 
 const struct resources *viewer_resources(const struct viewer *v, const struct resources *from,
                                          struct resources *room)
 {
-    struct fl_arena *arena;
-    V1__Resource **list;
-    size_t n;
-    struct fl_err err;
+    return acl_visible_resources(v ? v->roles : NULL, from, room);
+}
 
-    if (!v)
-        return from;
-    arena = fl_arena_new(4096);
-    n = resources_to_pb(from, RESOURCES_POST_REFINEMENT, true, arena, &list);
-    keep(v, &list, &n, arena);
-    /* They come from resources and are some again. */
-    if (resources_from_pb(list, n, room, &err) < 0)
-        log_error("resources that can be seen: %s", err.msg);
-    fl_arena_free(arena);
-    return room;
+bool viewer_sees_operation(const struct viewer *v, const V1__Offer__Operation *op)
+{
+    return acl_sees_operation(v ? v->roles : NULL, op);
 }
 
 /* ---- events ---- */

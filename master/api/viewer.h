@@ -18,8 +18,7 @@ bool viewer_sees_task(struct viewer *v, const struct task *t);
 bool viewer_sees_executor(const struct viewer *v, const struct executor *e);
 bool viewer_sees_role(const struct viewer *v, const char *role);
 bool viewer_sees_flags(const struct viewer *v);
-/* A resource is seen when all roles are that it is reserved for or allocated to. */
-bool viewer_sees_resource(const struct viewer *v, const V1__Resource *r);
+/* By roles, as acl_resources.h has it. */
 bool viewer_sees_operation(const struct viewer *v, const V1__Offer__Operation *op);
 /* An agent as far as its resources are seen: itself, or a copy of its upper parts in the arena. */
 V1__AgentInfo *viewer_agent_info(const struct viewer *v, V1__AgentInfo *info,

@@ -566,8 +566,8 @@ def test_roles_that_are_not_seen():
         events = http.Stream(c.master.address, "/api/v1", json.dumps({"type": "SUBSCRIBE"}),
                              dict(basic("guest"), **{"Content-Type": http.JSON, "Accept": http.JSON}))
         assert json.loads(events.record())["type"] == "SUBSCRIBED"
-        cred = os.path.join(os.path.dirname(c.master.flags["credentials"]), "json")
-        c.add_agent({"resources": "cpus:4;mem:1024;disk:2048;cpus(eng):2;mem(ops):512", "http_credentials": cred})
+        c.add_agent({"resources": "cpus:4;mem:1024;disk:2048;cpus(eng):2;mem(ops):512", "acls": c.master.flags["acls"],
+                     "http_credentials": c.master.flags["credentials"], "authenticate_http_readonly": True})
         c.wait_agents(1)
 
         def reserved(answer):
@@ -584,6 +584,8 @@ def test_roles_that_are_not_seen():
             assert reserved(get(c.master.address, "/state", **headers).json()) == seen
             assert reserved(get(c.master.address, "/slaves", **headers).json()) == seen
             assert full(get(c.master.address, "/slaves", **headers).json()) == seen
+            own = get(c.agent.address, "/state", **headers).json()
+            assert sorted(own["reserved_resources"]) == sorted(own["reserved_resources_full"]) == seen
             assert roles(operator(c.master, "GET_AGENTS", headers)["agents"][0]) == seen
         while True:
             e = json.loads(events.record())
