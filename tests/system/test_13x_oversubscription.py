@@ -1,5 +1,6 @@
 """Oversubscription: a fixed estimator's revocable cpus are offered to who can take them, run tasks at low priority, and are taken back by
 the QoS controller when the load is high; what is not revocable does not notice."""
+import contextlib
 import json
 import os
 import subprocess
@@ -32,9 +33,21 @@ def agent_flags(folder, **more):
                  "load_average_file": load}, **more)
 
 
+def revocable_total(c):
+    return c.slaves()[0]["resources"].get("cpus_revocable")
+
+
+@contextlib.contextmanager
+def oversubscribed(flags):
+    """A cluster whose master has heard the estimate: before, an agent's offer would come in two parts."""
+    with Cluster(1, None, flags) as c:
+        eventually(lambda: revocable_total(c) == 3)
+        yield c
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with Cluster(1, None, agent_flags(tmp_path_factory.mktemp("load"))) as c:
+    with oversubscribed(agent_flags(tmp_path_factory.mktemp("load"))) as c:
         yield c
 
 
@@ -140,7 +153,7 @@ def test_not_reserved_and_no_volume(cluster):
 
 def test_offers_are_taken_back_when_the_estimate_changes(tmp_path):
     """A restarted agent with another estimate; the tasks of the first keep what they hold."""
-    with Cluster(1, None, agent_flags(tmp_path)) as c, \
+    with oversubscribed(agent_flags(tmp_path)) as c, \
             Scheduler(c.master.address, ["REVOCABLE_RESOURCES", "PARTITION_AWARE"], checkpoint=True, failover_timeout=600) as s:
         task = launch(s, offer_of(s, 3), 2)
         s.status(task, "TASK_RUNNING")
@@ -149,11 +162,11 @@ def test_offers_are_taken_back_when_the_estimate_changes(tmp_path):
         c.agent.flags["modules"] = modules("cpus:5")
         c.agent.start()
         offer_of(s, 3)
-        assert c.slaves()[0]["resources"]["cpus_revocable"] == 5
+        assert revocable_total(c) == 5
         c.agent.kill9()
         c.agent.flags["modules"] = modules("cpus:1")
         c.agent.start()
-        eventually(lambda: c.slaves()[0]["resources"].get("cpus_revocable") == 2)  # all of it in use
+        eventually(lambda: revocable_total(c) == 2)  # all of it in use
         eventually(lambda: [o for o in s.held.values()])
         assert not [o for o in s.held.values() if revocable(o)]
         s.kill(task)
@@ -164,11 +177,10 @@ def test_offers_are_taken_back_when_the_estimate_changes(tmp_path):
 
 
 def test_a_new_master_is_told(tmp_path):
-    with Cluster(1, None, agent_flags(tmp_path)) as c:
-        eventually(lambda: c.slaves()[0]["resources"].get("cpus_revocable") == 3)
+    with oversubscribed(agent_flags(tmp_path)) as c:
         c.master.kill9()
         c.master.start()
-        eventually(lambda: c.slaves()[0]["resources"].get("cpus_revocable") == 3)
+        eventually(lambda: revocable_total(c) == 3)
         with taker(c) as s:
             offer_of(s, 3)
 
@@ -224,7 +236,7 @@ def test_revocable_cpus_have_a_low_share(tmp_path, low, shares):
     if not os.path.isdir("/sys/fs/cgroup/cpu"):
         pytest.skip("no cgroup v1 cpu controller")
     flags = agent_flags(tmp_path, launcher="linux", isolation="cgroups/cpu", revocable_cpu_low_priority=low)
-    with Cluster(1, None, flags) as c, taker(c) as s:
+    with oversubscribed(flags) as c, taker(c) as s:
         task = launch(s, offer_of(s, 3), 2)
         pid = s.status(task, "TASK_RUNNING")["container_status"]["executor_pid"]
         with open("/proc/%d/cgroup" % pid) as f:
