@@ -97,20 +97,76 @@ static V1__TaskInfo **tasks_for(fw_task *const *tasks, size_t n, V1__AgentID *ag
     return list;
 }
 
+/* ---- what the tasks need, in the offer's own words ---- */
+
+static bool is_simple(const V1__TaskInfo *t)
+{
+    for (size_t i = 0; i < t->n_resources; i++) {
+        const V1__Resource *r = t->resources[i];
+
+        if (r->n_reservations || r->reservation || r->disk || r->shared || r->revocable ||
+            (r->role && !streq(r->role, "*")))
+            return false;
+    }
+    return t->n_resources > 0;
+}
+
+static enum resources_format format_of(const V1__Offer *o)
+{
+    for (size_t i = 0; i < o->n_resources; i++)
+        if (o->resources[i]->n_reservations)
+            return RESOURCES_POST_REFINEMENT;
+    return RESOURCES_PRE_REFINEMENT;
+}
+
+/* Of resources that are reserved to the framework's role a task has to say so. One that names plain amounts gets what the offer
+ * has of them, what is reserved first. One that does not fit stays as it is: the master says what is wrong. */
+static void fit(V1__TaskInfo *t, struct resources *pool, const fw_offer *offer,
+                struct fl_arena *arena)
+{
+    _cleanup_resources_ struct resources want = RESOURCES_INIT, found = RESOURCES_INIT;
+
+    if (!is_simple(t) || resources_from_pb(t->resources, t->n_resources, &want, NULL) < 0)
+        return;
+    resources_allocate(&want, fw_offer_role(offer));
+    if (!resources_find(pool, &want, &found))
+        return;
+    resources_subtract(pool, &found);
+    t->n_resources = resources_to_pb(&found, format_of(offer->pb), false, arena, &t->resources);
+}
+
+static void fit_all(V1__TaskInfo **tasks, size_t n, const fw_offer *offer, struct fl_arena *arena)
+{
+    _cleanup_resources_ struct resources pool = RESOURCES_INIT;
+
+    if (resources_from_pb(offer->pb->resources, offer->pb->n_resources, &pool, NULL) < 0)
+        return;
+    resources_unallocate(&pool);
+    resources_allocate(&pool, fw_offer_role(offer));
+    for (size_t i = 0; i < n; i++)
+        fit(tasks[i], &pool, offer, arena);
+}
+
+/* `offer_or_null`: the one of which the tasks are, when it is known. */
 static int launch(fw_scheduler *s, const char *const *offer_ids, size_t n_offers,
-                  fw_task *const *tasks, size_t n_tasks, const char *agent_id,
+                  fw_task *const *tasks, size_t n_tasks, const fw_offer *offer_or_null,
                   double refuse_seconds)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
     V1__Offer__Operation op = V1__OFFER__OPERATION__INIT;
     V1__Offer__Operation__Launch l = V1__OFFER__OPERATION__LAUNCH__INIT;
     V1__AgentID agent = V1__AGENT_ID__INIT;
     int r;
 
-    agent.value = (char *)(agent_id ? agent_id : "");
+    agent.value = (char *)(offer_or_null ? fw_offer_agent_id(offer_or_null) : "");
     l.task_infos = tasks_for(tasks, n_tasks, &agent);
     if (!l.task_infos)
         return -ENOMEM;
     l.n_task_infos = n_tasks;
+    if (offer_or_null) {
+        arena = fl_arena_new(4096);
+        fit_all(l.task_infos, n_tasks, offer_or_null, arena);
+    }
     op.has_type = true;
     op.type = V1__OFFER__OPERATION__TYPE__LAUNCH;
     op.launch = &l;
@@ -130,7 +186,7 @@ int fw_launch(fw_scheduler *s, const fw_offer *offer, fw_task *const *tasks, siz
 {
     const char *id = fw_offer_id(offer);
 
-    return launch(s, &id, 1, tasks, n_tasks, fw_offer_agent_id(offer), refuse_seconds);
+    return launch(s, &id, 1, tasks, n_tasks, offer, refuse_seconds);
 }
 
 int fw_launch_group(fw_scheduler *s, const fw_offer *offer, const fw_executor_info *executor,

@@ -94,7 +94,8 @@ FW_PUBLIC const char *fw_scheduler_last_error(const fw_scheduler *s); /* "" when
 /* ---- calls ---- refuse_seconds < 0: the master's default (5 s) */
 FW_PUBLIC int fw_accept(fw_scheduler *s, const char *const *offer_ids, size_t n_offers,
                         fw_task *const *tasks, size_t n_tasks, double refuse_seconds);
-/* One offer: fills in the agent id of the tasks. */
+/* One offer: fills in the agent id of the tasks, and takes their plain amounts of what the offer has, what is reserved to the role
+ * first. */
 FW_PUBLIC int fw_launch(fw_scheduler *s, const fw_offer *offer, fw_task *const *tasks,
                         size_t n_tasks, double refuse_seconds);
 FW_PUBLIC int fw_launch_group(fw_scheduler *s, const fw_offer *offer,
