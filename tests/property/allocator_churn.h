@@ -116,6 +116,48 @@ static inline void churn_parse(struct churn *c, const char *text, struct resourc
     CHURN_CHECK(resources_parse(text, "*", out, NULL) == 0);
 }
 
+/* ---- quota ---- */
+
+static inline bool churn_is_below(const char *role, const char *top)
+{
+    return streq(role, top) || role_is_strict_subrole(role, top);
+}
+
+/* What counts for the quota of a role: what is held unreserved in it and below it, and all that agents reserve to it or below. */
+static inline milli_t churn_consumed(const struct churn *c, const char *top, const char *name)
+{
+    _cleanup_resources_ struct resources part = RESOURCES_INIT;
+    milli_t sum = 0;
+
+    for (size_t i = 0; i < c->n_held; i++)
+        if (churn_is_below(churn_roles[c->held[i].role], top)) {
+            resources_unreserved(&c->held[i].res, &part);
+            sum += resources_scalar(&part, name);
+        }
+    for (size_t i = 0; i < CHURN_AGENTS; i++)
+        for (size_t r = 1; c->agents[i].here && r < CHURN_ROLES; r++)
+            if (churn_is_below(churn_roles[r], top)) {
+                resources_reserved_to(&c->agents[i].total, churn_roles[r], &part);
+                sum += resources_scalar(&part, name);
+            }
+    return sum;
+}
+
+/* A limit holds for the frameworks of the top-level role itself. */
+static inline void churn_check_limit(struct churn *c, const char *role,
+                                     const struct resources *offered)
+{
+    _cleanup_resources_ struct resources open = RESOURCES_INIT;
+
+    resources_unreserved(offered, &open);
+    for (size_t t = 0; t < CHURN_TOPS; t++)
+        for (size_t i = 0; streq(role, churn_tops[t]) && i < c->limits[t].n; i++) {
+            const struct quantity *q = &c->limits[t].items[i];
+            CHURN_CHECK(resources_scalar(&open, q->name) == 0 ||
+                        churn_consumed(c, role, q->name) <= q->amount);
+        }
+}
+
 /* ---- what the allocator decides ---- */
 
 static inline struct churn_held *churn_hold(struct churn *c)
@@ -149,6 +191,7 @@ static inline void churn_on_offer(void *arg, const char *framework_id, const cha
     resources_unallocate(&bare);
     CHURN_CHECK(!resources_empty(&bare) && resources_contains(&ag->free, &bare));
     resources_subtract(&ag->free, &bare);
+    churn_check_limit(c, role, res);
     c->n_offers++;
 }
 

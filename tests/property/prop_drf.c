@@ -588,6 +588,92 @@ START_TEST(population_monotonicity)
 }
 END_TEST
 
+/* ---- quota ---- */
+
+struct quota_case {
+    struct harness h;
+    int64_t guarantee[4], limit[4], used[4]; /* cpus; limit below 0: none */
+    int64_t total;
+};
+static const char *const quota_roles[4] = {"qa", "qb", "qc", "qd"};
+
+static void settle_quota_case(struct quota_case *q)
+{
+    while (h_run_all(&q->h, false, NULL)) {
+        for (size_t i = 0; i < q->h.n; i++) {
+            struct h_offer *o = &q->h.offers[i];
+            size_t role = (size_t)(o->role[1] - 'a');
+            int64_t cpus = resources_scalar(&o->res, "cpus");
+            q->used[role] += cpus;
+            ck_assert(q->limit[role] < 0 || q->used[role] <= q->limit[role] * MILLI_ONE);
+            if (cpus == 0)
+                h_decline(&q->h, o, 1e6);
+            else
+                q->h.ops->transition_to_used(q->h.a, o->framework, o->agent, &o->res);
+        }
+        h_forget(&q->h);
+    }
+}
+
+/* Frameworks that take all they get, and come in any order. A guarantee that fits in the pool with all others is met, however greedy the rest
+ * was before; nobody is above its limit; and what nobody may not have is not left lying. */
+START_TEST(quota_guarantees_and_limits)
+{
+    EACH_CASE(seed)
+    {
+        struct quota_case q = {.total = 0};
+        struct pool r = {.random = seed * 77 + 5};
+        int64_t left, sum = 0;
+        size_t n_agents = 4 + rnd(&r, 12), first = rnd(&r, 4);
+        char id[16];
+
+        h_init(&q.h);
+        if (!q.h.ops->set_quota) {
+            h_done(&q.h);
+            return;
+        }
+        for (size_t i = 0; i < n_agents; i++) {
+            char text[64];
+            int64_t cpus = 1 + rnd(&r, 8);
+            q.total += cpus;
+            fl_snprintf(id, sizeof(id), "a%zu", i);
+            fl_snprintf(text, sizeof(text), "cpus:%lld;mem:4096", (long long)cpus);
+            h_add_agent(&q.h, id, text);
+        }
+        left = q.total;
+        for (size_t i = 0; i < 4; i++) {
+            _cleanup_quantities_ struct quantities g = QUANTITIES_INIT, l = QUANTITIES_INIT;
+            q.guarantee[i] = rnd(&r, 3) ? rnd(&r, (unsigned)left + 1) : 0;
+            left -= q.guarantee[i];
+            q.limit[i] = rnd(&r, 2) ? q.guarantee[i] + rnd(&r, 10) : -1;
+            quantities_set(&g, "cpus", q.guarantee[i] * MILLI_ONE);
+            if (q.limit[i] >= 0)
+                quantities_set(&l, "cpus", q.limit[i] * MILLI_ONE);
+            q.h.ops->set_quota(q.h.a, quota_roles[i], &g, &l);
+        }
+        for (size_t i = 0; i < 4; i++) {
+            size_t role = (first + i) % 4;
+            fl_snprintf(id, sizeof(id), "f%zu", role);
+            h_add_framework(&q.h, id, quota_roles[role]);
+            settle_quota_case(&q);
+        }
+        left = q.total * MILLI_ONE;
+        for (size_t i = 0; i < 4; i++) {
+            left -= q.used[i];
+            sum += q.limit[i] < 0 ? q.total : q.limit[i];
+            ck_assert_msg(q.used[i] >= q.guarantee[i] * MILLI_ONE,
+                          "seed %llu: %s has %lld of the guaranteed %lld", (unsigned long long)seed,
+                          quota_roles[i], (long long)q.used[i],
+                          (long long)q.guarantee[i] * MILLI_ONE);
+        }
+        ck_assert_int_ge(left, 0);
+        ck_assert_msg(left == 0 || sum < q.total, "seed %llu: %lld are left",
+                      (unsigned long long)seed, (long long)left);
+        h_done(&q.h);
+    }
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     Suite *s = suite_create("prop_drf");
@@ -610,6 +696,7 @@ int main(int argc, char **argv)
     tcase_add_test(t, max_min_on_a_single_resource);
     tcase_add_test(t, bottleneck_fairness);
     tcase_add_test(t, population_monotonicity);
+    tcase_add_test(t, quota_guarantees_and_limits);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -3,12 +3,13 @@ allocator was told and decided is recorded, and replayed to the same decisions."
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
 from harness.cluster import BIN, Cluster
-from harness.http import eventually, get_json
-from harness.scheduler import Scheduler, amount
+from harness.http import eventually, get_json, post_json
+from harness.scheduler import Scheduler, amount, scalar
 
 MODULES = os.path.join(os.path.dirname(BIN), "tests", "modules")
 
@@ -50,6 +51,36 @@ def test_it_is_this_allocator_that_decides(cluster, scheduler):
         eventually(lambda: len(late.held) == 2)
     flags = get_json(cluster.master.address, "/flags")["flags"]
     assert flags["allocator"] == "FirstFit"
+
+
+def test_reservations_pass_through_it(cluster):
+    """An operation on an offer changes what the module holds, and what it offers next."""
+    with Scheduler(cluster.master.address, ["MULTI_ROLE", "RESERVATION_REFINEMENT"], roles=["keep"]) as s:
+        offer = s.offer(cpus=4)
+        one = scalar("cpus", 1, reservations=[{"type": "DYNAMIC", "role": "keep"}])
+        s.accept(offer, [{"type": "RESERVE", "reserve": {"resources": [one]}}])
+        again = s.offer(agent_id=offer["agent_id"]["value"], cpus=4)
+        kept = [r for r in again["resources"] if r.get("reservations")]
+        assert [(r["name"], r["scalar"]["value"]) for r in kept] == [("cpus", 1)]
+        s.accept(again, [{"type": "UNRESERVE", "unreserve": {"resources": [one]}}])
+        last = s.offer(agent_id=offer["agent_id"]["value"], cpus=4)
+        assert not [r for r in last["resources"] if r.get("reservations")]
+
+
+def test_it_asks_frameworks_to_leave(cluster):
+    """Inverse offers come from the module, too."""
+    with Scheduler(cluster.master.address) as s:
+        offer = s.offer(cpus=4)
+        slave = next(x for x in cluster.slaves() if x["id"] == offer["agent_id"]["value"])
+        window = {"machine_ids": [{"hostname": slave["hostname"], "ip": "127.0.0.1"}],
+                  "unavailability": {"start": {"nanoseconds": int((time.time() + 600) * 1e9)}}}
+        try:
+            assert post_json(cluster.master.address, "/maintenance/schedule", {"windows": [window]}).status == 200
+            event = s.wait_for(lambda e: e["type"] == "INVERSE_OFFERS")
+            asked = event["inverse_offers"]["inverse_offers"][0]
+            assert asked["unavailability"] == window["unavailability"]
+        finally:
+            assert post_json(cluster.master.address, "/maintenance/schedule", {"windows": []}).status == 200
 
 
 def test_another_interface_version_is_refused(tmp_path):
