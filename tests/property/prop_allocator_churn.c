@@ -185,8 +185,7 @@ static bool day_of_memory(uint64_t seed)
     struct flatness f = {0};
     size_t before = heap();
 
-    printf("| hour | agents | frameworks | held | offers | tasks | bytes | bytes, least of the "
-           "hour |\n"
+    printf("| hour | agents | frameworks | held | offers | tasks | bytes | mean of the hour |\n"
            "|---|---|---|---|---|---|---|---|\n");
     start(&c, seed);
     for (unsigned hour = 0; hour < hours; hour++) {
