@@ -151,41 +151,43 @@ struct alloc_inverse {
 };
 
 struct alloc_agent {
+    /* What every look reads, side by side. */
     char *id;
-    V1__AgentInfo *info;   /* owned; without resources */
     unsigned capabilities; /* bits 1 << V1__AgentInfo__Capability__Type */
     bool active, whitelisted;
+    bool is_remote; /* in another region than the master's */
     bool has_shared, has_revocable, has_reserved, has_refined, has_gpus;
+    bool is_plain; /* nothing shared, revocable or reserved: whoever may have any may have all */
     bool overcommitted;
-    struct resources total; /* without what is never offered (ephemeral_ports) */
-    struct resources free;  /* not shared, held by nobody */
-    struct drf_vec total_vec, free_vec;
-    bool
-        is_plain; /* nothing shared, revocable or reserved: whoever may have any of it may have all */
+    bool is_spare;         /* counted in allocator.spare now */
+    bool changed;          /* since its last look: everyone is to be asked */
+    bool held_from_all;    /* in held_agents because headroom left nothing for anybody */
+    struct resources free; /* not shared, held by nobody */
+    struct drf_vec free_vec;
+    struct alloc_holding *holdings;
+    struct alloc_filter_set *filter_sets; /* by client */
+    size_t queued_at;                     /* in allocator.queue, or IDX_HEAP_OUT */
+    uint64_t looked;                      /* allocator.sequence at its last look */
+    struct alloc_client **asks;           /* owned; to be asked though the agent did not change */
+    size_t n_asks, asks_cap;
+
+    V1__AgentInfo *info;      /* owned; without resources */
+    struct resources total;   /* without what is never offered (ephemeral_ports) */
+    struct drf_vec total_vec; /* its scalars */
     struct drf_vec spare_vec; /* unless it is plain: what quota counts of `free` */
-    bool is_spare;            /* counted in allocator.spare now */
     struct alloc_reserved {
         struct alloc_role *role;
         struct drf_vec amount;
     } * reserved; /* owned: by role, scalars only */
     size_t n_reserved;
-    struct alloc_holding *holdings;
-    struct alloc_filter_set *filter_sets; /* by client */
-    size_t index;                         /* in allocator.agent_list */
-    size_t queued_at;                     /* in allocator.queue, or IDX_HEAP_OUT */
-    size_t held_at;                       /* in allocator.held_agents, or IDX_HEAP_OUT */
-    bool is_remote;                       /* in another region than the master's */
-    bool held_from_all; /* in held_agents because headroom left nothing for anybody */
-    bool changed;       /* since its last look: everyone is to be asked */
-    uint64_t looked;    /* allocator.sequence at its last look */
+    size_t index;                       /* in allocator.agent_list */
+    size_t held_at;                     /* in allocator.held_agents, or IDX_HEAP_OUT */
     V1__Unavailability *unavailability; /* owned, or NULL */
     struct alloc_inverse *inverses;
     bool inverse_due, is_maintained;
     struct alloc_agent *maintained_prev, *maintained_next;
-    unsigned n_gang_parts;      /* held for the gang that gathers */
-    struct alloc_client **asks; /* owned; to be asked though the agent did not change */
-    size_t n_asks, asks_cap;
-    UT_hash_handle hh; /* by id */
+    unsigned n_gang_parts; /* held for the gang that gathers */
+    UT_hash_handle hh;     /* by id */
 };
 
 struct alloc_host {

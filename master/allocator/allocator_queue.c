@@ -77,12 +77,35 @@ void alloc_queue_fill(struct allocator *a, bool all)
     shuffle(a);
 }
 
+/* Agents lie all over the memory, and a look is shorter than the waits for it: what the next ones need is asked for ahead. */
+static void prefetch(const struct allocator *a, size_t at)
+{
+    const struct alloc_agent *ag;
+
+    if (at + 8 < a->queue_tail && (ag = a->queue[at + 8])) {
+        __builtin_prefetch(ag);
+        __builtin_prefetch((const char *)ag + 64);
+        __builtin_prefetch((const char *)ag + 128);
+    }
+    if (at + 4 < a->queue_tail && (ag = a->queue[at + 4])) {
+        __builtin_prefetch(ag->id);
+        __builtin_prefetch(ag->free.items);
+        __builtin_prefetch(ag->free_vec.v);
+    }
+    if (at + 2 < a->queue_tail && (ag = a->queue[at + 2]))
+        for (size_t i = 0; i < FL_MIN(ag->free.n, (size_t)4); i++)
+            __builtin_prefetch(ag->free.items[i]);
+}
+
 struct alloc_agent *alloc_queue_next(struct allocator *a, enum alloc_stage stage)
 {
     size_t *at = stage == STAGE_GUARANTEES ? &a->queue_staged : &a->queue_head;
 
     while (*at < a->queue_tail) {
-        struct alloc_agent *ag = a->queue[(*at)++];
+        struct alloc_agent *ag = a->queue[*at];
+
+        prefetch(a, *at);
+        (*at)++;
 
         a->queue_staged = FL_MAX(a->queue_staged, a->queue_head);
         if (ag && stage == STAGE_SHARES)

@@ -82,12 +82,31 @@ static inline void h_done(struct harness *h)
     h->ops->destroy(h->a);
 }
 
+/* A JSON array of anything a Resource can be. */
+static inline int h_read_json(const char *text, struct resources *out, struct fl_err *err)
+{
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    V1__Offer__Operation__Reserve *list;
+    ProtobufCMessage *m;
+    int r;
+
+    fl_buf_addf(&b, "{\"resources\":%s}", text);
+    r = fl_json_to_pb(b.data, b.len, &v1__offer__operation__reserve__descriptor, 0, NULL, &m, err);
+    if (r < 0)
+        return r;
+    list = (V1__Offer__Operation__Reserve *)m;
+    r = resources_from_pb(list->resources, list->n_resources, out, err);
+    fl_pb_free(m);
+    return r;
+}
+
+/* As --resources takes it, or JSON. */
 static inline struct resources h_res(const char *text)
 {
     struct resources r = RESOURCES_INIT;
     struct fl_err err;
 
-    if (resources_parse(text, "*", &r, &err) < 0) {
+    if ((text[0] == '[' ? h_read_json(text, &r, &err) : resources_parse(text, "*", &r, &err)) < 0) {
         fprintf(stderr, "'%s': %s\n", text, err.msg);
         abort();
     }

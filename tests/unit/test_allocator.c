@@ -631,6 +631,75 @@ START_TEST(an_operation_changes_the_shape)
 }
 END_TEST
 
+/* ---- gates 6: kinds of resources ---- */
+
+#define DISK         "\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":100}"
+#define CPUS(more)   "{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":2}" more "}"
+#define STACK(roles) ",\"reservations\":[" roles "]"
+#define BY(role)     "{\"type\":\"DYNAMIC\",\"role\":\"" role "\"}"
+#define VOLUME                                                                                     \
+    "{" DISK STACK(BY("eng")) ",\"disk\":{\"persistence\":{\"id\":\"v1\"},\"volume\":"             \
+                              "{\"container_path\":\"p\",\"mode\":\"RW\"}},\"shared\":{}}"
+
+START_TEST(revocable_is_for_those_who_take_it)
+{
+    struct h_framework able = {
+        .id = "f2", .roles = {(char *)"ops"}, .caps = {CAP(REVOCABLE_RESOURCES)}};
+
+    h_add_framework(&h, "f1", "eng");
+    h_add_agent(&h, "a1", "[" CPUS("") "," CPUS(",\"revocable\":{}") "]");
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f1", "eng", "a1", "[" CPUS("") "]");
+    h_tell_framework(&h, &able, false);
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f2", "ops", "a1", "[" CPUS(",\"revocable\":{}") "]");
+}
+END_TEST
+
+START_TEST(refined_is_for_those_who_know_it)
+{
+    struct h_framework able = {
+        .id = "f2", .roles = {(char *)"eng/a"}, .caps = {CAP(RESERVATION_REFINEMENT)}};
+
+    h_add_framework(&h, "f1", "eng/a");
+    h_add_agent(&h, "a1",
+                "[" CPUS(STACK(BY("eng"))) "," CPUS(STACK(BY("eng") "," BY("eng/a"))) "]");
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f1", "eng/a", "a1", "[" CPUS(STACK(BY("eng"))) "]");
+    h_tell_framework(&h, &able, false);
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f2", "eng/a", "a1", "[" CPUS(STACK(BY("eng") "," BY("eng/a"))) "]");
+}
+END_TEST
+
+/* A copy goes with each offer to those who know of sharing; in one look only once. It counts once for a framework. */
+START_TEST(shared_is_offered_again)
+{
+    struct h_framework f1 = {.id = "f1", .roles = {(char *)"eng"}, .caps = {CAP(SHARED_RESOURCES)}};
+    struct h_framework f2 = {.id = "f2", .roles = {(char *)"eng"}, .caps = {CAP(SHARED_RESOURCES)}};
+    struct h_framework f3 = {.id = "f3", .roles = {(char *)"eng"}};
+    _cleanup_resources_ struct resources volume = h_res("[" VOLUME "]");
+
+    h_tell_framework(&h, &f1, false);
+    h_add_agent(&h, "a1", "[" VOLUME "," CPUS("") "]");
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f1", "eng", "a1", "[" VOLUME "," CPUS("") "]");
+    h_tell_framework(&h, &f2, false);
+    resources_allocate(&volume, "eng");
+    h.ops->transition_to_used(h.a, "f1", "a1", &volume);
+    ck_assert(h_use(&h, &h.offers[0], "cpus:1"));
+    ck_assert_double_eq(h.ops->dominant_share(h.a, "f1"), 0.5);
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f2", "eng", "a1",
+             "[" VOLUME ",{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}}]");
+    h_decline(&h, h_last(&h), 5);
+    h.ops->suppress(h.a, "f1", NULL, 0);
+    h_tell_framework(&h, &f3, false);
+    ck_assert_uint_eq(h_run(&h), 1);
+    ck_offer(h_last(&h), "f3", "eng", "a1", "cpus:1"); /* does not know of sharing */
+}
+END_TEST
+
 START_TEST(slices)
 {
     char id[16];
@@ -785,6 +854,9 @@ static void add_tests(TCase *t)
     tcase_add_test(t, what_was_not_held_does_not_come_back);
     tcase_add_test(t, gone_frameworks_and_agents);
     tcase_add_test(t, an_operation_changes_the_shape);
+    tcase_add_test(t, revocable_is_for_those_who_take_it);
+    tcase_add_test(t, refined_is_for_those_who_know_it);
+    tcase_add_test(t, shared_is_offered_again);
     tcase_add_test(t, slices);
     tcase_add_test(t, options_are_checked);
     tcase_add_test(t, d1_nine_cpus);
