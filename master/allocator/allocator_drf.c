@@ -172,10 +172,11 @@ static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_
         return l.spent_ns;
     if (ag->has_shared)
         resources_shared(&ag->total, true, &l.shared);
+    if (!anything_left(&l))
+        return l.spent_ns;
     if (stage == STAGE_SHARES && alloc_nothing_for_anyone(a, ag)) {
-        if (anything_left(&l))
-            alloc_note_held_from_all(a, ag);
-    } else if (anything_left(&l)) {
+        alloc_note_held_from_all(a, ag);
+    } else {
         a->counts.looks++;
         alloc_turns_begin(&turns, a, ag, stage);
         while (anything_left(&l) && (c = alloc_turns_next(&turns)))
