@@ -27,6 +27,7 @@ struct agent_core;
 struct agent_updates;
 struct agent_oversub;
 struct agent_operations;
+struct agent_nested_set;
 
 /* ---- the world as the core sees it ---- */
 struct agent_env {
@@ -71,6 +72,9 @@ struct agent_io {
     int (*sync)(void *ctx, const char *path, struct fl_err *err);
     /* Removes what is in a folder, whatever its users made of it, and with `root` the folder. No error when there is none. */
     int (*empty)(void *ctx, const char *path, bool root, struct fl_err *err);
+
+    /* The same with the folder itself, for one beneath `base` whose path belongs to its users: reached through no symbolic link. */
+    int (*empty_below)(void *ctx, const char *base, const char *path, struct fl_err *err);
 
     /* Runs work(arg) on a thread of its own and then done(arg) on the core's, never within this call. One after another, in the order
      * given. `work` may only use the file functions above. */
@@ -167,6 +171,23 @@ struct agent_framework {
     struct agent_framework *prev, *next; /* core->completed_frameworks */
 };
 
+enum agent_nested_phase { AGENT_NESTED_STARTING, AGENT_NESTED_RUNNING, AGENT_NESTED_ENDED };
+struct agent_nested_waiter;
+/* A nested or standalone container. */
+struct agent_nested {
+    char *id; /* owned: "root.child", or without dots when standalone */
+    enum agent_nested_phase phase;
+    bool executor; /* an executor's own: here only because somebody waits for its end */
+    bool debug;
+    pid_t pid;
+    struct container_end end; /* ENDED */
+    char *message;            /* of `end`; owned, as is the next */
+    V1__TaskResourceLimitation *limitation;
+    struct agent_nested_waiter *waits;
+    UT_hash_handle hh;
+    struct agent_nested *prev, *next; /* those that ended */
+};
+
 struct agent_counters; /* metrics.c */
 
 struct agent_core {
@@ -198,6 +219,7 @@ struct agent_core {
     struct agent_executor *containers; /* hash by container id: those the containerizer has */
     struct agent_updates *updates;
     struct agent_operations *operations;
+    struct agent_nested_set *nested;
     struct agent_gc *gc;
     struct agent_oversub *oversub;
     V1__DrainConfig *drain; /* owned or NULL */
@@ -247,6 +269,36 @@ void agent_executor_message(struct agent_executor *e, const ProtobufCBinaryData 
 /* A signal to the first process of a container and its group. FL_NOT_FOUND: the agent runs none of that id. */
 int agent_signal_container(struct agent_core *a, const char *container_id, int signo,
                            struct fl_err *err);
+
+/* ---- nested and standalone containers (nested.c) ---- */
+/* What to start; borrowed for the call. Amounts as in struct container_spec. */
+struct agent_nested_launch {
+    const char *container_id;
+    const V1__CommandInfo *command;
+    const V1__ContainerInfo *container; /* or NULL */
+    const char *user;                   /* NULL: the parent's, or the agent's */
+    const struct resources *resources;
+    double cpu_limit, mem_limit;
+    bool debug;
+};
+/* `end` NULL: it runs. Borrowed for the call. */
+typedef void agent_nested_f(void *arg, const struct container_end *end);
+typedef void agent_nested_removed_f(void *arg, const struct fl_err *err_or_null);
+/* `fn` comes once: when it runs, or with the end of what could not be started. FL_CONFLICT: one of that id runs. */
+int agent_nested_launch(struct agent_core *a, const struct agent_nested_launch *l,
+                        agent_nested_f *fn, void *arg, struct fl_err *err);
+/* `fn` comes once, maybe within the call; also for the container of an executor. FL_NOT_FOUND. */
+int agent_nested_wait(struct agent_core *a, const char *id, agent_nested_f *fn, void *arg,
+                      struct fl_err *err);
+int agent_nested_kill(struct agent_core *a, const char *id, int signo, struct fl_err *err);
+void agent_nested_destroy(struct agent_core *a, const char *id); /* if it is there */
+/* Forgets one that ended and removes its sandbox; `fn` comes later, once. */
+int agent_nested_remove(struct agent_core *a, const char *id, agent_nested_removed_f *fn, void *arg,
+                        struct fl_err *err);
+struct agent_nested *agent_find_nested(const struct agent_core *a, const char *id);
+const struct agent_nested *agent_nested_first(const struct agent_core *a); /* by hh.next */
+/* Whose root it is below; NULL: a standalone container's, or none. */
+struct agent_executor *agent_nested_executor(const struct agent_core *a, const char *id);
 
 /* ---- reading, for agent/api ---- */
 struct agent_framework *agent_find_framework(const struct agent_core *a, const char *id);

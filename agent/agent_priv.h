@@ -118,6 +118,14 @@ int agent_updates_recover(struct agent_updates *u, const char *framework_id, con
                           void *arg, size_t *ret_valid, bool *ret_finished, struct fl_err *err);
 size_t agent_updates_streams(const struct agent_updates *u);
 
+/* ---- nested.c: containers that are no executor's ---- */
+struct agent_nested_set *agent_nested_new(void);
+void agent_nested_free(struct agent_core *a);
+void agent_nested_started(struct agent_core *a, const char *id, pid_t pid);
+void agent_nested_recovered(struct agent_core *a, const char *id, pid_t pid);
+/* For every id: somebody may wait for the end of an executor's, and what is nested in it is forgotten. */
+void agent_nested_ended(struct agent_core *a, const char *id, const struct container_end *end);
+
 /* ---- checkpoint.c ---- */
 /* Paths below meta/ (or below work_dir for sandboxes). The caller frees. */
 char *agent_path_slave(const struct agent_core *a, bool meta);

@@ -40,6 +40,7 @@ int agent_new(struct agent_env *env, const struct agent_flags *flags, struct met
     fl_uuid_make(agent_time(a), a->resource_version);
     a->updates = agent_updates_new(a);
     a->operations = agent_operations_new(a);
+    a->nested = agent_nested_new();
     a->gc = agent_gc_new(a);
     a->counters = agent_counters_new(a);
     r = agent_oversub_new(a, &a->oversub, err);
@@ -65,6 +66,7 @@ void agent_free(struct agent_core *a)
         DL_DELETE(a->completed_frameworks, f);
         agent_framework_free(f);
     }
+    agent_nested_free(a);
     agent_updates_free(a->updates);
     agent_operations_free(a->operations);
     agent_gc_free(a->gc);
@@ -259,8 +261,10 @@ static void on_started(void *arg, const char *container_id, pid_t pid)
     struct agent_core *a = FL_CAST(agent_core, AGENT_CORE_MAGIC, arg);
     struct agent_executor *e = agent_find_container(a, container_id);
 
-    if (!e)
+    if (!e) {
+        agent_nested_started(a, container_id, pid);
         return;
+    }
     e->pid = pid;
     agent_checkpoint_pid(e);
     if (e->command)
@@ -272,6 +276,7 @@ static void on_ended(void *arg, const char *container_id, const struct container
     struct agent_core *a = FL_CAST(agent_core, AGENT_CORE_MAGIC, arg);
     struct agent_executor *e = agent_find_container(a, container_id);
 
+    agent_nested_ended(a, container_id, end);
     if (e)
         agent_executor_ended(e, end);
 }
@@ -281,8 +286,10 @@ static void on_recovered(void *arg, const char *container_id, pid_t pid)
     struct agent_core *a = FL_CAST(agent_core, AGENT_CORE_MAGIC, arg);
     struct agent_executor *e = agent_find_container(a, container_id);
 
-    if (!e)
+    if (!e) {
+        agent_nested_recovered(a, container_id, pid);
         return;
+    }
     e->pid = pid;
     if (e->command)
         agent_command_recovered(e);

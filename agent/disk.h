@@ -19,5 +19,6 @@ int agent_disk_remove(void *ctx, const char *path, struct fl_err *err);
 /* disk_empty.c */
 int agent_disk_sync(void *ctx, const char *path, struct fl_err *err);
 int agent_disk_empty(void *ctx, const char *path, bool root, struct fl_err *err);
+int agent_disk_empty_below(void *ctx, const char *base, const char *path, struct fl_err *err);
 
 #endif

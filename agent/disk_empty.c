@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "agent/containerizer/containerizer.h"
 #include "agent/disk.h"
 
 struct emptying {
@@ -112,6 +113,20 @@ int agent_disk_empty(void *ctx, const char *path, bool root, struct fl_err *err)
     if (r == 0 && root && rmdir(path) < 0 && errno != ENOENT)
         r = -errno;
     return r < 0 ? fl_err_errno(err, -r, "empty the folder '%s'", path) : 0;
+}
+
+int agent_disk_empty_below(void *ctx, const char *base, const char *path, struct fl_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *above = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+    _cleanup_close_ int fd = container_open_below(base, above);
+
+    if (fd == -ENOENT)
+        return 0;
+    if (fd < 0)
+        return fl_err_errno(err, -fd, "open '%s' in the folder '%s'", above, base);
+    _cleanup_free_ char *held = xasprintf("/proc/self/fd/%d/%s", fd, slash ? slash + 1 : path);
+    return agent_disk_empty(ctx, held, true, err);
 }
 
 int agent_disk_sync(void *ctx, const char *path, struct fl_err *err)

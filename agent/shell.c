@@ -105,6 +105,7 @@ static const struct agent_io io = {
     .remove = agent_disk_remove,
     .sync = agent_disk_sync,
     .empty = agent_disk_empty,
+    .empty_below = agent_disk_empty_below,
     .background = io_background,
     .attach = io_attach,
     .detach = io_detach,

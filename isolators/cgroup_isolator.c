@@ -35,11 +35,16 @@ int cgroup_isolator_make(struct cgroup_isolator *i, const char *id,
 
     if (r < 0)
         return r;
+    cgroup_isolator_join(i, id, plan);
+    return 0;
+}
+
+void cgroup_isolator_join(const struct cgroup_isolator *i, const char *id, struct launch_plan *plan)
+{
     if (!i->room.v2 || !*i->room.controller) {
         _cleanup_free_ char *procs = cgroup_path(&i->room, id, "cgroup.procs");
         launch_plan_cgroup(plan, procs);
     }
-    return 0;
 }
 
 int cgroup_isolator_cleanup(struct isolator *i, const char *id)

@@ -19,6 +19,9 @@ void cgroup_isolator_free(struct isolator *i);
 int cgroup_isolator_make(struct cgroup_isolator *i, const char *id,
                          const struct cgroup_value *values, size_t n, struct launch_plan *plan,
                          struct fl_err *err);
+/* Has the shim join the group of another container. */
+void cgroup_isolator_join(const struct cgroup_isolator *i, const char *id,
+                          struct launch_plan *plan);
 /* As isolator hooks. */
 int cgroup_isolator_cleanup(struct isolator *i, const char *id);
 void cgroup_isolator_orphans(struct isolator *i, void (*found)(void *arg, const char *id),

@@ -110,15 +110,21 @@ static int cpu_prepare(struct isolator *i, const struct isolated_container *c,
                        struct launch_plan *plan, struct fl_err *err)
 {
     struct cpu_isolator *ci = (struct cpu_isolator *)i;
+    const char *id = c->shares_cgroups ? c->root_id : c->id;
     struct cgroup_value v[3];
     size_t n = values_of(ci, c, v);
+    int r = 0;
 
-    int r = cgroup_isolator_make(&ci->cg, c->id, v, n, plan, err);
+    if (c->shares_cgroups)
+        cgroup_isolator_join(&ci->cg, id, plan);
+    else
+        r = cgroup_isolator_make(&ci->cg, id, v, n, plan, err);
     if (r < 0 || ci->cg.room.v2 || streq(ci->acct.mount, ci->cg.room.mount))
         return r;
-    r = cgroup_make(&ci->acct, c->id, NULL, 0, err);
+    if (!c->shares_cgroups)
+        r = cgroup_make(&ci->acct, id, NULL, 0, err);
     if (r == 0) {
-        _cleanup_free_ char *procs = cgroup_path(&ci->acct, c->id, "cgroup.procs");
+        _cleanup_free_ char *procs = cgroup_path(&ci->acct, id, "cgroup.procs");
         launch_plan_cgroup(plan, procs);
     }
     return r;

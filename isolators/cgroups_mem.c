@@ -259,6 +259,10 @@ static int mem_prepare(struct isolator *i, const struct isolated_container *c,
     struct cgroup_value v[3];
     size_t n = values_of(m, c, v);
 
+    if (c->shares_cgroups) {
+        cgroup_isolator_join(&m->cg, c->root_id, plan);
+        return 0;
+    }
     int r = cgroup_isolator_make(&m->cg, c->id, v, n, plan, err);
     return r < 0 ? r : take_up(m, c, err);
 }
@@ -268,7 +272,7 @@ static int mem_recover(struct isolator *i, const struct isolated_container *c, p
 {
     struct mem_isolator *m = (struct mem_isolator *)i;
 
-    return pid > 0 ? take_up(m, c, err) : 0;
+    return pid > 0 && !c->shares_cgroups ? take_up(m, c, err) : 0;
 }
 
 static int mem_update(struct isolator *i, const struct isolated_container *c, struct fl_err *err)
@@ -308,6 +312,8 @@ static int mem_usage(struct isolator *i, const char *id, struct container_usage 
     char text[4096];
     uint64_t v;
 
+    if (!id_map_get(&m->entries, id))
+        return -ENOENT;
     out->mem_limit_bytes = limit_shown(m, id, v2 ? "memory.max" : "memory.limit_in_bytes");
     out->mem_soft_limit_bytes =
         limit_shown(m, id, v2 ? "memory.low" : "memory.soft_limit_in_bytes");

@@ -35,6 +35,10 @@ static int pids_prepare(struct isolator *i, const struct isolated_container *c,
     struct cgroup_value v;
     size_t n = values_of(c, &v);
 
+    if (c->shares_cgroups) {
+        cgroup_isolator_join((struct cgroup_isolator *)i, c->root_id, plan);
+        return 0;
+    }
     return cgroup_isolator_make((struct cgroup_isolator *)i, c->id, &v, n, plan, err);
 }
 

@@ -216,8 +216,11 @@ static uint64_t quota_of(const struct isolated_container *c)
 static int du_take_up(struct isolator *i, const struct isolated_container *c)
 {
     struct du_isolator *du = (struct du_isolator *)i;
-    struct du_entry *e = id_map_make(&du->entries, c->id, sizeof(*e));
+    struct du_entry *e;
 
+    if (c->root_id)
+        return 0; /* the sandbox of the root, which is measured, holds it */
+    e = id_map_make(&du->entries, c->id, sizeof(*e));
     if (e->du || !c->sandbox)
         return 0;
     e->du = du;

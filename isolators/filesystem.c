@@ -126,7 +126,7 @@ static int take_up(const struct fs_isolator *fs, const struct isolated_container
 /* A link cannot be read-only; the protocol's posix isolator lets the task have it all the same. */
 static bool only_by_link(const struct view *v, const struct launch_plan *plan_or_null)
 {
-    bool link = !plan_or_null || !(plan_or_null->clone_flags & CLONE_NEWNS);
+    bool link = !plan_or_null || !launch_plan_has_mounts(plan_or_null);
 
     if (link && v->read_only)
         log_warning("The read-only persistent volume '%s' can be written through the link at '%s'; "
@@ -256,6 +256,14 @@ static int linux_create(struct fl_loop *loop, const struct isolator_config *conf
 static int linux_prepare(struct isolator *i, const struct isolated_container *c,
                          struct launch_plan *plan, struct fl_err *err)
 {
+    if (c->root_id) {
+        /* The parent's volumes are there; what comes on top is for itself, but for those who only look in. */
+        plan->join |= CLONE_NEWNS;
+        plan->unshare |= c->debug ? 0 : CLONE_NEWNS;
+        if (!c->debug)
+            launch_plan_mount(plan, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL, 0);
+        return 0;
+    }
     plan->clone_flags |= CLONE_NEWNS;
     /* The machine's later mounts come in, ours never go out. */
     launch_plan_mount(plan, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL, 0);

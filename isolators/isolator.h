@@ -31,7 +31,11 @@ struct isolator_config {
 
 /* What an isolator is told of a container. */
 struct isolated_container {
-    const char *id;
+    const char *id;             /* "root.child" when nested */
+    const char *root_id;        /* nested: in whose cgroups it is; else NULL */
+    const char *parent_sandbox; /* nested, else NULL */
+    bool debug;                 /* nested, and in all namespaces of its parent */
+    bool shares_cgroups;        /* nested, and in the cgroups of its root */
     const char *sandbox;
     const char *user;
     const V1__ContainerInfo *info; /* or NULL */

@@ -1,6 +1,8 @@
 /* Encodes launch plans. Pure; the agent's thread. */
 #include "isolators/launch_plan.h"
 
+#include <sched.h>
+
 static char *add_record(struct launch_plan *p, uint32_t tag, size_t len)
 {
     size_t whole = 8 + plan_padded(len);
@@ -76,11 +78,28 @@ void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint
     memcpy(add_record(p, PLAN_RLIMIT, sizeof(r)), &r, sizeof(r));
 }
 
+void launch_plan_join(struct launch_plan *p, const char *folder)
+{
+    const struct plan_join j = {.enter = p->join, .unshare = p->unshare};
+    size_t n = strlen(folder) + 1;
+
+    if (!j.enter && !j.unshare)
+        return;
+    char *at = add_record(p, PLAN_JOIN, sizeof(j) + n);
+    memcpy(at, &j, sizeof(j));
+    memcpy(at + sizeof(j), folder, n);
+}
+
 void launch_plan_limits(struct launch_plan *p, double cpus, double mem)
 {
     const struct plan_limits l = {.cpus = cpus, .mem = mem};
 
     memcpy(add_record(p, PLAN_LIMITS, sizeof(l)), &l, sizeof(l));
+}
+
+bool launch_plan_has_mounts(const struct launch_plan *p)
+{
+    return (p->clone_flags | p->unshare) & CLONE_NEWNS;
 }
 
 int launch_plan_finish(struct launch_plan *p, struct fl_err *err)

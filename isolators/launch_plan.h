@@ -9,6 +9,8 @@
 struct launch_plan {
     uint64_t clone_flags; /* CLONE_NEW... of the shim */
     uint64_t flags;       /* enum plan_flag */
+    uint64_t join;        /* CLONE_NEW...: nested, and those of its parent */
+    uint64_t unshare;     /* CLONE_NEWNS: then a copy of its own */
     /* owned: the records, encoded as they come */
     char *buf;
     size_t len, cap;
@@ -26,7 +28,12 @@ void launch_plan_mount(struct launch_plan *p, const char *source, const char *ta
                        const char *type, unsigned long flags, const char *data, unsigned options);
 void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard);
 void launch_plan_bytes(struct launch_plan *p, enum plan_tag tag, const void *data, size_t n);
+/* Nothing when there is nothing to join. `folder` is the runtime folder of the parent. */
+void launch_plan_join(struct launch_plan *p, const char *folder);
 void launch_plan_limits(struct launch_plan *p, double cpus, double mem);
+
+/* Whether the container has a mount namespace of its own, so that what is mounted is for it alone. */
+bool launch_plan_has_mounts(const struct launch_plan *p);
 
 /* Closes the plan: adds the flags. The bytes are p->buf, p->len. FL_TOO_LARGE above PLAN_MAX_SIZE. */
 int launch_plan_finish(struct launch_plan *p, struct fl_err *err);

@@ -27,6 +27,10 @@ static int prepare(struct isolator *i, const struct isolated_container *c, struc
 
     if (!ci->room.v2 && (plan->clone_flags & CLONE_NEWPID))
         return 0;
+    if (ci->room.v2 && c->shares_cgroups) {
+        cgroup_isolator_join(ci, c->root_id, plan);
+        return 0;
+    }
     return cgroup_isolator_make(ci, c->id, NULL, 0, plan, err);
 }
 

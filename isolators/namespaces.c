@@ -19,6 +19,11 @@ static int pid_prepare(struct isolator *i, const struct isolated_container *c,
 {
     const V1__LinuxInfo *li = linux_info(c);
 
+    if (c->root_id &&
+        (c->debug || (li && li->has_share_pid_namespace && li->share_pid_namespace))) {
+        plan->join |= CLONE_NEWPID;
+        return 0;
+    }
     if (li && li->has_share_pid_namespace && li->share_pid_namespace) {
         if (stateless_config(i)->disallow_sharing_agent_pid_namespace)
             return fl_err_set(err, FL_FORBIDDEN,
@@ -44,6 +49,13 @@ static int ipc_prepare(struct isolator *i, const struct isolated_container *c,
     if (li && li->has_shm_size && !private)
         return fl_err_set(err, FL_INVALID,
                           "the size of /dev/shm can be given only with the IPC mode PRIVATE");
+    if (c->root_id && (c->debug || !private)) {
+        if (c->debug && private)
+            return fl_err_set(err, FL_INVALID,
+                              "a session in a container cannot have the IPC mode PRIVATE");
+        plan->join |= CLONE_NEWIPC;
+        return 0;
+    }
     if (has_mode && li->ipc_mode == V1__LINUX_INFO__IPC_MODE__SHARE_PARENT) {
         if (config->disallow_sharing_agent_ipc_namespace)
             return fl_err_set(err, FL_FORBIDDEN,
@@ -66,6 +78,10 @@ static int ipc_prepare(struct isolator *i, const struct isolated_container *c,
 static int uts_prepare(struct isolator *i, const struct isolated_container *c,
                        struct launch_plan *plan, struct fl_err *err)
 {
+    if (c->root_id) {
+        plan->join |= CLONE_NEWUTS;
+        return 0;
+    }
     plan->clone_flags |= CLONE_NEWUTS;
     if (c->info && c->info->hostname)
         launch_plan_string(plan, PLAN_HOSTNAME, c->info->hostname);

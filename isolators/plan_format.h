@@ -35,6 +35,9 @@ enum plan_tag {
     PLAN_ENV = 7,     /* string "NAME=value" */
     PLAN_SANDBOX = 8, /* string: working directory, stdout, stderr */
     PLAN_HOSTNAME = 9,
+    /* Nested containers. */
+    PLAN_SANDBOX_ROOT = 10, /* string: the sandbox lies below it, behind no symbolic link */
+    PLAN_JOIN = 11,         /* struct plan_join and a string: the runtime folder of the parent */
     /* What only a restarted agent reads. */
     PLAN_USER = 32,      /* string */
     PLAN_RESOURCES = 33, /* encoded CheckpointResourcesMessage */
@@ -44,6 +47,9 @@ enum plan_tag {
 enum plan_flag {
     PLAN_CHECKPOINT = 1 << 0,    /* outlives the agent; its status is made durable */
     PLAN_PID_NAMESPACE = 1 << 1, /* the shim is process 1 of its own */
+    PLAN_STANDALONE = 1 << 2,    /* kept over a restart of the agent, though no executor's */
+    PLAN_DEBUG = 1 << 3,         /* not kept over a restart */
+    PLAN_SHARES_CGROUPS = 1 << 4,
 };
 
 /* Followed by source, target, type and data, each with its NUL; empty means none. */
@@ -65,6 +71,12 @@ struct plan_rlimit {
     uint64_t soft, hard;
 };
 
+/* Followed by the string. What the shim of the parent is in, it enters; then it leaves what it has of its own. */
+struct plan_join {
+    uint64_t enter;   /* CLONE_NEW... of setns(2) */
+    uint64_t unshare; /* CLONE_NEWNS or nothing */
+};
+
 struct plan_limits {
     double cpus, mem; /* as in struct container_spec */
 };
@@ -82,7 +94,8 @@ static inline size_t plan_padded(size_t n)
 /* The tags whose whole content is one string. */
 static inline bool plan_is_string(uint32_t tag)
 {
-    return tag == PLAN_CGROUP || (tag >= PLAN_PROGRAM && tag <= PLAN_HOSTNAME) || tag == PLAN_USER;
+    return tag == PLAN_CGROUP || (tag >= PLAN_PROGRAM && tag <= PLAN_SANDBOX_ROOT) ||
+           tag == PLAN_USER;
 }
 
 /* The least content a tag may have. */
@@ -97,6 +110,8 @@ static inline size_t plan_min_len(uint32_t tag)
         return sizeof(struct plan_rlimit);
     case PLAN_LIMITS:
         return sizeof(struct plan_limits);
+    case PLAN_JOIN:
+        return sizeof(struct plan_join) + 1;
     default:
         return plan_is_string(tag) ? 1 : 0;
     }

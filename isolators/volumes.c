@@ -93,7 +93,7 @@ int volume_add(const struct isolated_container *c, const char *source, const cha
         return r;
     if (stat(source, &st) < 0)
         return fl_err_errno(err, errno, "find '%s' for the volume at '%s'", source, container_path);
-    if (!(plan->clone_flags & CLONE_NEWNS)) {
+    if (!launch_plan_has_mounts(plan)) {
         if (container_path[0] == '/' || read_only)
             return fl_err_set(err, FL_UNSUPPORTED,
                               "a volume at '%s' that is %s needs the isolator filesystem/linux",
@@ -120,7 +120,7 @@ int volume_add_from_sandbox(const struct isolated_container *c, const char *sour
     r = sandbox_make(c->sandbox, source, SANDBOX_DIR, NULL, err);
     if (r < 0)
         return r;
-    if (!(plan->clone_flags & CLONE_NEWNS)) {
+    if (!launch_plan_has_mounts(plan)) {
         _cleanup_free_ char *whole = xasprintf("%s/%s", c->sandbox, source);
         return volume_add(c, whole, container_path, read_only, plan, err);
     }
@@ -176,7 +176,8 @@ static int host_prepare(struct isolator *i, const struct isolated_container *c,
 }
 
 /* The sandbox path of a volume, NULL when it has none. */
-static int sandbox_path_of(const V1__Volume *v, const char **ret, struct fl_err *err)
+static int sandbox_path_of(const V1__Volume *v, const char **ret, bool *ret_parents,
+                           struct fl_err *err)
 {
     const V1__Volume__Source *s = v->source;
 
@@ -190,10 +191,27 @@ static int sandbox_path_of(const V1__Volume *v, const char **ret, struct fl_err 
         return fl_err_set(err, FL_INVALID, "a volume of type SANDBOX_PATH has no sandbox_path");
     if (s->sandbox_path->has_type &&
         s->sandbox_path->type == V1__VOLUME__SOURCE__SANDBOX_PATH__TYPE__PARENT)
-        return fl_err_set(err, FL_INVALID,
-                          "a volume of a container without a parent cannot be of type PARENT");
+        *ret_parents = true;
     *ret = s->sandbox_path->path;
     return 0;
+}
+
+/* A folder of the parent's sandbox, made if need be. */
+static int volume_add_from_parent(const struct isolated_container *c, const char *source,
+                                  const char *container_path, bool read_only,
+                                  struct launch_plan *plan, struct fl_err *err)
+{
+    if (!c->parent_sandbox)
+        return fl_err_set(err, FL_INVALID,
+                          "a volume of a container without a parent cannot be of type PARENT");
+    if (climbs(source))
+        return fl_err_set(err, FL_INVALID, "the path '%s' of a volume must not contain '..'",
+                          source);
+    int r = sandbox_make(c->parent_sandbox, plain(source), SANDBOX_DIR, NULL, err);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *whole = xasprintf("%s/%s", c->parent_sandbox, plain(source));
+    return volume_add(c, whole, container_path, read_only, plan, err);
 }
 
 static int sandbox_prepare(struct isolator *i, const struct isolated_container *c,
@@ -204,8 +222,12 @@ static int sandbox_prepare(struct isolator *i, const struct isolated_container *
     for (size_t k = 0; c->info && k < c->info->n_volumes && r == 0; k++) {
         const V1__Volume *v = c->info->volumes[k];
         const char *path;
-        r = sandbox_path_of(v, &path, err);
-        if (r == 0 && path)
+        bool parents = false;
+        r = sandbox_path_of(v, &path, &parents, err);
+        if (r == 0 && parents)
+            r = volume_add_from_parent(c, path, v->container_path, v->mode == V1__VOLUME__MODE__RO,
+                                       plan, err);
+        else if (r == 0 && path)
             r = volume_add_from_sandbox(c, path, v->container_path, v->mode == V1__VOLUME__MODE__RO,
                                         plan, err);
     }

@@ -10,11 +10,17 @@
 
 V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e, struct fl_arena *arena)
 {
-    struct containerizer *c = e->core->containerizer;
+    return e->contained ? agent_api_container_statistics(e->core, e->container_id, arena) : NULL;
+}
+
+V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
+                                                       struct fl_arena *arena)
+{
+    struct containerizer *c = a->containerizer;
     struct container_usage u = {0};
     V1__ResourceStatistics *s;
 
-    if (!e->contained || c->ops->usage(c, e->container_id, &u) < 0)
+    if (c->ops->usage(c, id, &u) < 0)
         return NULL;
     s = FL_ARENA_NEW(arena, V1__ResourceStatistics, v1__resource_statistics);
     s->timestamp = u.timestamp;

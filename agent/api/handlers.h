@@ -27,9 +27,28 @@ enum {
 void *agent_executor_decode(const struct http_request *r, struct fl_err *err);
 void *agent_operator_decode(const struct http_request *r, struct fl_err *err);
 
+/* ---- nested.c: calls about nested and standalone containers ---- */
+/* What the message alone tells; 0 for every other call. */
+int agent_container_check(const Aapi__Call *c, struct fl_err *err);
+int agent_container_id_check(const V1__ContainerID *id, const char *field, struct fl_err *err);
+/* Answers, now or later, or fails. */
+int agent_container_call(struct http_exchange *ex, struct agent_api *api, const Aapi__Call *c,
+                         enum api_encoding encoding, struct fl_err *err);
+/* Which rules a call is subject to: for what is below a container, asked about the user of its executor, and for what has no parent.
+ * `command`, unless NULL, is also asked about by its user. */
+struct agent_container_acl {
+    enum acl_action nested, standalone, as_user;
+    const V1__CommandInfo *command;
+};
+int agent_container_allowed(const struct agent_api *api, const struct http_exchange *ex,
+                            const char *id, const struct agent_container_acl *acl,
+                            struct fl_err *err);
+
 /* Measurements of an executor's container, in the arena; NULL when there are none. */
 V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e,
                                              struct fl_arena *arena);
+V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
+                                                       struct fl_arena *arena);
 V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
                                                 struct fl_arena *arena);
 
@@ -43,7 +62,7 @@ Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
 Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, const struct agent_viewer *v,
                                            struct fl_arena *arena);
 Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
-                                                     const struct agent_viewer *v,
-                                                     struct fl_arena *arena);
+                                                     const struct agent_viewer *v, bool nested,
+                                                     bool standalone, struct fl_arena *arena);
 
 #endif

@@ -1,7 +1,6 @@
 /* POST /api/v1 of the agent: the operator API (features.md 1.6). A table of calls; those that are not in it answer 501, once their
  * message has been found complete. */
 #include <ctype.h>
-#include <signal.h>
 
 #include "agent/api/handlers.h"
 #include "common/base/log.h"
@@ -224,7 +223,11 @@ static int get_tasks(struct operation *op, struct fl_err *err)
 
 static int get_containers(struct operation *op, struct fl_err *err)
 {
-    op->response.get_containers = agent_view_containers(op->api->core, &op->viewer, op->arena);
+    const Aapi__Call__GetContainers *c = op->call->get_containers;
+
+    op->response.get_containers =
+        agent_view_containers(op->api->core, &op->viewer, c && c->has_show_nested && c->show_nested,
+                              c && c->has_show_standalone && c->show_standalone, op->arena);
     return 0;
 }
 
@@ -267,23 +270,12 @@ static int get_resource_providers(struct operation *op, struct fl_err *err)
     return 0;
 }
 
-/* Containers of tasks and executors; nested ones are not there yet. */
-static int kill_container(struct operation *op, struct fl_err *err)
+/* Answers by itself, now or later. */
+static int container_call(struct operation *op, struct fl_err *err)
 {
-    const Aapi__Call__KillContainer *c = op->call->kill_container;
-    int r, signo = c->has_signal ? (int)c->signal : SIGKILL;
+    int r = agent_container_call(op->ex, op->api, op->call, op->encoding, err);
 
-    if (signo < 1 || signo >= NSIG)
-        return fl_err_set(err, FL_INVALID,
-                          "'kill_container.signal' is %d: no signal has that number", signo);
-    if (c->container_id->parent)
-        return fl_err_set(err, FL_NOT_FOUND, "Container '%s' cannot be found",
-                          c->container_id->value);
-    r = agent_signal_container(op->api->core, c->container_id->value, signo, err);
-    if (r < 0)
-        return r;
-    http_respond(op->ex, 200, NULL, "");
-    return 1;
+    return r < 0 ? r : 1;
 }
 
 static const struct {
@@ -306,7 +298,14 @@ static const struct {
     {AAPI__CALL__TYPE__GET_AGENT, get_agent},
     {AAPI__CALL__TYPE__GET_OPERATIONS, get_operations},
     {AAPI__CALL__TYPE__GET_RESOURCE_PROVIDERS, get_resource_providers},
-    {AAPI__CALL__TYPE__KILL_CONTAINER, kill_container},
+    {AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__WAIT_NESTED_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__KILL_NESTED_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__REMOVE_NESTED_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__LAUNCH_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__WAIT_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__KILL_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__REMOVE_CONTAINER, container_call},
 };
 
 /* ---- the endpoint ---- */
@@ -328,7 +327,7 @@ static int check_part(const Aapi__Call *c, struct fl_err *err)
     if (f && !*(void *const *)((const char *)c + f->offset))
         return fl_err_set(err, FL_INVALID,
                           "Failed to validate agent::Call: Expecting '%s' to be present", field);
-    return 0;
+    return agent_container_check(c, err);
 }
 
 void *agent_operator_decode(const struct http_request *r, struct fl_err *err)
@@ -366,15 +365,14 @@ static const struct {
     {AAPI__CALL__TYPE__MARK_RESOURCE_PROVIDER_GONE, ACL_MARK_PROVIDERS_GONE},
 };
 
-/* Who is known by claims only is an executor: nothing here is for it but its own containers, and none of those calls is
- * served yet. */
-static int check_caller(const struct operation *op, struct fl_err *err)
+/* Who is known by claims only is an executor: nothing here is for it but its own containers. */
+static int check_caller(const struct operation *op, operation_f *fn, struct fl_err *err)
 {
     const struct http_principal *p = http_exchange_principal(op->ex);
     const struct acls *acls = op->viewer.acls;
     int r = 0;
 
-    if (p && !p->value)
+    if (p && !p->value && fn != container_call)
         return fl_err_set(err, FL_FORBIDDEN,
                           "The request's authenticated principal contains claims, but no value "
                           "string");
@@ -388,30 +386,30 @@ static int check_caller(const struct operation *op, struct fl_err *err)
 static void run(struct operation *op)
 {
     const char *name = fl_enum_name(&aapi__call__type__descriptor, (int)op->call->type);
+    operation_f *fn = NULL;
     struct fl_err err = {0};
     int value = 0, r;
 
-    if (check_caller(op, &err) < 0) {
-        http_respond_err(op->ex, &err);
+    for (size_t i = 0; i < ARRAY_SIZE(calls) && !fn; i++) {
+        if (calls[i].type == op->call->type)
+            fn = calls[i].fn;
+    }
+    r = check_caller(op, fn, &err);
+    if (r == 0 && !fn) {
+        http_respondf(op->ex, 501, HTTP_TEXT, "The call '%s' is not implemented", name);
         return;
     }
-
     aapi__response__init(&op->response);
     op->response.has_type = true;
     /* The names of calls and answers are the same; their numbers are not. */
     if (fl_enum_value(&aapi__response__type__descriptor, name, &value) == 0)
         op->response.type = (Aapi__Response__Type)value;
-    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-        if (calls[i].type != op->call->type)
-            continue;
-        r = calls[i].fn(op, &err);
-        if (r < 0)
-            http_respond_err(op->ex, &err);
-        else if (r == 0)
-            respond(op);
-        return;
-    }
-    http_respondf(op->ex, 501, HTTP_TEXT, "The call '%s' is not implemented", name);
+    if (r == 0)
+        r = fn(op, &err);
+    if (r < 0)
+        http_respond_err(op->ex, &err);
+    else if (r == 0)
+        respond(op);
 }
 
 /* Only the streaming calls, of which there are none yet, have messages within messages. */

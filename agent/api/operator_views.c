@@ -137,28 +137,68 @@ Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, const str
     return m;
 }
 
+static Aapi__Response__GetContainers__Container *of_executor(struct agent_executor *e,
+                                                             struct fl_arena *arena)
+{
+    Aapi__Response__GetContainers__Container *c = NEW(
+        arena, Aapi__Response__GetContainers__Container, aapi__response__get_containers__container);
+
+    c->framework_id = e->framework->info->id;
+    c->executor_id = e->info->executor_id;
+    c->executor_name = e->info->name ? e->info->name : (char *)"";
+    c->container_id = NEW(arena, V1__ContainerID, v1__container_id);
+    c->container_id->value = e->container_id;
+    c->container_status = agent_api_container_status(e, arena);
+    c->resource_statistics = agent_api_statistics(e, arena);
+    return c;
+}
+
+/* Its id is without the parent here; container_status has the whole one. */
+static Aapi__Response__GetContainers__Container *
+of_nested(const struct agent_core *a, const struct agent_nested *n, struct fl_arena *arena)
+{
+    struct containerizer *cz = a->containerizer;
+    const char *dot = strrchr(n->id, '.');
+    Aapi__Response__GetContainers__Container *c = NEW(
+        arena, Aapi__Response__GetContainers__Container, aapi__response__get_containers__container);
+
+    c->container_id = NEW(arena, V1__ContainerID, v1__container_id);
+    c->container_id->value = fl_arena_strdup(arena, dot ? dot + 1 : n->id);
+    if (cz->ops->status(cz, n->id, arena, &c->container_status) < 0)
+        c->container_status = NEW(arena, V1__ContainerStatus, v1__container_status);
+    if (!c->container_status->container_id)
+        c->container_status->container_id = container_id_pb(arena, n->id);
+    c->resource_statistics = agent_api_container_statistics(a, n->id, arena);
+    return c;
+}
+
+static bool sees_nested(const struct agent_core *a, const struct agent_viewer *v,
+                        const struct agent_nested *n, bool nested, bool standalone)
+{
+    struct agent_executor *e = agent_nested_executor(a, n->id);
+
+    if (n->executor || n->phase == AGENT_NESTED_ENDED)
+        return false;
+    if (!(strchr(n->id, '.') ? nested : standalone))
+        return false;
+    return e ? agent_viewer_executor(v, ACL_VIEW_CONTAINERS, e)
+             : acls_allow(v->acls, ACL_VIEW_STANDALONE, v->principal, NULL);
+}
+
 Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
-                                                     const struct agent_viewer *v,
-                                                     struct fl_arena *arena)
+                                                     const struct agent_viewer *v, bool nested,
+                                                     bool standalone, struct fl_arena *arena)
 {
     Aapi__Response__GetContainers *m =
         NEW(arena, Aapi__Response__GetContainers, aapi__response__get_containers);
 
     for (struct agent_executor *e = a->containers; e; e = e->hh_container.next) {
-        if (!agent_viewer_executor(v, ACL_VIEW_CONTAINERS, e))
-            continue;
-        Aapi__Response__GetContainers__Container *c =
-            NEW(arena, Aapi__Response__GetContainers__Container,
-                aapi__response__get_containers__container);
-
-        c->framework_id = e->framework->info->id;
-        c->executor_id = e->info->executor_id;
-        c->executor_name = e->info->name ? e->info->name : (char *)"";
-        c->container_id = NEW(arena, V1__ContainerID, v1__container_id);
-        c->container_id->value = e->container_id;
-        c->container_status = agent_api_container_status(e, arena);
-        c->resource_statistics = agent_api_statistics(e, arena);
-        APPEND(arena, m->containers, m->n_containers, c);
+        if (agent_viewer_executor(v, ACL_VIEW_CONTAINERS, e))
+            APPEND(arena, m->containers, m->n_containers, of_executor(e, arena));
+    }
+    for (const struct agent_nested *n = agent_nested_first(a); n; n = n->hh.next) {
+        if (sees_nested(a, v, n, nested, standalone))
+            APPEND(arena, m->containers, m->n_containers, of_nested(a, n, arena));
     }
     return m;
 }

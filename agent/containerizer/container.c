@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <utlist.h>
 
 #include "agent/containerizer/shim/note.h"
 #include "common/base/log.h"
@@ -53,14 +54,23 @@ static void report_end(void *arg)
                                       .message = c->end.message,
                                       .limitation = c->end.limitation};
 
+    if (c->children) {
+        /* Orphans turned up below it meanwhile; the last of them brings us back. */
+        fl_timer_free(TAKE_PTR(c->report));
+        c->reporting = false;
+        return;
+    }
     /* A checkpointed container's status stays until forget(): the agent may die before it has noted the end. */
     if (!c->checkpoint || c->unwanted)
         runtime_folder_remove(c->folder);
+    struct container *parent = c->parent;
     HASH_DEL(cz->containers, c);
     cz->n_containers--;
     if (!c->unwanted)
         cz->cb.ended(cz->cb.arg, c->id, &end);
     container_free(c);
+    if (parent && parent->cleaning)
+        container_clean_up(parent);
     containerizer_recovery_check(cz);
 }
 
@@ -87,8 +97,9 @@ void container_clean_up(void *arg)
 {
     struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
 
-    if (c->asked || c->reporting)
-        return; /* the answer brings us back */
+    c->cleaning = true;
+    if (c->asked || c->reporting || c->children)
+        return; /* the answer brings us back, or the end of the last child */
     bool gone = isolators_cleaned(c);
     if (!gone && too_late(c)) {
         log_warning("processes or cgroups of container '%s' cannot be removed, giving up on them",
@@ -173,6 +184,10 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
     bool fetching = c->state == CONTAINER_FETCHING;
     c->state = CONTAINER_DESTROYING;
     c->destroying_since_us = fl_loop_now_us(c->cz->loop);
+    struct container *child, *tmp;
+    DL_FOREACH_SAFE (c->children, child, tmp) {
+        container_destroy(child);
+    }
     if (c->asked)
         return;
     if (c->pidfd < 0) {
@@ -387,7 +402,8 @@ static int prepare(struct container *c, struct fl_err *err)
     struct isolated_container ic = container_isolated(c);
 
     launch_plan_init(&c->plan);
-    c->plan.flags = c->checkpoint ? PLAN_CHECKPOINT : 0;
+    c->plan.flags = (c->checkpoint ? PLAN_CHECKPOINT : 0) | (c->standalone ? PLAN_STANDALONE : 0) |
+                    (c->debug ? PLAN_DEBUG : 0) | (c->shares_cgroups ? PLAN_SHARES_CGROUPS : 0);
     for (size_t i = 0; i < c->cz->n_isolators; i++) {
         struct isolator *iso = c->cz->isolators[i];
         int r = iso->ops->prepare ? iso->ops->prepare(iso, &ic, &c->plan, err) : 0;

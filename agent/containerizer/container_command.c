@@ -116,6 +116,22 @@ static int variable_entry(const V1__Environment__Variable *v, char **ret_entry, 
     return 0;
 }
 
+/* Whoever looks into a container sees what its command sees. */
+static void env_of_parent(const struct container *c, struct env_list *l)
+{
+    _cleanup_free_ char *data = NULL;
+    struct plan_record r;
+    size_t n, pos;
+
+    if (runtime_file_read(c->parent->folder, "plan", PLAN_MAX_SIZE, &data, &n, NULL) < 0 ||
+        !plan_begin(data, n, &pos))
+        return;
+    while (plan_next(data, n, &pos, &r) > 0) {
+        if (r.tag == PLAN_ENV)
+            env_set(l, xstrdup(r.data));
+    }
+}
+
 static int plan_environment(struct container *c, struct fl_err *err)
 {
     _cleanup_(env_list_done) struct env_list l = {NULL, 0, 0};
@@ -123,6 +139,8 @@ static int plan_environment(struct container *c, struct fl_err *err)
 
     for (char **i = c->cz->inherited_env; *i; i++)
         env_set(&l, xstrdup(*i));
+    if (c->debug)
+        env_of_parent(c, &l);
     for (char **i = c->env; i && *i; i++)
         env_set(&l, xstrdup(*i));
     for (size_t i = 0; e && i < e->n_variables; i++) {
@@ -178,6 +196,10 @@ static void plan_for_recovery(struct container *c)
 int container_plan_command(struct container *c, struct fl_err *err)
 {
     launch_plan_string(&c->plan, PLAN_SANDBOX, c->sandbox);
+    if (c->parent) {
+        launch_plan_string(&c->plan, PLAN_SANDBOX_ROOT, container_root(c)->sandbox);
+        launch_plan_join(&c->plan, c->parent->folder);
+    }
     int r = plan_program(c, err);
     if (r == 0)
         r = plan_environment(c, err);

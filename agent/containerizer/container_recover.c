@@ -26,6 +26,9 @@ static void read_record(struct container *c, const struct plan_record *r)
     case PLAN_FLAGS:
         memcpy(&flags, r->data, sizeof(flags));
         c->checkpoint = flags & PLAN_CHECKPOINT;
+        c->standalone = flags & PLAN_STANDALONE;
+        c->debug = flags & PLAN_DEBUG;
+        c->shares_cgroups = flags & PLAN_SHARES_CGROUPS;
         c->plan.clone_flags = flags & PLAN_PID_NAMESPACE ? CLONE_NEWPID : 0;
         break;
     case PLAN_SANDBOX:
@@ -138,15 +141,11 @@ static bool wanted(const char *const *ids, size_t n, const char *id)
     return false;
 }
 
-static void recover_folder(struct real_containerizer *cz, const char *id, bool want)
+/* Taken up, or destroyed. */
+static void recover_processes(struct container *c, bool want)
 {
-    struct container *c = container_new(cz, id);
     int pidfd;
 
-    c->recovered = true;
-    c->unwanted = !want;
-    c->state = CONTAINER_RUNNING;
-    read_plan(c);
     pid_t shim = runtime_process(c->folder, "shim", &pidfd);
     if (shim > 0) {
         c->pidfd = pidfd;
@@ -161,31 +160,83 @@ static void recover_folder(struct real_containerizer *cz, const char *id, bool w
     recover_isolators(c);
     if (want && shim > 0 && c->checkpoint) {
         c->asked = true;
-        fl_loop_defer(cz->loop, still_running, c);
-    } else if (want && shim <= 0) {
-        c->asked = true;
-        fl_loop_defer(cz->loop, ended_meanwhile, c);
-    } else {
-        if (shim > 0)
-            container_watch_shim(c, NULL);
-        else
-            runtime_folder_remove(c->folder);
-        container_destroy(c);
+        fl_loop_defer(c->cz->loop, still_running, c);
+        return;
     }
+    if (want && shim <= 0) {
+        c->asked = true;
+        fl_loop_defer(c->cz->loop, ended_meanwhile, c);
+        return;
+    }
+    if (shim > 0)
+        container_watch_shim(c, NULL);
+}
+
+/* Returns whether it is wanted. */
+static bool recover_folder(struct real_containerizer *cz, const char *id, bool want)
+{
+    struct container *c = container_new(cz, id);
+
+    c->recovered = true;
+    c->state = CONTAINER_RUNNING;
+    read_plan(c);
+    want = c->parent ? want && !c->debug : want || c->standalone;
+    c->unwanted = !want;
+    recover_processes(c, want);
+    return want;
+}
+
+/* Not taken up. What is nested in it has been destroyed before. */
+static void destroy_unwanted(struct container *c)
+{
+    if (c->asked)
+        return;
+    if (c->pidfd < 0)
+        runtime_folder_remove(c->folder);
+    container_destroy(c);
+}
+
+struct recovered_folder {
+    struct real_containerizer *cz;
+    const char *const *ids; /* NULL: nested */
+    size_t n;
+    const char *parent;
+    bool want;
+};
+
+static void recover_tree(const struct recovered_folder *f, const char *name);
+
+static void recover_below(const struct recovered_folder *f, const char *path)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            recover_tree(f, e->d_name);
+    if (d)
+        closedir(d);
+}
+
+static void recover_tree(const struct recovered_folder *f, const char *name)
+{
+    _cleanup_free_ char *id = f->parent ? xasprintf("%s.%s", f->parent, name) : xstrdup(name);
+    bool want = recover_folder(f->cz, id, f->parent ? f->want : wanted(f->ids, f->n, name));
+    const struct recovered_folder below = {.cz = f->cz, .parent = id, .want = want};
+    struct container *c;
+
+    HASH_FIND_STR(f->cz->containers, id, c);
+    _cleanup_free_ char *path = xasprintf("%s/containers", c->folder);
+    recover_below(&below, path);
+    destroy_unwanted(c);
 }
 
 static void recover_folders(struct real_containerizer *cz, const char *const *ids, size_t n)
 {
+    const struct recovered_folder top = {.cz = cz, .ids = ids, .n = n};
     _cleanup_free_ char *path = xasprintf("%s/containers", cz->flags->runtime_dir);
-    DIR *d = opendir(path);
-    const struct dirent *e;
 
-    if (!d)
-        return;
-    while ((e = readdir(d)))
-        if (e->d_name[0] != '.')
-            recover_folder(cz, e->d_name, wanted(ids, n, e->d_name));
-    closedir(d);
+    recover_below(&top, path);
 }
 
 /* A cgroup of ours without a folder, or a wanted container of which nothing is left. */
@@ -197,6 +248,9 @@ static void found_orphan(void *arg, const char *id)
     HASH_FIND_STR(cz->containers, id, c);
     if (c)
         return;
+    _cleanup_free_ char *parent = container_parent_id(id);
+    if (parent)
+        found_orphan(cz, parent);
     c = container_new(cz, id);
     c->recovered = c->unwanted = true;
     c->state = CONTAINER_RUNNING;

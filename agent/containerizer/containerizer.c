@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <utlist.h>
 
 #include "common/base/env.h"
 
@@ -26,6 +27,12 @@ struct container *container_new(struct real_containerizer *cz, const char *id)
     c->note_fd = c->pidfd = -EBADF;
     HASH_ADD_KEYPTR(hh, cz->containers, c->id, strlen(c->id), c);
     cz->n_containers++;
+    _cleanup_free_ char *parent = container_parent_id(id);
+    if (parent) {
+        HASH_FIND_STR(cz->containers, parent, c->parent);
+        assert(c->parent);
+        DL_APPEND(c->parent->children, c);
+    }
     return c;
 }
 
@@ -34,6 +41,8 @@ void container_free(struct container *c)
 {
     if (!c)
         return;
+    if (c->parent)
+        DL_DELETE(c->parent->children, c);
     fl_loop_forget(c->cz->loop, c);
     fl_timer_free(c->timer);
     fl_timer_free(c->report);
@@ -61,6 +70,10 @@ void container_free(struct container *c)
 struct isolated_container container_isolated(const struct container *c)
 {
     return (struct isolated_container){.id = c->id,
+                                       .root_id = c->parent ? container_root(c)->id : NULL,
+                                       .parent_sandbox = c->parent ? c->parent->sandbox : NULL,
+                                       .debug = c->debug,
+                                       .shares_cgroups = c->shares_cgroups,
                                        .sandbox = c->sandbox,
                                        .user = c->user,
                                        .info = c->info,
@@ -79,12 +92,19 @@ static struct container *find(struct real_containerizer *cz, const char *id)
 
 /* ---- launch ---- */
 
-/* Ids become names of folders and cgroups. */
+/* Each part becomes the name of a folder, a root also of a cgroup. */
 static bool id_ok(const char *id)
 {
-    size_t n = strlen(id);
+    size_t n, depth = 0;
 
-    return n > 0 && n < 200 && *id != '.' && !strchr(id, '/') && !strchr(id, '\n');
+    for (const char *p = id;; p += n + 1) {
+        n = strcspn(p, ".");
+        if (n == 0 || n > CONTAINER_MAX_NAME || ++depth > CONTAINER_MAX_DEPTH)
+            return false;
+        if (!p[n])
+            break;
+    }
+    return !strpbrk(id, "/\n");
 }
 
 static int check_user(const struct real_containerizer *cz, const char *user, char **ret_user,
@@ -116,12 +136,10 @@ static char **env_copy(const char *const *env)
     return copy;
 }
 
-static int real_launch(struct containerizer *base, const struct container_spec *spec,
-                       struct fl_err *err)
+/* What makes a launch impossible. */
+static int check_launch(struct real_containerizer *cz, const struct container_spec *spec,
+                        struct container **ret_parent, struct fl_err *err)
 {
-    struct real_containerizer *cz = real_of(base);
-    char *user = NULL;
-
     if (!id_ok(spec->container_id))
         return fl_err_set(err, FL_INVALID, "'%s' cannot be the id of a container",
                           spec->container_id);
@@ -132,21 +150,60 @@ static int real_launch(struct containerizer *base, const struct container_spec *
         return fl_err_set(err, FL_LIMIT,
                           "there are already %zu containers, which is --max_executors",
                           cz->n_containers);
-    int r = check_user(cz, spec->user, &user, err);
-    if (r < 0)
-        return r;
-    struct container *c = container_new(cz, spec->container_id);
+    _cleanup_free_ char *id = container_parent_id(spec->container_id);
+    struct container *parent = id ? find(cz, id) : NULL;
+    if (id && !parent)
+        return fl_err_set(err, FL_INVALID, "Parent container %s does not exist", id);
+    if (parent && parent->state != CONTAINER_RUNNING)
+        return fl_err_set(err, FL_INVALID, "Parent container %s is in '%s' state", id,
+                          parent->state == CONTAINER_DESTROYING ? "DESTROYING" : "PREPARING");
+    *ret_parent = parent;
+    return 0;
+}
+
+static bool shares_cgroups(const V1__ContainerInfo *info)
+{
+    const V1__LinuxInfo *li = info ? info->linux_info : NULL;
+
+    return !li || !li->has_share_cgroups || li->share_cgroups;
+}
+
+static void fill_container(struct container *c, const struct container_spec *spec)
+{
     c->command = FL_PB_DUP(spec->command);
     c->info = spec->container ? FL_PB_DUP(spec->container) : NULL;
-    c->user = user;
-    c->sandbox = xstrdup(spec->sandbox);
     c->env = env_copy(spec->env);
     resources_copy(&c->resources, spec->resources);
     c->cpu_limit = spec->cpu_limit;
     c->mem_limit = spec->mem_limit;
-    c->checkpoint = spec->checkpoint;
+    c->checkpoint = c->parent ? c->parent->checkpoint : spec->checkpoint;
+    c->standalone = spec->standalone;
+    c->debug = spec->debug;
+    c->shares_cgroups = c->parent && shares_cgroups(spec->container);
     c->asked = true;
-    fl_loop_defer(cz->loop, container_begin, c);
+    fl_loop_defer(c->cz->loop, container_begin, c);
+}
+
+static int real_launch(struct containerizer *base, const struct container_spec *spec,
+                       struct fl_err *err)
+{
+    struct real_containerizer *cz = real_of(base);
+    struct container *parent = NULL;
+    _cleanup_free_ char *user = NULL, *sandbox = NULL;
+    int r = check_launch(cz, spec, &parent, err);
+
+    if (r == 0)
+        r = check_user(cz, spec->user, &user, err);
+    if (r == 0 && parent)
+        r = container_nested_sandbox(parent, spec->container_id, user, &sandbox, err);
+    if (r < 0)
+        return r;
+    struct container *c = container_new(cz, spec->container_id);
+    if (!user && parent && parent->user && !spec->user)
+        user = xstrdup(parent->user);
+    c->user = TAKE_PTR(user);
+    c->sandbox = sandbox ? TAKE_PTR(sandbox) : xstrdup(spec->sandbox);
+    fill_container(c, spec);
     return 0;
 }
 
@@ -228,9 +285,7 @@ static int real_status(struct containerizer *base, const char *id, struct fl_are
         return -ENOENT;
     V1__ContainerStatus *s = fl_arena_alloc(arena, sizeof(*s));
     v1__container_status__init(s);
-    s->container_id = fl_arena_alloc(arena, sizeof(*s->container_id));
-    v1__container_id__init(s->container_id);
-    s->container_id->value = fl_arena_strdup(arena, id);
+    s->container_id = container_id_pb(arena, id);
     if (c->pid > 0) {
         s->has_executor_pid = true;
         s->executor_pid = (uint32_t)c->pid;
@@ -257,11 +312,14 @@ static void real_forget(struct containerizer *base, const char *id)
 static void real_free(struct containerizer *base)
 {
     struct real_containerizer *cz = real_of(base);
-    struct container *c, *next;
+    struct container *c;
 
     fl_loop_forget(cz->loop, cz);
     launcher_client_free(cz->launcher);
-    HASH_ITER (hh, cz->containers, c, next) {
+    while (cz->containers) {
+        /* What is nested first. */
+        for (c = cz->containers; c->children;)
+            c = c->children;
         HASH_DEL(cz->containers, c);
         container_free(c);
     }
@@ -274,6 +332,16 @@ static void real_free(struct containerizer *base)
     free(cz);
 }
 
+static void real_each(struct containerizer *base, void (*fn)(void *arg, const char *id), void *arg)
+{
+    struct real_containerizer *cz = real_of(base);
+
+    for (struct container *c = cz->containers; c; c = c->hh.next) {
+        if (!c->unwanted)
+            fn(arg, c->id);
+    }
+}
+
 static const struct containerizer_ops real_ops = {
     .launch = real_launch,
     .signal = real_signal,
@@ -284,6 +352,7 @@ static const struct containerizer_ops real_ops = {
     .recover = containerizer_recover,
     .forget = real_forget,
     .free = real_free,
+    .each = real_each,
 };
 
 /* Once, at the start: name services may block. */

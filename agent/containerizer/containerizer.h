@@ -16,19 +16,26 @@
 #include "proto/agent.pb-c.h"
 #include "proto/internal.pb-c.h"
 
-/* What to run. Borrowed for the call. */
+/* What to run. Borrowed for the call.
+ *
+ * Ids: a container of its own has a name without dots; one nested in it is "parent.name", and so on. A nested one must have a running
+ * parent, whose checkpointing it shares; its sandbox is made below the parent's (sandbox NULL), its user is the parent's unless given,
+ * it ends with its parent, and it lives in its parent's cgroups and namespaces as far as the isolators say. */
 struct container_spec {
-    const char *container_id; /* a uuid */
+    const char *container_id;
     const V1__CommandInfo
         *command; /* what to exec: shell or argv, uris to fetch first, environment */
     const V1__ContainerInfo *container; /* or NULL: volumes, rlimits, linux_info, ... */
     const char *user;                   /* NULL: the agent's */
-    const char *sandbox;                /* existing folder, owned by user; the working directory */
+    const char *sandbox; /* existing folder, owned by user; the working directory; NULL: nested */
     const char *const *env; /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
     const struct resources *resources; /* what it may use: requests */
     double cpu_limit,
         mem_limit;   /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */
     bool checkpoint; /* survives the agent; otherwise killed when the agent dies */
+    bool standalone; /* no executor's: kept over restarts without being asked for */
+    bool
+        debug; /* nested: in all namespaces of its parent, with its environment; not kept over restarts */
 };
 
 enum container_end_reason {
@@ -72,15 +79,31 @@ struct containerizer_ops {
     /* Fills pid, cgroup and network parts of the status in the arena. */
     int (*status)(struct containerizer *c, const char *container_id, struct fl_arena *arena,
                   V1__ContainerStatus **ret);
-    /* After a restart: `ids` are those the agent still wants; every other container found is destroyed. */
+    /* After a restart: `ids` are those the agent still wants; every other container found is destroyed, but for standalone ones and
+     * what is nested in one that is wanted, which are reported like those. */
     void (*recover)(struct containerizer *c, const char *const *ids, size_t n);
-    /* Forgets the kept exit status of an ended container (its terminal update is acknowledged). */
+    /* Forgets the kept exit status of an ended container (its terminal update is acknowledged) and of what was nested in it. */
     void (*forget)(struct containerizer *c, const char *container_id);
     void (*free)(struct containerizer *c); /* containers go on */
+    /* The ids of all that have not ended. */
+    void (*each)(struct containerizer *c, void (*fn)(void *arg, const char *container_id),
+                 void *arg);
 };
 struct containerizer {
     const struct containerizer_ops *ops;
 };
+
+/* "a.b" as the protocol's message and back; the text is the caller's. */
+V1__ContainerID *container_id_pb(struct fl_arena *arena, const char *id);
+char *container_id_text(const V1__ContainerID *id);
+/* Where the sandbox of a nested container is below that of its root: "containers/a/containers/b"; the caller's. */
+char *container_nested_path(const char *id);
+/* Opens a folder beneath `root` through no symbolic link; -errno. Any thread. */
+int container_open_below(const char *root, const char *path);
+
+/* The deepest nesting, and the longest name of one. */
+#define CONTAINER_MAX_DEPTH 32
+#define CONTAINER_MAX_NAME  242
 
 struct agent_flags;
 /* The real one. launcher_fd comes from launcher_fork(), called in main() before any thread. */

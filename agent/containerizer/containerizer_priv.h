@@ -24,13 +24,17 @@ enum container_state {
 struct container {
     unsigned magic;
     struct real_containerizer *cz; /* borrowed */
+    struct container *parent;      /* or NULL; it outlives us */
+    struct container *children, *prev, *next;
     enum container_state state;
     char *id, *folder;                   /* owned */
     bool recovered, checkpoint, started; /* started: recovered, and its command once ran */
     bool told;                           /* recovered, and the agent knows that it runs */
     bool unwanted;                       /* found after a restart and destroyed: nobody is told */
     bool asked;     /* the launcher, or a deferred call, still has us as its argument */
+    bool cleaning;  /* its shim is gone */
     bool reporting; /* its `ended` is deferred */
+    bool standalone, debug, shares_cgroups;
 
     /* What it was launched with; owned. command is NULL once the plan is written, or when recovered. */
     V1__CommandInfo *command;
@@ -99,6 +103,13 @@ int container_watch_shim(struct container *c,
 int container_plan_command(struct container *c, struct fl_err *err);
 char **inherited_environment(const struct agent_flags *flags, struct fl_err *err);
 void env_free(char **env);
+
+/* container_nested.c */
+char *container_parent_id(const char *id); /* the caller's; NULL: not nested */
+const struct container *container_root(const struct container *c);
+/* Makes its sandbox below that of its root; the caller's. `user` NULL: the root's. */
+int container_nested_sandbox(const struct container *parent, const char *id, const char *user,
+                             char **ret, struct fl_err *err);
 
 /* container_recover.c */
 void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n);

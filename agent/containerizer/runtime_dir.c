@@ -1,6 +1,7 @@
 /* See runtime_dir.h. */
 #include "agent/containerizer/runtime_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -10,8 +11,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "agent/containerizer/containerizer.h"
 #include "agent/containerizer/shim/note.h"
 #include "agent/flags.h"
+#include "common/base/buf.h"
 
 static bool try_shim(const char *dir, const char *below, int *ret_fd)
 {
@@ -76,12 +79,33 @@ int runtime_dir_prepare(const char *runtime_dir, struct fl_err *err)
 
 char *runtime_folder(const char *runtime_dir, const char *id)
 {
-    return xasprintf("%s/containers/%s", runtime_dir, id);
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+
+    fl_buf_addf(&b, "%s", runtime_dir);
+    for (const char *p = id; *p;) {
+        size_t n = strcspn(p, ".");
+        fl_buf_addf(&b, "/containers/%.*s", (int)n, p);
+        p += n + (p[n] == '.');
+    }
+    return xstrdup(fl_buf_cstr(&b));
+}
+
+/* The folder of a first child goes into one that is not there yet. */
+static int make_in_parent(const char *folder)
+{
+    if (mkdir(folder, 0700) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return -1;
+    _cleanup_free_ char *copy = xstrdup(folder);
+    if (mkdir(dirname(copy), 0700) < 0 && errno != EEXIST)
+        return -1;
+    return mkdir(folder, 0700);
 }
 
 int runtime_folder_make(const char *folder, struct fl_err *err)
 {
-    if (mkdir(folder, 0700) == 0)
+    if (make_in_parent(folder) == 0)
         return 0;
     if (errno != EEXIST)
         return fl_err_errno(err, errno, "make the runtime folder '%s'", folder);
@@ -91,19 +115,46 @@ int runtime_folder_make(const char *folder, struct fl_err *err)
                : 0;
 }
 
-/* Only what can be in it: a folder is never removed by walking it. */
-void runtime_folder_remove(const char *folder)
+static void remove_at(int parent, const char *name, unsigned depth);
+
+/* What was nested in it. */
+static void remove_children(int dir, unsigned depth)
+{
+    int fd = openat(dir, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *e;
+
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    while (depth > 0 && (e = readdir(d)))
+        if (e->d_name[0] != '.')
+            remove_at(fd, e->d_name, depth - 1);
+    closedir(d);
+    unlinkat(dir, "containers", AT_REMOVEDIR);
+}
+
+/* Only what can be in it: files by their names, and folders of the same kind. */
+static void remove_at(int parent, const char *name, unsigned depth)
 {
     static const char *const files[] = {"plan",  "shim",     "started",     "status",
                                         "fetch", "shim.tmp", "started.tmp", "status.tmp"};
 
-    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir < 0)
         return;
+    remove_children(dir, depth);
     for (size_t i = 0; i < ARRAY_SIZE(files); i++)
         unlinkat(dir, files[i], 0);
     close(dir);
-    rmdir(folder);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void runtime_folder_remove(const char *folder)
+{
+    remove_at(AT_FDCWD, folder, CONTAINER_MAX_DEPTH);
 }
 
 int runtime_file_write(const char *folder, const char *name, const char *data, size_t n,

@@ -1,4 +1,4 @@
-/* A container's runtime folder, <runtime_dir>/containers/<id>: what it holds is in shim/note.h. Any thread; no state. */
+/* A container's runtime folder, <runtime_dir>/containers/<id>, and below it .../containers/<name> for one that is nested: what it holds is in shim/note.h. Any thread; no state. */
 #ifndef AGENT_CONTAINERIZER_RUNTIME_DIR_H
 #define AGENT_CONTAINERIZER_RUNTIME_DIR_H
 

@@ -337,6 +337,14 @@ static int h_empty(void *ctx, const char *path, bool root, struct fl_err *err)
     return r == 0 && !root ? h_mkdir(ctx, path, NULL, err) : r;
 }
 
+static int h_empty_below(void *ctx, const char *base, const char *path, struct fl_err *err)
+{
+    char whole[512];
+
+    snprintf(whole, sizeof whole, "%s/%s", base, path);
+    return h_empty(ctx, whole, true, err);
+}
+
 static void h_background(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg)
 {
     struct harness *h = ctx;
@@ -427,10 +435,10 @@ static void h_exit(void *ctx, int status, const char *why)
 }
 
 static const struct agent_io h_io = {
-    h_master_send, h_master_find, h_master_reset, h_executor_send, h_executor_close,
-    h_write,       h_append,      h_truncate,     h_read,          h_list,
-    h_mkdir,       h_link,        h_readlink,     h_remove,        h_sync,
-    h_empty,       h_background,  h_attach,       h_detach,        h_exit,
+    h_master_send, h_master_find, h_master_reset, h_executor_send, h_executor_close, h_write,
+    h_append,      h_truncate,    h_read,         h_list,          h_mkdir,          h_link,
+    h_readlink,    h_remove,      h_sync,         h_empty,         h_empty_below,    h_background,
+    h_attach,      h_detach,      h_exit,
 };
 
 /* ---- the containerizer ---- */
@@ -552,8 +560,13 @@ static void c_free(struct containerizer *c)
 {
 }
 
+static void c_each(struct containerizer *c, void (*fn)(void *arg, const char *id), void *arg)
+{
+}
+
 static const struct containerizer_ops h_containerizer_ops = {
-    c_launch, c_signal, c_destroy, c_update, c_usage, c_status, c_recover, c_forget, c_free};
+    c_launch, c_signal,  c_destroy, c_update, c_usage,
+    c_status, c_recover, c_forget,  c_free,   c_each};
 
 static inline void h_started(struct harness *h)
 {

@@ -63,19 +63,27 @@ int file_write(const struct shim *s, const char *name, const char *text, size_t 
     return r;
 }
 
-/* "pid (comm) state ...": comm may hold anything, so fields are counted from the last ')'. */
 int proc_identity(const struct shim *s, const char *who, char *buf, size_t size)
 {
-    char stat[1024];
-    struct line path = {.n = 0}, out = {.n = 0};
+    struct line path = {.n = 0};
 
     line_add(&path, who);
     line_add(&path, "/stat");
     int fd = openat(s->proc_fd, path.text, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    ssize_t n = read(fd, stat, sizeof(stat) - 1);
+    int n = proc_identity_of(fd, buf, size);
     close(fd);
+    return n;
+}
+
+/* "pid (comm) state ...": comm may hold anything, so fields are counted from the last ')'. */
+int proc_identity_of(int fd, char *buf, size_t size)
+{
+    char stat[1024];
+    struct line out = {.n = 0};
+
+    ssize_t n = read(fd, stat, sizeof(stat) - 1);
     if (n <= 0)
         return -EIO;
     stat[n] = '\0';

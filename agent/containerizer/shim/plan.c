@@ -28,6 +28,9 @@ static int scan(struct shim *s, size_t *n_args, size_t *n_env)
         case PLAN_SANDBOX:
             s->sandbox = r.data;
             break;
+        case PLAN_SANDBOX_ROOT:
+            s->sandbox_root = r.data;
+            break;
         case PLAN_ARG:
             ++*n_args;
             break;

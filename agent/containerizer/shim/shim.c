@@ -90,9 +90,6 @@ static int prepare(struct shim *s, char **argv, struct shim_error *e)
         return fail(e, -r, "write in", argv[1]);
     if (plan_load(s, e) < 0)
         return -1;
-    s->sandbox_fd = open(s->sandbox, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->sandbox_fd < 0)
-        return fail(e, errno, "open the sandbox", s->sandbox);
     return 0;
 }
 
@@ -101,7 +98,8 @@ static int start(struct shim *s, char **argv, struct shim_error *e)
     char identity[64];
     struct line who = {.n = 0};
 
-    if (prepare(s, argv, e) < 0 || setup_run(s, e) < 0 || spawn_child(s, e) < 0)
+    if (prepare(s, argv, e) < 0 || join_parent(s, e) < 0 || open_sandbox(s, e) < 0 ||
+        setup_run(s, e) < 0 || spawn_child(s, e) < 0)
         return -1;
     if (s->flags & PLAN_CHECKPOINT) {
         line_int(&who, s->child_host);
@@ -112,7 +110,6 @@ static int start(struct shim *s, char **argv, struct shim_error *e)
     tell(SHIM_STARTED, s->child_host, "");
     plan_unload(s);
     close(s->sandbox_fd);
-    close(s->proc_fd);
     return 0;
 }
 
@@ -143,7 +140,8 @@ static void kill_all(const struct shim *s)
     }
     if (s->child)
         kill(-s->child, SIGKILL);
-    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    /* The machine's /proc, where we are to be found whatever namespaces we have joined. */
+    int fd = openat(s->proc_fd, "thread-self/children", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
     kill_listed(fd);

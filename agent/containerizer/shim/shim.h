@@ -24,7 +24,7 @@ struct shim {
     const char *plan; /* mapped; gone after the start */
     size_t plan_len;
     uint64_t flags;
-    const char *program, *sandbox;
+    const char *program, *sandbox, *sandbox_root;
     char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
 
     pid_t child;      /* as we see it; 0: reaped */
@@ -43,6 +43,10 @@ int fail(struct shim_error *e, int errnum, const char *what, const char *subject
 int plan_load(struct shim *s, struct shim_error *e);
 void plan_unload(struct shim *s);
 
+/* join.c: enters the parent's namespaces, as the plan says. */
+int join_parent(const struct shim *s, struct shim_error *e);
+int open_sandbox(struct shim *s, struct shim_error *e);
+
 /* setup.c: cgroups, mounts, host name, in the plan's order. */
 int setup_run(struct shim *s, struct shim_error *e);
 
@@ -51,6 +55,8 @@ int spawn_child(struct shim *s, struct shim_error *e);
 
 /* files.c */
 int file_write(const struct shim *s, const char *name, const char *text, size_t n, bool durable);
+/* The same of what is open as fd: the `stat` of a process. */
+int proc_identity_of(int fd, char *buf, size_t size);
 /* pid as the host sees it and start time of `self` or a pid, from the host's /proc. */
 int proc_identity(const struct shim *s, const char *who, char *buf, size_t size);
 
