@@ -13,8 +13,8 @@ SANITIZE ?=
 VERSION  := $(shell cat VERSION)
 
 SRC_DIRS := common/base common/model common/wire common/coord isolators libframework \
-            master master/allocator master/api agent agent/containerizer agent/api cli
-PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib
+            master master/allocator master/api agent agent/containerizer agent/api emulator cli
+PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib yaml-0.1
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
             -lcap -lre2 -lstdc++ -lpthread -ldl -lm
@@ -38,6 +38,7 @@ OBJ        := $(SRC:%.c=$(BUILD)/obj/%.o) $(SRC_CC:%.cc=$(BUILD)/obj/%.o)
 LIBFL      := $(BUILD)/lib/libfairlead.a
 
 BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead:cli/main.c \
+              fairlead-emulator:emulator/main.c \
               fairlead-allocator-replay:master/allocator/replay_main.c
 BIN_OF      = $(firstword $(subst :, ,$(1)))
 MAIN_OF     = $(lastword $(subst :, ,$(1)))

@@ -1,0 +1,195 @@
+/* See containers.h. */
+#include "emulator/containers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <utlist.h>
+
+enum phase { STARTING, RUNNING, ENDING };
+
+struct emu_container {
+    struct emu_containers *owner;
+    char id[FL_UUID_STR];
+    enum phase phase;
+    bool destroyed;
+    struct emu_plan plan;
+    struct env_timer *timer;
+    struct emu_container *prev, *next;
+};
+
+/* No process has it; operators see that there is one. */
+enum { FAKE_PID = 1 };
+
+static struct emu_container *find(struct emu_containers *c, const char *id)
+{
+    struct emu_container *x;
+
+    DL_FOREACH (c->all, x) {
+        if (streq(x->id, id))
+            return x;
+    }
+    return NULL;
+}
+
+static void drop(struct emu_container *x)
+{
+    struct emu_containers *c = x->owner;
+
+    DL_DELETE(c->all, x);
+    *c->running -= x->phase != STARTING;
+    env_timer_free(c->env, x->timer);
+    free(x);
+}
+
+static void set_timer(struct emu_container *x, uint64_t in_us)
+{
+    if (in_us == UINT64_MAX)
+        env_timer_stop(x->owner->env, x->timer);
+    else
+        env_timer_set(x->owner->env, x->timer, in_us);
+}
+
+static void end(struct emu_container *x)
+{
+    struct emu_containers *c = x->owner;
+    struct container_end e = {.reason = x->destroyed ? CONTAINER_DESTROYED : CONTAINER_EXITED,
+                              .has_status = true,
+                              .status = x->plan.status};
+    char id[FL_UUID_STR];
+
+    memcpy(id, x->id, sizeof id);
+    drop(x);
+    c->cb.ended(c->cb.arg, id, &e);
+}
+
+static void on_timer(void *arg)
+{
+    struct emu_container *x = arg;
+    struct emu_containers *c = x->owner;
+
+    if (x->phase != STARTING) {
+        end(x);
+        return;
+    }
+    x->phase = RUNNING;
+    ++*c->running;
+    set_timer(x, x->plan.run_us);
+    c->cb.started(c->cb.arg, x->id, FAKE_PID);
+}
+
+static int launch(struct containerizer *base, const struct container_spec *spec, struct fl_err *err)
+{
+    struct emu_containers *c = container_of(base, struct emu_containers, base);
+    struct agent_executor *e = agent_find_container(c->core, spec->container_id);
+    struct emu_container *x;
+    struct emu_plan plan;
+    int r;
+
+    if (!e || !e->command || !e->tasks)
+        return fl_err_set(err, FL_UNSUPPORTED,
+                          "emulated agents run tasks with a command, not executors");
+    r = emu_plan_make(c->workload, e->tasks->pb->labels, c->random, &plan, err);
+    if (r < 0)
+        return r;
+    x = xnew0(struct emu_container);
+    x->owner = c;
+    x->plan = plan;
+    snprintf(x->id, sizeof x->id, "%s", spec->container_id);
+    x->timer = env_timer_new(c->env, on_timer, x);
+    DL_PREPEND(c->all, x);
+    set_timer(x, plan.start_us);
+    return 0;
+}
+
+static int send_signal(struct containerizer *base, const char *id, int signo, struct fl_err *err)
+{
+    struct emu_container *x = find(container_of(base, struct emu_containers, base), id);
+
+    if (!x)
+        return fl_err_set(err, FL_NOT_FOUND, "no container '%s'", id);
+    if (x->phase == ENDING || (signo != SIGTERM && signo != SIGKILL && signo != SIGINT))
+        return 0;
+    *x->owner->running += x->phase == STARTING;
+    x->phase = ENDING;
+    x->plan.status = signo;
+    set_timer(x, signo == SIGKILL ? 0 : x->plan.kill_us);
+    return 0;
+}
+
+static void destroy(struct containerizer *base, const char *id)
+{
+    struct emu_container *x = find(container_of(base, struct emu_containers, base), id);
+
+    if (!x || x->destroyed)
+        return;
+    *x->owner->running += x->phase == STARTING;
+    x->phase = ENDING;
+    x->destroyed = true;
+    x->plan.status = SIGKILL;
+    set_timer(x, 0);
+}
+
+static void update(struct containerizer *base, const char *id, const struct resources *r,
+                   double cpu, double mem)
+{
+}
+
+static int usage(struct containerizer *base, const char *id, struct container_usage *out)
+{
+    return -ENOENT;
+}
+
+static int status(struct containerizer *base, const char *id, struct fl_arena *arena,
+                  V1__ContainerStatus **ret)
+{
+    *ret = FL_ARENA_NEW(arena, V1__ContainerStatus, v1__container_status);
+    return 0;
+}
+
+/* Containers live as long as the process: what is still here went on while the agent was away. */
+static void recover(struct containerizer *base, const char *const *ids, size_t n)
+{
+    struct emu_containers *c = container_of(base, struct emu_containers, base);
+    const struct container_end lost = {.reason = CONTAINER_LOST};
+
+    for (size_t i = 0; i < n; i++) {
+        if (find(c, ids[i]))
+            c->cb.recovered(c->cb.arg, ids[i], FAKE_PID);
+        else
+            c->cb.ended(c->cb.arg, ids[i], &lost);
+    }
+    c->cb.recovery_done(c->cb.arg, NULL);
+}
+
+static void forget(struct containerizer *base, const char *id)
+{
+}
+
+static void no_free(struct containerizer *base)
+{
+}
+
+static const struct containerizer_ops ops = {.launch = launch,
+                                             .signal = send_signal,
+                                             .destroy = destroy,
+                                             .update = update,
+                                             .usage = usage,
+                                             .status = status,
+                                             .recover = recover,
+                                             .forget = forget,
+                                             .free = no_free};
+
+void emu_containers_init(struct emu_containers *c, struct agent_core *core)
+{
+    c->base.ops = &ops;
+    c->core = core;
+    agent_containerizer_callbacks(core, &c->cb);
+    agent_set_containerizer(core, &c->base);
+}
+
+void emu_containers_done(struct emu_containers *c)
+{
+    while (c->all)
+        drop(c->all);
+}

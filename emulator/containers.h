@@ -1,0 +1,24 @@
+/* The containerizer of one emulated agent: a container is a timer. It starts after the start delay, ends by itself after its duration with
+ * the exit that was drawn, and on SIGTERM after the kill delay. Loop's thread; outcomes never come within the call that asked. */
+#ifndef EMULATOR_CONTAINERS_H
+#define EMULATOR_CONTAINERS_H
+
+#include "agent/agent.h"
+#include "emulator/workload.h"
+
+struct emu_container;
+struct emu_containers {
+    struct containerizer base;
+    struct agent_core *core;
+    const struct env *env;
+    const struct emu_workload *workload;
+    struct emu_random *random; /* borrowed, of the whole cluster */
+    uint64_t *running;         /* borrowed: counts those of the whole cluster */
+    struct containerizer_callbacks cb;
+    struct emu_container *all;
+};
+/* `core` is told of its containers; the rest of *c was set by the caller. */
+void emu_containers_init(struct emu_containers *c, struct agent_core *core);
+void emu_containers_done(struct emu_containers *c);
+
+#endif

@@ -1,0 +1,149 @@
+/* fairlead-emulator: a cluster that its file declares, as agents of a real master. See docs/emulator.md. */
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "emulator/emulator.h"
+
+#define PROGRAM "fairlead-emulator"
+
+struct flags {
+    char *master, *first_address, *logging_level;
+    uint64_t port, connecting, report;
+    bool check, print_domain;
+};
+
+#define ROW(name, type, def, help, ...)                                                            \
+    FL_FLAG_ROW(struct flags, name, type, name, def, 0, help, ##__VA_ARGS__)
+/* clang-format off */
+static const struct fl_flag rows[] = {
+    ROW(master, FLAG_STRING, "127.0.0.1:5050", "The master, as fairlead-agent takes it.")
+    ROW(first_address, FLAG_STRING, "127.64.0.1",
+        "Source address of the first agent; each other has the next one. For a master outside of 127.0.0.0/8 it is only what "
+        "agents say of themselves.")
+    ROW(port, FLAG_UINT, "5051", "The port that agents say they listen on. Nobody does.", .check = "1..65535")
+    ROW(connecting, FLAG_UINT, "256", "How many agents connect at a time.", .check = "1..")
+    ROW(report, FLAG_DURATION, "10secs", "Time between lines of numbers; 0secs for none.")
+    ROW(logging_level, FLAG_STRING, "ERROR", "Least level of what the agents log: INFO, WARNING or ERROR.")
+    ROW(print_domain, FLAG_BOOL, "false", "Write the fault domain that suits the master, as its --domain takes it, or nothing; and end.")
+    ROW(check, FLAG_BOOL, "false", "Read the file, say what it declares, and end.")
+};
+/* clang-format on */
+#undef ROW
+
+static int fail(const struct fl_err *err)
+{
+    fprintf(stderr, PROGRAM ": %s\n", err->msg);
+    return 1;
+}
+
+/* A master without a fault domain takes no agents that have one, and who is not aware of regions is offered only agents of the master's
+ * own. */
+static bool domain_of_master(const struct emu_cluster *c, struct fl_buf *out)
+{
+    for (size_t i = 0; i < c->n_groups; i++) {
+        const struct emu_place *p = &c->groups[i].places[0];
+
+        if (!p->region)
+            continue;
+        fl_buf_addf(out,
+                    "{\"fault_domain\":{\"region\":{\"name\":\"%s\"},\"zone\":{\"name\":\"%s\"}}}",
+                    p->region, p->zone);
+        return true;
+    }
+    return false;
+}
+
+static void tell(const struct emu_cluster *c)
+{
+    _cleanup_buf_ struct fl_buf domain = FL_BUF_INIT;
+
+    printf("%s: %llu agents\n", c->name ? c->name : "cluster",
+           (unsigned long long)emu_cluster_count(c));
+    for (size_t i = 0; i < c->n_groups; i++)
+        printf("  %llu x %s: %s\n", (unsigned long long)c->groups[i].count, c->groups[i].name,
+               c->groups[i].resources);
+    if (domain_of_master(c, &domain))
+        printf("  the master must have a fault domain, such as --domain='%s'\n",
+               fl_buf_cstr(&domain));
+    fflush(stdout);
+}
+
+static int print_domain(const struct emu_cluster *c)
+{
+    _cleanup_buf_ struct fl_buf domain = FL_BUF_INIT;
+
+    if (domain_of_master(c, &domain))
+        printf("%s\n", fl_buf_cstr(&domain));
+    return 0;
+}
+
+static int work(const struct flags *f, const char *path, struct fl_err *err)
+{
+    const struct emu_options o = {.master = f->master,
+                                  .first_address = f->first_address,
+                                  .port = f->port,
+                                  .connecting = f->connecting,
+                                  .report_us = f->report};
+    _cleanup_(emu_cluster_freep) struct emu_cluster *c = NULL;
+    _cleanup_(emulator_freep) struct emulator *e = NULL;
+    enum fl_log_level level;
+    int r;
+
+    if (fl_log_parse_level(f->logging_level, &level) < 0)
+        return fl_err_set(err, FL_INVALID, "--logging_level: there is no level '%s'",
+                          f->logging_level);
+    r = fl_log_open("emulator", NULL, err);
+    if (r == 0)
+        r = emu_cluster_load(path, &c, err);
+    if (r < 0)
+        return r;
+    if (f->print_domain)
+        return print_domain(c);
+    fl_log_set_level(level);
+    tell(c);
+    if (f->check)
+        return 0;
+    r = emulator_new(c, &o, &e, err);
+    if (r == 0)
+        emulator_run(e);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+    bool help = false, version = false;
+    struct fl_flags *table = NULL;
+    struct flags f = {0};
+    struct fl_err err = {0};
+    int rest = argc, status = 0;
+    int r = fl_flags_new(PROGRAM,
+                         "usage: " PROGRAM " CLUSTER.yaml [FLAGS]\n\nRegisters the agents that the "
+                         "file declares with a master, until it is asked to end.",
+                         rows, ARRAY_SIZE(rows), &f, &table, &err);
+
+    /* The file comes first or last. */
+    if (r == 0)
+        r = fl_flags_parse(table, path ? argc - 1 : argc, path ? argv + 1 : argv, &rest, &help,
+                           &version, &err);
+    if (r == 0 && !path && rest < argc)
+        path = argv[rest++];
+    else if (path)
+        rest++;
+    if (r == 0 && !help && !version && (!path || rest < argc))
+        r = fl_err_set(&err, FL_INVALID, "give one file; --help says more");
+    if (r == 0 && help) {
+        _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+
+        fl_flags_help(table, &out);
+        fputs(fl_buf_cstr(&out), stdout);
+    } else if (r == 0 && version) {
+        printf(PROGRAM " %s\n", FL_VERSION);
+    } else if (r == 0) {
+        r = work(&f, path, &err);
+    }
+    if (r < 0)
+        status = fail(&err);
+    fl_flags_free(table);
+    return status;
+}
