@@ -9,7 +9,7 @@ static int run(const struct agent_flags *values, struct fl_flags *flags)
     struct agent_shell shell;
     struct fl_err err = {0};
     int launcher_fd = -1, status = 0;
-    int r = fl_daemon_open_log("agent", FL_DAEMON_LOG(values), flags, &err);
+    int r = fl_daemon_open_log(PROGRAM, FL_DAEMON_LOG(values), flags, &err);
 
     /* The launcher clones containers and must never have had a thread. */
     if (r == 0)

@@ -275,17 +275,6 @@ static int make_core(struct agent_shell *s, const struct fl_daemon_address *wher
     return agent_new(&s->env, s->flags, s->metrics, info, address, &s->core, err);
 }
 
-static void attach_logs(struct agent_shell *s)
-{
-    _cleanup_free_ char *own =
-        s->flags->log_dir ? xasprintf("%s/fairlead-agent.log", s->flags->log_dir) : NULL;
-    const char *log = s->flags->external_log_file ? s->flags->external_log_file : own;
-    struct fl_err err;
-
-    if (log && http_files_attach(s->files, AGENT_LOG_PATH, log, &err) < 0)
-        log_warning("The log is not served at /files: %s", err.msg);
-}
-
 static int make_loop(struct agent_shell *s, struct fl_err *err)
 {
     int r = fl_loop_new(&s->loop, err);
@@ -301,7 +290,7 @@ static int make_loop(struct agent_shell *s, struct fl_err *err)
     s->log_toggle = log_toggle_new(&s->env.env);
     s->link = agent_link_new(s);
     s->disk = agent_disk_thread_new(s->loop);
-    attach_logs(s);
+    fl_daemon_serve_log(s->files, AGENT_LOG_PATH, s->flags->external_log_file);
     r = fl_tls_from_env(&s->tls_server, &s->tls_client, err);
     return r < 0 ? r : watch_signals(s, err);
 }

@@ -2,6 +2,7 @@
  * signal. */
 #include <signal.h>
 
+#include "common/base/http_files.h"
 #include "common/base/log.h"
 #include "common/base/tls.h"
 #include "common/coord/store.h"
@@ -105,6 +106,8 @@ static int make_core(struct shell *s, struct fl_err *err)
     s->api.flags = s->flags_table;
     s->api.sched = sched_api_new();
     s->api.log_toggle = log_toggle_new(&s->env.env);
+    s->api.files = http_files_new();
+    fl_daemon_serve_log(s->api.files, MASTER_LOG_PATH, s->flags.external_log_file);
     s->whitelist = shell_whitelist_new(s);
     return 0;
 }
@@ -188,6 +191,7 @@ static void stop(struct shell *s)
     http_server_free(s->http);
     sched_api_free(s->api.sched);
     log_toggle_free(s->api.log_toggle);
+    http_files_free(s->api.files);
     shell_whitelist_free(s->whitelist);
     master_free(s->master);
     http_guard_free(s->guard);

@@ -7,6 +7,8 @@ epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 new=$1.$$ # two makes may run at once
 cat > "$new" <<EOF
 #define FL_BUILD_SHA  "$(git rev-parse HEAD 2>/dev/null || true)"
+#define FL_BUILD_BRANCH "$(git symbolic-ref HEAD 2>/dev/null || true)"
+#define FL_BUILD_TAG "$(git describe --exact --tags 2>/dev/null || true)"
 #define FL_BUILD_DATE "$(date -u -d "@$epoch" '+%Y-%m-%d %H:%M:%S')"
 #define FL_BUILD_TIME $epoch.0
 #define FL_BUILD_USER "fairlead"

@@ -5,6 +5,7 @@
 #include "agent/api/handlers.h"
 #include "common/base/log.h"
 #include "common/model/acl_resources.h"
+#include "common/model/operator_files.h"
 #include "common/model/operator_parts.h"
 
 struct operation {
@@ -124,46 +125,15 @@ static int set_logging_level(struct operation *op, struct fl_err *err)
 
 /* ---- files ---- */
 
-struct file_list {
-    struct fl_arena *arena;
-    V1__FileInfo **items;
-    size_t n, cap;
-};
-
-static void add_file(const struct http_file_info *info, void *arg)
-{
-    struct file_list *l = arg;
-    V1__FileInfo *f = FL_ARENA_NEW(l->arena, V1__FileInfo, v1__file_info);
-
-    f->path = fl_arena_strdup(l->arena, info->path);
-    f->has_nlink = f->has_size = f->has_mode = true;
-    f->nlink = (int32_t)info->st.st_nlink;
-    f->size = (uint64_t)info->st.st_size;
-    f->mode = info->st.st_mode;
-    f->mtime = FL_ARENA_NEW(l->arena, V1__TimeInfo, v1__time_info);
-    f->mtime->nanoseconds =
-        (int64_t)info->st.st_mtim.tv_sec * 1000000000 + info->st.st_mtim.tv_nsec;
-    f->uid = fl_arena_strdup(l->arena, info->user);
-    f->gid = fl_arena_strdup(l->arena, info->group);
-    l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof(void *));
-    l->items[l->n++] = f;
-}
-
 static int list_files(struct operation *op, struct fl_err *err)
 {
-    struct file_list l = {.arena = op->arena};
+    const char *path = op->call->list_files->path;
     Aapi__Response__ListFiles *m = NEW(op, Aapi__Response__ListFiles, aapi__response__list_files);
-    int r = agent_viewer_file(&op->viewer, op->api, op->call->list_files->path, err);
+    int r = agent_viewer_file(&op->viewer, op->api, path, err);
 
-    if (r < 0)
-        return r;
-    r = http_files_list(op->api->files, op->call->list_files->path, add_file, &l, err);
-
-    m->n_file_infos = l.n;
-    m->file_infos = fl_arena_alloc(op->arena, (l.n + 1) * sizeof(void *));
-    if (l.n > 0)
-        memcpy(m->file_infos, l.items, l.n * sizeof(void *));
-    free(l.items);
+    if (r == 0)
+        r = operator_list_files(op->api->files, path, op->arena, &m->file_infos, &m->n_file_infos,
+                                err);
     op->response.list_files = m;
     return r;
 }
@@ -171,22 +141,15 @@ static int list_files(struct operation *op, struct fl_err *err)
 static int read_file(struct operation *op, struct fl_err *err)
 {
     const Aapi__Call__ReadFile *c = op->call->read_file;
-    _cleanup_buf_ struct fl_buf data = FL_BUF_INIT;
     Aapi__Response__ReadFile *m = NEW(op, Aapi__Response__ReadFile, aapi__response__read_file);
     int r = agent_viewer_file(&op->viewer, op->api, c->path, err);
 
     if (r == 0)
-        r = http_files_get(op->api->files, c->path, c->offset,
-                           c->has_length ? c->length : UINT64_MAX, &data, &m->size, err);
-
-    if (r < 0)
-        return r;
-    m->data.len = data.len;
-    m->data.data = fl_arena_alloc(op->arena, data.len + 1);
-    if (data.len > 0)
-        memcpy(m->data.data, data.data, data.len);
+        r = operator_read_file(op->api->files, c->path, c->offset,
+                               c->has_length ? c->length : UINT64_MAX, op->arena, &m->data,
+                               &m->size, err);
     op->response.read_file = m;
-    return 0;
+    return r;
 }
 
 /* ---- state ---- */

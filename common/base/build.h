@@ -5,9 +5,11 @@
 #define COMMON_BASE_BUILD_H
 
 struct fl_build {
-    const char *git_sha; /* "" when not built from a checkout */
-    const char *date;    /* "2026-11-21 10:00:00" UTC */
-    double time;         /* seconds since 1970 */
+    const char *git_sha;    /* "" when not built from a checkout */
+    const char *git_branch; /* "refs/heads/main"; "" when there is none */
+    const char *git_tag;    /* that of the commit, or "" */
+    const char *date;       /* "2026-11-21 10:00:00" UTC */
+    double time;            /* seconds since 1970 */
     const char *user;
 };
 extern const struct fl_build fl_build;

@@ -9,9 +9,11 @@
 #include <netdb.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "common/base/http_auth.h"
+#include "common/base/http_files.h"
 #include "common/base/log.h"
 
 extern char **environ;
@@ -53,13 +55,42 @@ static void warn(const char *text, void *arg)
     log_warning("%s", text);
 }
 
+/* `path` and the folders above it. */
+static int make_log_dir(const char *path, struct fl_err *err)
+{
+    _cleanup_free_ char *part = xstrdup(path);
+    for (size_t i = 1; i <= strlen(path); i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        part[i] = '\0';
+        if (mkdir(part, 0755) < 0 && errno != EEXIST)
+            return fl_err_errno(err, errno,
+                                "--log_dir '%s': cannot make the folder '%s'; make it, or give "
+                                "one that may be written",
+                                path, part);
+        part[i] = path[i];
+    }
+    return 0;
+}
+
+void fl_daemon_serve_log(struct http_files *files, const char *virtual_path,
+                         const char *external_or_null)
+{
+    const char *log = external_or_null ? external_or_null : fl_log_path();
+    struct fl_err err = {0};
+    if (log && http_files_attach(files, virtual_path, log, &err) < 0)
+        log_warning("the log is not served as '%s' at /files: %s", virtual_path, err.msg);
+}
+
 int fl_daemon_open_log(const char *name, struct fl_daemon_log how, const struct fl_flags *f,
                        struct fl_err *err)
 {
     enum fl_log_level level = FL_LOG_INFO;
     if (fl_log_parse_level(how.logging_level, &level) < 0)
         return fl_err_set(err, FL_INVALID, "'%s' is no level of the log", how.logging_level);
-    int r = fl_log_open(name, how.log_dir, err);
+    int r = how.log_dir ? make_log_dir(how.log_dir, err) : 0;
+    if (r == 0)
+        r = fl_log_open(name, how.log_dir, err);
     if (r < 0)
         return r;
     fl_log_set_level(level);

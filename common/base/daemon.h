@@ -16,7 +16,7 @@ bool fl_daemon_parse(struct fl_flags *f, const char *program, int argc, char **a
 /* Ends main() after a later start-up error: one line on stderr, status 1. */
 int fl_daemon_fail(const char *program, const struct fl_err *err);
 
-/* Opens the log and writes the parse's warnings to it. */
+/* Opens the log, the folder made if it is not there, and writes the parse's warnings to it. */
 struct fl_daemon_log {
     bool quiet;
     const char *logging_level, *log_dir;
@@ -28,6 +28,12 @@ struct fl_daemon_log {
     }
 int fl_daemon_open_log(const char *name, struct fl_daemon_log how, const struct fl_flags *f,
                        struct fl_err *err);
+
+/* Shows the log at /files: --external_log_file when that is given, else the file below --log_dir, if any. What cannot be shown is
+ * a warning in the log. */
+struct http_files;
+void fl_daemon_serve_log(struct http_files *files, const char *virtual_path,
+                         const char *external_or_null);
 
 /* Where to listen, and what to tell others. */
 struct fl_daemon_address {

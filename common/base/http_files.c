@@ -227,7 +227,17 @@ static void mode_text(mode_t m, char text[11])
 {
     static const char bits[] = "rwxrwxrwx";
 
-    text[0] = S_ISDIR(m) ? 'd' : S_ISLNK(m) ? 'l' : '-';
+    static const struct {
+        mode_t type;
+        char letter;
+    } types[] = {{S_IFDIR, 'd'}, {S_IFCHR, 'c'},  {S_IFBLK, 'b'},
+                 {S_IFIFO, 'p'}, {S_IFSOCK, 's'}, {S_IFLNK, 'l'}};
+
+    text[0] = '-';
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if ((m & S_IFMT) == types[i].type)
+            text[0] = types[i].letter;
+    }
     for (int i = 0; i < 9; i++)
         text[1 + i] = (m & (0400u >> i)) ? bits[i] : '-';
     text[10] = '\0';
@@ -282,10 +292,25 @@ void http_files_browse(struct http_files *f, struct http_exchange *ex)
 
 /* ---- reading ---- */
 
-static int open_file(struct http_files *f, const char *path, int *ret_fd, struct stat *st,
-                     struct fl_err *err)
+struct opened {
+    int fd;
+    char *real;
+    struct stat st;
+};
+
+static void opened_done(struct opened *o)
+{
+    closep(&o->fd);
+    free(o->real);
+}
+#define _cleanup_opened_ _cleanup_(opened_done)
+
+/* `verb` is for the error. */
+static int open_file(struct http_files *f, const char *path, const char *verb,
+                     struct opened *ret_file, struct fl_err *err)
 {
     _cleanup_free_ char *real = NULL;
+    struct stat st;
     _cleanup_close_ int fd = -EBADF;
     int r = resolve(f, path, &real, err);
 
@@ -300,13 +325,13 @@ static int open_file(struct http_files *f, const char *path, int *ret_fd, struct
         return fl_err_set(err, FL_INVALID, "'%s' is not a regular file", path);
     if (fd < 0)
         return fl_err_set(err, FL_IO, "Failed to open file at '%s': %s", path, strerror(errno));
-    if (fstat(fd, st) < 0)
+    if (fstat(fd, &st) < 0)
         return fl_err_set(err, FL_IO, "Failed to open file at '%s': %s", path, strerror(errno));
-    if (S_ISDIR(st->st_mode))
-        return fl_err_set(err, FL_INVALID, "Cannot read a directory");
-    if (!S_ISREG(st->st_mode))
+    if (S_ISDIR(st.st_mode))
+        return fl_err_set(err, FL_INVALID, "Cannot %s a directory.", verb);
+    if (!S_ISREG(st.st_mode))
         return fl_err_set(err, FL_INVALID, "'%s' is not a regular file", path);
-    *ret_fd = TAKE_FD(fd);
+    *ret_file = (struct opened){.fd = TAKE_FD(fd), .real = TAKE_PTR(real), .st = st};
     return 0;
 }
 
@@ -334,19 +359,18 @@ int http_files_get(struct http_files *f, const char *path, uint64_t offset, uint
                    struct fl_buf *out, uint64_t *ret_size, struct fl_err *err)
 {
     uint64_t cap = (uint64_t)sysconf(_SC_PAGESIZE) * MAX_PAGES;
-    _cleanup_close_ int fd = -EBADF;
-    struct stat st;
+    _cleanup_opened_ struct opened file = {.fd = -EBADF};
     uint64_t size;
-    int r = open_file(f, path, &fd, &st, err);
+    int r = open_file(f, path, "read", &file, err);
 
     if (r < 0)
         return r;
-    size = (uint64_t)st.st_size;
+    size = (uint64_t)file.st.st_size;
     *ret_size = size;
     if (offset >= size || length == 0)
         return 0;
     length = FL_MIN(FL_MIN(length, size - offset), cap);
-    return read_at(fd, offset, (size_t)length, out, err);
+    return read_at(file.fd, offset, (size_t)length, out, err);
 }
 
 /* A number of the query from -1 up; absent = -1. False: answered with 400. */
@@ -478,30 +502,28 @@ void http_files_download(struct http_files *f, struct http_exchange *ex)
 {
     _cleanup_free_ char *path = path_of(ex);
     _cleanup_free_ char *disposition = NULL;
-    const char *slash;
-    _cleanup_close_ int fd = -EBADF;
+    _cleanup_opened_ struct opened file = {.fd = -EBADF};
     struct download *d;
     struct http_stream *st;
-    struct stat stat_buf;
     struct fl_err err;
 
     if (!path)
         return;
-    if (open_file(f, path, &fd, &stat_buf, &err) < 0) {
+    if (open_file(f, path, "download", &file, &err) < 0) {
         http_respond_err(ex, &err);
         return;
     }
-    slash = strrchr(path, '/');
-    disposition = xasprintf("attachment; filename=%s", slash ? slash + 1 : path);
+    /* Its own name, not that of the link or of the virtual path that shows it. */
+    disposition = xasprintf("attachment; filename=%s", strrchr(file.real, '/') + 1);
     if (!strpbrk(disposition, "\r\n"))
         http_exchange_add_header(ex, "Content-Disposition", disposition);
-    if (stat_buf.st_size <= CHUNK) {
-        send_whole(ex, fd, path);
+    if (file.st.st_size <= CHUNK) {
+        send_whole(ex, file.fd, file.real);
         return;
     }
     d = xnew0(struct download);
-    d->fd = TAKE_FD(fd);
-    st = http_respond_stream(ex, 200, mime_of(path), download_gone, d);
+    d->fd = TAKE_FD(file.fd);
+    st = http_respond_stream(ex, 200, mime_of(file.real), download_gone, d);
     send_chunk(st, d);
 }
 

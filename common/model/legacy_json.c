@@ -251,6 +251,10 @@ void legacy_json_build_fields(struct json_out *j)
     json_kstr(j, "version", FL_VERSION);
     if (fl_build.git_sha[0])
         json_kstr(j, "git_sha", fl_build.git_sha);
+    if (fl_build.git_branch[0])
+        json_kstr(j, "git_branch", fl_build.git_branch);
+    if (fl_build.git_tag[0])
+        json_kstr(j, "git_tag", fl_build.git_tag);
     json_kstr(j, "build_date", fl_build.date);
     json_kdouble(j, "build_time", fl_build.time);
     json_kstr(j, "build_user", fl_build.user);

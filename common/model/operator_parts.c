@@ -105,5 +105,9 @@ V1__VersionInfo *operator_version(struct fl_arena *arena)
     v->build_user = (char *)fl_build.user;
     if (fl_build.git_sha[0])
         v->git_sha = (char *)fl_build.git_sha;
+    if (fl_build.git_branch[0])
+        v->git_branch = (char *)fl_build.git_branch;
+    if (fl_build.git_tag[0])
+        v->git_tag = (char *)fl_build.git_tag;
     return v;
 }

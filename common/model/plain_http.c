@@ -135,7 +135,7 @@ void plain_logging_toggle(struct http_exchange *ex, struct log_toggle *toggle)
                       level_text ? "duration" : "level");
         return;
     }
-    if (fl_parse_u64(level_text, &level) < 0) {
+    if (fl_parse_u64(level_text, &level) < 0 || level > UINT32_MAX) {
         http_respondf(ex, 400, HTTP_TEXT, "Invalid level '%s': a number is wanted.\n", level_text);
         return;
     }

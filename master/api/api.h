@@ -11,16 +11,20 @@
 #include "master/master.h"
 
 struct api_subscriber;
+struct http_files;
 
 struct master_api {
     struct master *master;              /* borrowed */
     const struct fl_flags *flags;       /* borrowed: the parsed table, for /flags */
     struct api_subscriber *subscribers; /* operator event streams; operator_stream.c */
     unsigned n_subscribers;
+    struct http_files *files;       /* owned by the shell */
     struct log_toggle *log_toggle;  /* owned by the shell */
     struct sched_api *sched;        /* scheduler.c's own */
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
 };
+
+#define MASTER_LOG_PATH "/master/log" /* of /files */
 
 /* Made from routes.def. */
 extern const struct http_route master_routes[];

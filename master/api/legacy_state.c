@@ -299,6 +299,8 @@ static void state_head(struct json_out *j, const struct master_api *api, const s
         json_kstr(j, "cluster", m->flags->cluster);
     if (m->flags->log_dir)
         json_kstr(j, "log_dir", m->flags->log_dir);
+    if (m->flags->external_log_file)
+        json_kstr(j, "external_log_file", m->flags->external_log_file);
     json_key(j, "flags");
     legacy_flags_object(j, api->flags);
 }

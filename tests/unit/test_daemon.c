@@ -2,8 +2,10 @@
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "common/base/daemon.h"
+#include "common/base/http_files.h"
 #include "common/base/log.h"
 #include "master/flags.h"
 
@@ -72,6 +74,45 @@ START_TEST(goes_on)
 }
 END_TEST
 
+/* What --log_dir names is made; its file is what is shown at /files, unless another is named. */
+START_TEST(log_folder)
+{
+    char top[] = "/tmp/test_daemon.XXXXXX", path[96], *canonical;
+    const char *virtual_path, *real;
+    struct stat st;
+    ck_assert_ptr_nonnull(mkdtemp(top));
+    canonical = realpath(top, NULL);
+    struct fl_daemon_log how = {.quiet = true, .logging_level = "INFO", .log_dir = path};
+    struct http_files *files = http_files_new();
+    ck_assert_int_eq(fl_snprintf(path, sizeof(path), "%s/a//b/", top), 0);
+    ck_assert_int_eq(fl_daemon_open_log("d", how, f, &err), 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 0777, 0755);
+    ck_assert_int_eq(fl_daemon_open_log("d", how, f, &err), 0); /* it may be there */
+    fl_daemon_serve_log(files, "/d/log", NULL);
+    ck_assert(http_files_root(files, "/d/log", &virtual_path, &real));
+    ck_assert_str_eq(real, fl_log_path());
+    fl_daemon_serve_log(files, "/d/log", top);
+    ck_assert(http_files_root(files, "/d/log", &virtual_path, &real));
+    ck_assert_str_eq(real, top);
+
+    ck_assert_int_eq(fl_snprintf(path, sizeof(path), "%s/a/b/d.log/x", top), 0);
+    ck_assert_int_lt(fl_daemon_open_log("d", how, f, &err), 0);
+    ck_assert_ptr_nonnull(strstr(err.msg, "--log_dir"));
+    ck_assert_ptr_nonnull(strstr(err.msg, "d.log/x"));
+    ck_assert_ptr_nonnull(fl_log_path()); /* the old one goes on */
+    fl_log_close();
+    fl_log_set_quiet(false);
+    http_files_free(files);
+    for (const char *const *n = (const char *const[]){"/a/b/d.log", "/a/b", "/a", "", NULL}; *n;
+         n++) {
+        ck_assert_int_eq(fl_snprintf(path, sizeof(path), "%s%s", canonical, *n), 0);
+        ck_assert_int_eq(remove(path), 0);
+    }
+    free(canonical);
+}
+END_TEST
+
 START_TEST(limits)
 {
     _cleanup_free_ char *none = parse(STDERR_FILENO, true, 0, "--http_header_timeout=1.5secs");
@@ -132,6 +173,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, answers);
     tcase_add_test(t, goes_on);
+    tcase_add_test(t, log_folder);
     tcase_add_test(t, limits);
     tcase_add_test(t, addresses);
     tcase_add_test(t, discovery);

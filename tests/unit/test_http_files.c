@@ -1,5 +1,7 @@
 /* Virtual files: what is attached can be seen, and nothing else. */
 #include "common/base/http_files.h"
+#include "common/base/json.h"
+#include "common/model/operator_files.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -150,6 +152,45 @@ START_TEST(lists_with_virtual_names)
 }
 END_TEST
 
+/* LIST_FILES and READ_FILE of both daemons. */
+START_TEST(messages_of_the_calls)
+{
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
+    V1__FileInfo **infos = NULL;
+    ProtobufCBinaryData data = {0};
+    struct fl_err err;
+    char path[128];
+    struct stat st;
+    size_t n = 77;
+    uint64_t size = 0;
+
+    ck_assert_int_eq(operator_list_files(files, "/frameworks/f/latest", arena, &infos, &n, &err),
+                     0);
+    ck_assert_uint_eq(n, 1);
+    in_dir(path, sizeof path, "box/f");
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_str_eq(infos[0]->path, "/frameworks/f/latest/f");
+    ck_assert_uint_eq(infos[0]->size, 10);
+    ck_assert_uint_eq(infos[0]->mode, st.st_mode);
+    ck_assert_int_eq(infos[0]->nlink, 1);
+    ck_assert_int_eq(infos[0]->mtime->nanoseconds, (int64_t)st.st_mtime * 1000000000);
+    ck_assert_int_eq(
+        operator_read_file(files, "/frameworks/f/latest/f", 3, 4, arena, &data, &size, &err), 0);
+    ck_assert_uint_eq(data.len, 4);
+    ck_assert_mem_eq(data.data, "3456", 4);
+    ck_assert_uint_eq(size, 10);
+
+    n = 77;
+    ck_assert_int_lt(operator_list_files(files, "/no", arena, &infos, &n, &err), 0);
+    ck_assert_int_eq(fl_reason_http_status(err.reason), 404);
+    ck_assert_uint_eq(n, 77);
+    ck_assert_int_lt(
+        operator_read_file(files, "/frameworks/f/latest", 0, 4, arena, &data, &size, &err), 0);
+    ck_assert_int_eq(fl_reason_http_status(err.reason), 400);
+    ck_assert_str_eq(err.msg, "Cannot read a directory.");
+}
+END_TEST
+
 START_TEST(what_is_detached_is_gone)
 {
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
@@ -181,6 +222,7 @@ int main(void)
     tcase_add_test(tc, reads_parts_and_tells_the_size);
     tcase_add_test(tc, nothing_outside_is_seen);
     tcase_add_test(tc, lists_with_virtual_names);
+    tcase_add_test(tc, messages_of_the_calls);
     tcase_add_test(tc, what_is_detached_is_gone);
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
