@@ -18,6 +18,7 @@
 #include "agent/flags.h"
 #include "common/base/env.h"
 #include "common/base/metrics.h"
+#include "common/model/net_probe.h"
 #include "common/model/resources.h"
 #include "common/model/task_state.h"
 #include "proto/executor.pb-c.h"
@@ -79,6 +80,11 @@ struct agent_io {
     /* Runs work(arg) on a thread of its own and then done(arg) on the core's, never within this call. One after another, in the order
      * given. `work` may only use the file functions above. */
     void (*background)(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+
+    /* Asks a port of a task (net_probe.h). */
+    struct net_probe *(*probe)(void *ctx, const struct check_target *target, pid_t pid,
+                               net_probe_f *fn, void *arg);
+    void (*probe_cancel)(void *ctx, struct net_probe *p);
 
     /* What /files serves: `virtual_path` shows `real`. */
     void (*attach)(void *ctx, const char *virtual_path, const char *real);
@@ -149,9 +155,10 @@ struct agent_executor {
     struct agent_pending_end pending_end;
     struct env_timer *registration_timer, *shutdown_timer, *heartbeat_timer;
     struct {
-        bool killed, killed_by_max_time;
+        bool killed, killed_by_max_time, unhealthy; /* unhealthy: why it is killed */
         uint64_t kill_start_us, kill_at_us;
         struct env_timer *kill_timer, *max_timer;
+        struct task_checks *checks; /* NULL: it has none, or is ending */
     } cmd;
     UT_hash_handle hh;                  /* framework->executors */
     UT_hash_handle hh_container;        /* core->containers */

@@ -94,7 +94,15 @@ void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max
 uint64_t agent_command_grace(const struct agent_task *t, const V1__KillPolicy *override_or_null);
 void agent_command_ended(struct agent_executor *e, const struct container_end *end);
 void agent_command_stop_timers(struct agent_executor *e);
+/* A check or health check has news (common/model/checks.h). */
+void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reason, bool kill);
 void agent_wait_status_text(int status, char *buf, size_t size); /* "exited with status 3" */
+
+/* ---- checks.c: probes of command tasks ---- */
+/* `last_or_null`: the newest status of a task that was recovered. */
+void agent_checks_start(struct agent_executor *e, const V1__TaskInfo *info,
+                        const V1__TaskStatus *last_or_null);
+void agent_checks_stop(struct agent_executor *e);
 
 /* ---- updates.c: the status-update manager ---- */
 struct agent_updates *agent_updates_new(struct agent_core *a);

@@ -88,10 +88,18 @@ static void report(struct agent_executor *e, V1__TaskState state, V1__TaskStatus
                    int reason, const char *message)
 {
     struct agent_core *a = e->core;
+    const struct agent_task *t = the_task(e);
+    Msg__StatusUpdate *u =
+        agent_update_new(a, e->framework->id, e->id, state, source, reason, message, e->id);
 
-    agent_status_update(
-        a, agent_update_new(a, e->framework->id, e->id, state, source, reason, message, e->id),
-        false);
+    /* A task with a check says so in all that its executor tells of it. */
+    if (t && t->info && t->info->check && source == V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR)
+        u->status->check_status = check_status_empty(t->info->check);
+    if (e->cmd.unhealthy && task_state_is_terminal(state)) {
+        u->status->has_healthy = true;
+        u->status->healthy = false;
+    }
+    agent_status_update(a, u, false);
 }
 
 static void report_as_executor(struct agent_executor *e, V1__TaskState state, int reason,
@@ -127,9 +135,37 @@ static void arm_max_time(struct agent_executor *e, uint64_t already_us)
 
 void agent_command_stop_timers(struct agent_executor *e)
 {
+    agent_checks_stop(e);
     env_timer_free(agent_time(e->core), e->cmd.kill_timer);
     env_timer_free(agent_time(e->core), e->cmd.max_timer);
     e->cmd.kill_timer = e->cmd.max_timer = NULL;
+}
+
+/* ---- checks ---- */
+
+static void start_checks(struct agent_executor *e, const V1__TaskStatus *last_or_null)
+{
+    const struct agent_task *t = the_task(e);
+
+    if (t && t->info && !e->cmd.checks)
+        agent_checks_start(e, t->info, last_or_null);
+}
+
+void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reason, bool kill)
+{
+    struct agent_core *a = e->core;
+    Msg__StatusUpdate *u = agent_update_new(a, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
+                                            V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, (int)reason,
+                                            NULL, e->id);
+
+    task_checks_fill(e->cmd.checks, u->status);
+    agent_status_update(a, u, false);
+    if (!kill || e->cmd.killed)
+        return;
+    log_info("Task '%s' has failed its health check too often, killing it", e->id);
+    e->cmd.unhealthy = true;
+    agent_command_kill(e, the_task(e) ? agent_command_grace(the_task(e), NULL) : DEFAULT_GRACE_US,
+                       false);
 }
 
 /* ---- running ---- */
@@ -147,6 +183,7 @@ void agent_command_started(struct agent_executor *e)
     report_as_executor(e, V1__TASK_STATE__TASK_STARTING, -1, NULL);
     arm_max_time(e, 0);
     report_as_executor(e, V1__TASK_STATE__TASK_RUNNING, -1, NULL);
+    start_checks(e, NULL);
 }
 
 void agent_command_recovered(struct agent_executor *e)
@@ -174,6 +211,8 @@ void agent_command_recovered(struct agent_executor *e)
         agent_command_kill(e, agent_command_grace(t, NULL), false);
     else
         arm_max_time(e, now > began ? (uint64_t)((now - began) * 1e6) : 0);
+    if (!e->cmd.killed)
+        start_checks(e, t->pb->n_statuses > 0 ? t->pb->statuses[t->pb->n_statuses - 1] : NULL);
 }
 
 /* ---- killing ---- */
@@ -225,6 +264,7 @@ void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max
     }
     if (e->cmd.max_timer)
         env_timer_stop(agent_time(a), e->cmd.max_timer);
+    agent_checks_stop(e);
     e->cmd.killed = true;
     e->cmd.killed_by_max_time = by_max_time;
     e->cmd.kill_start_us = now;

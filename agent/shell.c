@@ -88,6 +88,19 @@ static void io_background(void *ctx, void (*work)(void *arg), void (*done)(void 
     agent_disk_thread_run(s->disk, work, done, arg);
 }
 
+static struct net_probe *io_probe(void *ctx, const struct check_target *target, pid_t pid,
+                                  net_probe_f *fn, void *arg)
+{
+    struct agent_shell *s = ctx;
+
+    return net_probe_begin(s->prober, target, pid, fn, arg);
+}
+
+static void io_probe_cancel(void *ctx, struct net_probe *p)
+{
+    net_probe_cancel(p);
+}
+
 static const struct agent_io io = {
     .master_send = io_master_send,
     .master_find = io_master_find,
@@ -107,6 +120,8 @@ static const struct agent_io io = {
     .empty = agent_disk_empty,
     .empty_below = agent_disk_empty_below,
     .background = io_background,
+    .probe = io_probe,
+    .probe_cancel = io_probe_cancel,
     .attach = io_attach,
     .detach = io_detach,
     .exit = io_exit,
@@ -290,6 +305,7 @@ static int make_loop(struct agent_shell *s, struct fl_err *err)
     s->log_toggle = log_toggle_new(&s->env.env);
     s->link = agent_link_new(s);
     s->disk = agent_disk_thread_new(s->loop);
+    s->prober = net_prober_new(s->loop);
     fl_daemon_serve_log(s->files, AGENT_LOG_PATH, s->flags->external_log_file);
     r = fl_tls_from_env(&s->tls_server, &s->tls_client, err);
     return r < 0 ? r : watch_signals(s, err);
@@ -351,8 +367,11 @@ void agent_shell_done(struct agent_shell *s)
         http_server_free(s->http);
     if (s->containerizer)
         s->containerizer->ops->free(s->containerizer);
+    if (s->core)
+        agent_set_containerizer(s->core, NULL);
     agent_disk_thread_free(s->disk);
     agent_free(s->core);
+    net_prober_free(s->prober);
     http_guard_free(s->guard);
     http_secret_free(s->token_key);
     http_credential_done(&s->credential);
