@@ -214,6 +214,8 @@ struct agent_core {
     char *work_dir, *meta_dir;
     const char *
         token_key; /* borrowed, set by the shell: signs the executors' tokens; NULL: there are none */
+    const char *
+        default_executor; /* borrowed, set by the shell: the program for pods; NULL: there is none */
     struct resources total;        /* with reservations applied */
     struct resources checkpointed; /* dynamic reservations and volumes; may be ahead of the disk */
     uint8_t resource_version[FL_UUID_LEN];

@@ -96,7 +96,6 @@ void agent_command_ended(struct agent_executor *e, const struct container_end *e
 void agent_command_stop_timers(struct agent_executor *e);
 /* A check or health check has news (common/model/checks.h). */
 void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reason, bool kill);
-void agent_wait_status_text(int status, char *buf, size_t size); /* "exited with status 3" */
 
 /* ---- checks.c: probes of command tasks ---- */
 /* `last_or_null`: the newest status of a task that was recovered. */

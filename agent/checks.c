@@ -11,6 +11,7 @@ struct check_run {
     struct agent_core *core;
     struct checker *checker; /* NULL: cancelled */
     char *id;                /* owned; of the container */
+    struct env_timer *clean; /* it has ended; what it leaves behind is removed next */
 };
 
 static void answer(struct check_run *run, bool known, int value)
@@ -26,6 +27,7 @@ static void answer(struct check_run *run, bool known, int value)
 
 static void run_free(struct check_run *run)
 {
+    env_timer_free(agent_time(run->core), run->clean);
     free(run->id);
     free(run);
 }
@@ -36,19 +38,32 @@ static void on_removed(void *arg, const struct fl_err *err)
         log_warning("The sandbox of a check stays: %s", err->msg);
 }
 
+static void on_clean(void *arg)
+{
+    struct check_run *run = arg;
+    struct fl_err err;
+
+    if (agent_nested_remove(run->core, run->id, on_removed, run->core, &err) < 0)
+        log_debug("The container of a check is gone already: %s", err.msg);
+    run_free(run);
+}
+
 static void on_end(void *arg, const struct container_end *end)
 {
     struct check_run *run = arg;
     struct agent_core *a = run->core;
-    struct fl_err err;
     bool exited = end->has_status && WIFEXITED(end->status);
 
     if (end->reason == CONTAINER_LAUNCH_FAILED && end->message)
         log_info("A check could not be run: %s", end->message);
     answer(run, exited, exited ? WEXITSTATUS(end->status) : 0);
-    if (a->containerizer && agent_nested_remove(a, run->id, on_removed, a, &err) < 0)
-        log_debug("The container of a check is gone already: %s", err.msg);
-    run_free(run);
+    if (!a->containerizer) { /* the agent itself ends */
+        run_free(run);
+        return;
+    }
+    /* It counts as ended only when everybody has been told. */
+    run->clean = env_timer_new(agent_time(a), on_clean, run);
+    env_timer_set(agent_time(a), run->clean, 0);
 }
 
 /* It runs, or could not be started: either way it is waited for. */
@@ -155,8 +170,7 @@ void agent_checks_start(struct agent_executor *e, const V1__TaskInfo *info,
     static const struct task_checks_ops ops = {
         .begin = begin, .cancel = cancel, .changed = changed};
 
-    e->cmd.checks =
-        task_checks_new(agent_time(e->core), info->check, info->health_check, &ops, e);
+    e->cmd.checks = task_checks_new(agent_time(e->core), info->check, info->health_check, &ops, e);
     if (e->cmd.checks)
         task_checks_start(e->cmd.checks, last_or_null);
 }

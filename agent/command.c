@@ -10,6 +10,7 @@
 
 #include "agent/agent_priv.h"
 #include "common/base/log.h"
+#include "common/model/wait_status.h"
 
 #define DEFAULT_GRACE_US (3ull * 1000000)
 /* Resources of the process that the reference has beside every command: they are added here, not by the master. */
@@ -154,9 +155,9 @@ static void start_checks(struct agent_executor *e, const V1__TaskStatus *last_or
 void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reason, bool kill)
 {
     struct agent_core *a = e->core;
-    Msg__StatusUpdate *u = agent_update_new(a, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
-                                            V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, (int)reason,
-                                            NULL, e->id);
+    Msg__StatusUpdate *u =
+        agent_update_new(a, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
+                         V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, (int)reason, NULL, e->id);
 
     task_checks_fill(e->cmd.checks, u->status);
     agent_status_update(a, u, false);
@@ -279,18 +280,6 @@ void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max
 
 /* ---- the end ---- */
 
-void agent_wait_status_text(int status, char *buf, size_t size)
-{
-    if (WIFEXITED(status)) {
-        snprintf(buf, size, "exited with status %d", WEXITSTATUS(status));
-    } else if (WIFSIGNALED(status)) {
-        snprintf(buf, size, "terminated with signal %s%s", strsignal(WTERMSIG(status)),
-                 WCOREDUMP(status) ? " (core dumped)" : "");
-    } else {
-        snprintf(buf, size, "ended with wait status %d", status);
-    }
-}
-
 /* What the command itself came to: by its exit, or by the kill that was asked for. */
 static void report_exit(struct agent_executor *e, const struct container_end *end)
 {
@@ -300,7 +289,7 @@ static void report_exit(struct agent_executor *e, const struct container_end *en
     /* Destroyed at the end of the grace period: SIGKILL, whether or not its status was still read. */
     int status = end->has_status ? end->status : SIGKILL;
 
-    agent_wait_status_text(status, text, sizeof text);
+    wait_status_text(status, text, sizeof text);
     snprintf(message, sizeof message, "Command %s", text);
     if (e->cmd.killed_by_max_time)
         reason = V1__TASK_STATUS__REASON__REASON_MAX_COMPLETION_TIME_REACHED;

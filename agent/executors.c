@@ -194,24 +194,45 @@ static void on_registration_timeout(void *arg)
                            V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT, message);
 }
 
+/* What to run: the task's own command, or the executor's. For executors of type DEFAULT it is ours. */
+static int find_command(const struct agent_executor *e, const V1__TaskInfo *task,
+                        V1__CommandInfo *own, const V1__CommandInfo **ret, struct fl_err *err)
+{
+    const char *program = e->core->default_executor;
+
+    if (!task && e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT) {
+        if (!program)
+            return fl_err_set(err, FL_NOT_FOUND,
+                              "no program 'fairlead-default-executor' in --launcher_dir or beside "
+                              "the agent");
+        own->has_shell = true;
+        own->shell = false;
+        own->value = (char *)(uintptr_t)program;
+        *ret = own;
+        return 0;
+    }
+    *ret = task ? task->command : e->info->command;
+    if (!*ret && !task)
+        return fl_err_set(err, FL_INVALID, "executor '%s' has no command", e->id);
+    return 0;
+}
+
 static int start_container(struct agent_executor *e, const V1__TaskInfo *task, struct fl_err *err)
 {
     struct containerizer *c = e->core->containerizer;
     const char *role = resources_allocation_role(task ? &e->tasks->resources : &e->resources);
     _cleanup_resources_ struct resources sum = RESOURCES_INIT;
     struct container_spec spec = {0};
+    V1__CommandInfo own = V1__COMMAND_INFO__INIT;
     char **env;
     int r;
 
-    if (!task && e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT)
-        return fl_err_set(err, FL_UNSUPPORTED,
-                          "this agent has no default executor; use a custom one");
-    if (!e->info->command && !task)
-        return fl_err_set(err, FL_INVALID, "executor '%s' has no command", e->id);
+    r = find_command(e, task, &own, &spec.command, err);
+    if (r < 0)
+        return r;
     agent_executor_allocated(e, &sum);
     env = agent_executor_env(e, task ? role : NULL);
     spec.container_id = e->container_id;
-    spec.command = task ? task->command : e->info->command;
     spec.container = task ? task->container : e->info->container;
     spec.user = e->user;
     spec.sandbox = e->directory;

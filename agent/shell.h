@@ -19,6 +19,7 @@ struct agent_shell {
     struct agent_core *core;
     struct containerizer *containerizer;
     struct http_guard *guard;          /* or NULL */
+    char *default_executor;            /* owned; or NULL */
     char *token_key;                   /* owned; of --jwt_secret_key, or NULL */
     struct http_credential credential; /* of --credential, for the master */
     struct http_server *http;

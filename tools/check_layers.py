@@ -13,7 +13,7 @@ LAYERS = [
     ["common/wire", "common/coord"],
     ["isolators", "libframework"],
     ["master", "agent"],
-    ["emulator", "frameworks", "cli"],
+    ["emulator", "frameworks", "cli", "executors"],
 ]
 
 ROOMS = [

@@ -181,8 +181,8 @@ static struct checker *health_new(struct task_checks *t, const V1__HealthCheck *
         if (h->http->path && *h->http->path)
             c->target.path = h->http->path;
         c->target.tls = streq(h->http->scheme, "https");
-        c->target.ipv6 = h->http->has_protocol &&
-                         h->http->protocol == V1__NETWORK_INFO__PROTOCOL__IPv6;
+        c->target.ipv6 =
+            h->http->has_protocol && h->http->protocol == V1__NETWORK_INFO__PROTOCOL__IPv6;
     } else if (h->tcp) {
         c->target.port = (uint16_t)h->tcp->port;
         c->target.ipv6 =
