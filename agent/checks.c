@@ -85,6 +85,7 @@ static void on_launched(void *arg, const struct container_end *end)
 
 static void begin_command(struct agent_executor *e, struct checker *c)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
     const struct check_target *t = checker_target(c);
     struct agent_core *a = e->core;
     struct resources none = RESOURCES_INIT;
@@ -103,7 +104,8 @@ static void begin_command(struct agent_executor *e, struct checker *c)
     };
     const struct agent_nested_launch l = {
         .container_id = run->id,
-        .command = t->command,
+        /* The container has the task's variables by itself. */
+        .command = check_command(t->command, NULL, arena),
         .user = t->command->user,
         .resources = &none,
         .cpu_limit = -1,

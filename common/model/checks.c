@@ -1,7 +1,7 @@
 /* See checks.h. */
 #include "common/model/checks.h"
 
-#include "common/base/buf.h"
+#include <string.h>
 
 /* Defaults of the protocol, seconds. */
 #define DELAY_S    15.0
@@ -307,6 +307,53 @@ void task_checks_fill(const struct task_checks *t, V1__TaskStatus *status)
         status->has_healthy = true;
         status->healthy = t->healthy;
     }
+}
+
+#define TO_TASK "cd -P ../.. || exit 127\nexport MESOS_SANDBOX=\"$PWD\"\n"
+
+static V1__Environment *join_env(const V1__Environment *a, const V1__Environment *b,
+                                 struct fl_arena *arena)
+{
+    V1__Environment *e = FL_ARENA_NEW(arena, V1__Environment, v1__environment);
+    size_t na = a ? a->n_variables : 0, nb = b ? b->n_variables : 0;
+
+    e->variables = fl_arena_alloc(arena, (na + nb + 1) * sizeof(*e->variables));
+    if (na > 0)
+        memcpy(e->variables, a->variables, na * sizeof(*e->variables));
+    if (nb > 0)
+        memcpy(e->variables + na, b->variables, nb * sizeof(*e->variables));
+    e->n_variables = na + nb;
+    return e;
+}
+
+V1__CommandInfo *check_command(const V1__CommandInfo *command, const V1__Environment *of_task,
+                               struct fl_arena *arena)
+{
+    static char *const prefix[] = {"sh", "-c", TO_TASK "exec \"$@\"", "sh"};
+    V1__CommandInfo *c = FL_ARENA_NEW(arena, V1__CommandInfo, v1__command_info);
+    const char *value = command->value ? command->value : "";
+
+    *c = *command;
+    c->environment = join_env(of_task, command->environment, arena);
+    if (!command->has_shell || command->shell) {
+        size_t n = strlen(TO_TASK);
+        char *text = fl_arena_alloc(arena, n + strlen(value) + 1);
+
+        memcpy(text, TO_TASK, n);
+        memcpy(text + n, value, strlen(value) + 1);
+        c->value = text;
+        return c;
+    }
+    /* The first argument is the program's own name, for which the shell puts its path. */
+    size_t own = command->n_arguments > 0 ? command->n_arguments - 1 : 0;
+    c->value = "/bin/sh";
+    c->arguments = fl_arena_alloc(arena, (ARRAY_SIZE(prefix) + 1 + own) * sizeof(char *));
+    memcpy(c->arguments, prefix, sizeof(prefix));
+    c->arguments[ARRAY_SIZE(prefix)] = (char *)(uintptr_t)value;
+    if (own > 0)
+        memcpy(c->arguments + ARRAY_SIZE(prefix) + 1, command->arguments + 1, own * sizeof(char *));
+    c->n_arguments = ARRAY_SIZE(prefix) + 1 + own;
+    return c;
 }
 
 const struct check_target *checker_target(const struct checker *c)

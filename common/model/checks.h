@@ -5,6 +5,7 @@
 #ifndef COMMON_MODEL_CHECKS_H
 #define COMMON_MODEL_CHECKS_H
 
+#include "common/base/buf.h"
 #include "common/base/env.h"
 #include "proto/mesos.pb-c.h"
 
@@ -42,6 +43,11 @@ void task_checks_free(struct task_checks *t); /* cancels probes under way; takes
 void task_checks_fill(const struct task_checks *t, V1__TaskStatus *status);
 /* The check_status of a task of which no result is known yet, or which is over; heap memory. */
 V1__CheckStatusInfo *check_status_empty(const V1__CheckInfo *check);
+
+/* A check's command for a container nested in the task's: it runs where the task does (its own sandbox is containers/NAME below that
+ * of the task), with the task's variables, `of_task`, unless the check's own say otherwise. In the arena; borrows from all. */
+V1__CommandInfo *check_command(const V1__CommandInfo *command,
+                               const V1__Environment *of_task_or_null, struct fl_arena *arena);
 
 const struct check_target *checker_target(const struct checker *c);
 /* The outcome of the probe that was begun: exit code, HTTP status code, 1 or 0 for TCP. Not `known`: it could not be found out. */

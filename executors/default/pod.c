@@ -246,8 +246,7 @@ static void add_volumes(const V1__TaskInfo *info, struct fl_arena *arena, V1__Co
     }
 }
 
-/* The task's own variables and ours behind them, in the arena. */
-static V1__CommandInfo *command_of(const struct pod_task *t, struct fl_arena *arena)
+V1__CommandInfo *pod_task_command(const struct pod_task *t, struct fl_arena *arena)
 {
     const V1__TaskInfo *info = t->info;
     V1__CommandInfo *c = FL_ARENA_NEW(arena, V1__CommandInfo, v1__command_info);
@@ -293,7 +292,7 @@ static void launch(struct pod_task *t)
     V1__ContainerInfo container;
 
     l.container_id = &t->id;
-    l.command = command_of(t, arena);
+    l.command = pod_task_command(t, arena);
     if (info->container) {
         container = *info->container;
         l.container = &container;

@@ -124,6 +124,7 @@ static void on_launched(void *arg, int status, const Aapi__Response *r, const ch
 
 static void begin_command(struct pod_task *t, struct checker *c)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
     struct pod_probe *b = xnew0(struct pod_probe);
     Aapi__Call call = AAPI__CALL__INIT;
     Aapi__Call__LaunchNestedContainer l = AAPI__CALL__LAUNCH_NESTED_CONTAINER__INIT;
@@ -145,7 +146,8 @@ static void begin_command(struct pod_task *t, struct checker *c)
     DL_APPEND(t->pod->probes, b);
     *checker_slot(c) = b;
     l.container_id = &b->id;
-    l.command = (V1__CommandInfo *)(uintptr_t)checker_target(c)->command;
+    l.command =
+        check_command(checker_target(c)->command, pod_task_command(t, arena)->environment, arena);
     call.has_type = true;
     call.type = AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER;
     call.launch_nested_container = &l;

@@ -51,6 +51,8 @@ static inline const struct env *pod_time(const struct pod *p)
 void pod_report(struct pod_task *t, V1__TaskState state, int reason, const char *message);
 /* With what the task's checks tell. */
 void pod_report_check(struct pod_task *t, V1__TaskStatus__Reason reason);
+/* Its command with our variables behind its own, in the arena. */
+V1__CommandInfo *pod_task_command(const struct pod_task *t, struct fl_arena *arena);
 /* Its terminal status is told: the task goes, and with it maybe its group. */
 void pod_task_over(struct pod_task *t, V1__TaskState state);
 
