@@ -18,7 +18,7 @@
 #include "agent/flags.h"
 #include "common/base/env.h"
 #include "common/base/metrics.h"
-#include "common/model/net_probe.h"
+#include "common/model/checks.h"
 #include "common/model/resources.h"
 #include "common/model/task_state.h"
 #include "proto/executor.pb-c.h"
@@ -82,7 +82,7 @@ struct agent_io {
     void (*background)(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
     /* Asks a port of a task (net_probe.h). */
-    struct net_probe *(*probe)(void *ctx, const struct check_target *target, pid_t pid,
+    struct net_probe *(*probe)(void *ctx, const struct net_target *target, pid_t pid,
                                net_probe_f *fn, void *arg);
     void (*probe_cancel)(void *ctx, struct net_probe *p);
 

@@ -138,7 +138,7 @@ static void begin(void *arg, struct checker *c)
     if (t->kind == V1__CHECK_INFO__TYPE__COMMAND)
         begin_command(e, c);
     else if (env->io->probe)
-        *checker_slot(c) = env->io->probe(env->ctx, t, e->pid, on_net_answer, c);
+        *checker_slot(c) = env->io->probe(env->ctx, &t->net, e->pid, on_net_answer, c);
 }
 
 static void cancel(void *arg, struct checker *c)

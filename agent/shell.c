@@ -91,7 +91,7 @@ static void io_background(void *ctx, void (*work)(void *arg), void (*done)(void 
     agent_disk_thread_run(s->disk, work, done, arg);
 }
 
-static struct net_probe *io_probe(void *ctx, const struct check_target *target, pid_t pid,
+static struct net_probe *io_probe(void *ctx, const struct net_target *target, pid_t pid,
                                   net_probe_f *fn, void *arg)
 {
     struct agent_shell *s = ctx;

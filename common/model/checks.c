@@ -136,7 +136,7 @@ static struct checker *checker_new(struct task_checks *t)
 
     c->owner = t;
     c->timer = env_timer_new(t->env, on_timer, c);
-    c->target.path = "/";
+    c->target.net.path = "/";
     return c;
 }
 
@@ -150,12 +150,13 @@ static struct checker *check_new(struct task_checks *t, const V1__CheckInfo *i)
     c->timeout_us = seconds(i->has_timeout_seconds, i->timeout_seconds, TIMEOUT_S);
     if (i->command)
         c->target.command = i->command->command;
+    c->target.net.http = c->target.kind == V1__CHECK_INFO__TYPE__HTTP;
     if (i->http) {
-        c->target.port = (uint16_t)i->http->port;
+        c->target.net.port = (uint16_t)i->http->port;
         if (i->http->path && *i->http->path)
-            c->target.path = i->http->path;
+            c->target.net.path = i->http->path;
     } else if (i->tcp) {
-        c->target.port = (uint16_t)i->tcp->port;
+        c->target.net.port = (uint16_t)i->tcp->port;
     }
     return c;
 }
@@ -176,16 +177,17 @@ static struct checker *health_new(struct task_checks *t, const V1__HealthCheck *
     c->interval_us = seconds(h->has_interval_seconds, h->interval_seconds, INTERVAL_S);
     c->timeout_us = seconds(h->has_timeout_seconds, h->timeout_seconds, TIMEOUT_S);
     c->target.command = h->command;
+    c->target.net.http = c->target.kind == V1__CHECK_INFO__TYPE__HTTP;
     if (h->http) {
-        c->target.port = (uint16_t)h->http->port;
+        c->target.net.port = (uint16_t)h->http->port;
         if (h->http->path && *h->http->path)
-            c->target.path = h->http->path;
-        c->target.tls = streq(h->http->scheme, "https");
-        c->target.ipv6 =
+            c->target.net.path = h->http->path;
+        c->target.net.tls = streq(h->http->scheme, "https");
+        c->target.net.ipv6 =
             h->http->has_protocol && h->http->protocol == V1__NETWORK_INFO__PROTOCOL__IPv6;
     } else if (h->tcp) {
-        c->target.port = (uint16_t)h->tcp->port;
-        c->target.ipv6 =
+        c->target.net.port = (uint16_t)h->tcp->port;
+        c->target.net.ipv6 =
             h->tcp->has_protocol && h->tcp->protocol == V1__NETWORK_INFO__PROTOCOL__IPv6;
     }
     t->grace_us = seconds(h->has_grace_period_seconds, h->grace_period_seconds, GRACE_S);

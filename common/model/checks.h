@@ -7,15 +7,14 @@
 
 #include "common/base/buf.h"
 #include "common/base/env.h"
+#include "common/base/net_probe.h"
 #include "proto/mesos.pb-c.h"
 
 /* What is asked. Borrowed from the task's info. */
 struct check_target {
     V1__CheckInfo__Type kind;
     const V1__CommandInfo *command; /* COMMAND */
-    uint16_t port;                  /* HTTP, TCP: on the loopback address of the task's network */
-    const char *path;               /* HTTP: begins with '/' */
-    bool tls, ipv6;
+    struct net_target net;          /* HTTP, TCP: in the task's network */
 };
 
 struct checker;     /* one check or health check */

@@ -7,7 +7,7 @@
 #define EXECUTORS_DEFAULT_POD_H
 
 #include "common/base/buf.h"
-#include "common/model/net_probe.h"
+#include "common/model/checks.h"
 #include "proto/agent.pb-c.h"
 #include "proto/executor.pb-c.h"
 
@@ -28,7 +28,7 @@ struct pod_io {
     void (*cancel)(void *ctx, struct pod_call *call);
     /* A status for the agent: gets its uuid and time and is repeated until it is acknowledged. */
     void (*update)(void *ctx, const V1__TaskStatus *status);
-    struct net_probe *(*probe)(void *ctx, const struct check_target *t, net_probe_f *fn, void *arg);
+    struct net_probe *(*probe)(void *ctx, const struct net_target *t, net_probe_f *fn, void *arg);
     void (*probe_cancel)(void *ctx, struct net_probe *p);
     /* The sandbox of a task's container is shown as tasks/ID. */
     void (*show_sandbox)(void *ctx, const char *task_id, const char *container);

@@ -171,7 +171,7 @@ static void begin(void *arg, struct checker *c)
     if (g->kind == V1__CHECK_INFO__TYPE__COMMAND)
         begin_command(t, c);
     else
-        *checker_slot(c) = env->io->probe(env->ctx, g, on_net_answer, c);
+        *checker_slot(c) = env->io->probe(env->ctx, &g->net, on_net_answer, c);
 }
 
 static void cancel(void *arg, struct checker *c)

@@ -170,8 +170,7 @@ static void io_update(void *ctx, const V1__TaskStatus *status)
     exec_core_call(s->core, bytes.data, bytes.len);
 }
 
-static struct net_probe *io_probe(void *ctx, const struct check_target *t, net_probe_f *fn,
-                                  void *arg)
+static struct net_probe *io_probe(void *ctx, const struct net_target *t, net_probe_f *fn, void *arg)
 {
     struct pod_shell *s = ctx;
 

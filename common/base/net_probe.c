@@ -1,6 +1,6 @@
 /* See net_probe.h. A socket belongs to the network namespace that its thread was in when it was made: the loop's thread goes there for
  * the two calls that this takes, and comes back. */
-#include "common/model/net_probe.h"
+#include "common/base/net_probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,7 +107,7 @@ static void on_read(struct fl_stream *s, void *arg)
 {
 }
 
-static int begin_tcp(struct net_probe *p, const struct check_target *t, const char *host,
+static int begin_tcp(struct net_probe *p, const struct net_target *t, const char *host,
                      struct fl_err *err)
 {
     static const struct fl_stream_ops ops = {
@@ -137,7 +137,7 @@ static void on_done(struct http_call *c, const struct http_client_response *r,
     answer(p, false, 0);
 }
 
-static int begin_http(struct net_probe *p, const struct check_target *t, const char *host,
+static int begin_http(struct net_probe *p, const struct net_target *t, const char *host,
                       struct fl_err *err)
 {
     static const struct http_call_ops ops = {on_headers, on_data, on_done};
@@ -204,12 +204,12 @@ static void come_back(int own)
     close(own);
 }
 
-struct net_probe *net_probe_begin(struct net_prober *prober, const struct check_target *t,
-                                  pid_t pid, net_probe_f *fn, void *arg)
+struct net_probe *net_probe_begin(struct net_prober *prober, const struct net_target *t, pid_t pid,
+                                  net_probe_f *fn, void *arg)
 {
     struct net_probe *p = xnew0(struct net_probe);
     const char *host = t->ipv6 ? "::1" : "127.0.0.1";
-    bool tcp = t->kind == V1__CHECK_INFO__TYPE__TCP;
+    bool tcp = !t->http;
     struct fl_err err;
     int own, r;
 
