@@ -311,8 +311,10 @@ static void remove_agent(struct allocator *a, const char *id)
             struct agent *ag = *p;
 
             *p = ag->next;
-            while (ag->holdings)
-                drop_holdings(ag, ag->holdings->framework);
+            while (ag->holdings) {
+                _cleanup_free_ char *framework = xstrdup(ag->holdings->framework);
+                drop_holdings(ag, framework);
+            }
             put_unavailability(ag, NULL);
             resources_done(&ag->total);
             free(ag->hostname);

@@ -178,7 +178,7 @@ START_TEST(destroy_ends_all_even_what_left_the_session)
                                     .shell = "trap '' TERM; setsid sh -c 'exec sleep 71234.5' & "
                                              "(setsid sh -c 'sleep 71234.5' &) ; echo up; wait"});
     fixture_wait_started(&f, "c");
-    for (int i = 0; i < 200 && processes_with("71234.5") < 3; i++)
+    for (int i = 0; i < 2000 && processes_with("71234.5") < 3; i++)
         fixture_run(&f, 10000);
     ck_assert_int_ge(processes_with("71234.5"), 3);
     f.cz->ops->destroy(f.cz, "c");
