@@ -187,6 +187,7 @@ churn: $(BUILD)/tests/property/prop_allocator_churn
 plots:
 	tools/deps.sh plots
 	/usr/bin/python3 tools/drf_plots.py docs/drf
+	/usr/bin/python3 tools/performance_plots.py docs/performance
 
 lint:
 	tools/lint.sh
