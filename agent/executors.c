@@ -160,9 +160,12 @@ void agent_executor_attach(struct agent_executor *e)
     struct agent_env *env = e->core->env;
     _cleanup_free_ char *latest =
         xasprintf("/frameworks/%s/executors/%s/runs/latest", e->framework->id, e->id);
+    _cleanup_free_ char *base = agent_path_executor(e, false);
+    _cleanup_free_ char *link = xasprintf("%s/runs/latest", base);
 
     env->io->attach(env->ctx, e->directory, e->directory);
     env->io->attach(env->ctx, latest, e->directory);
+    env->io->attach(env->ctx, link, e->directory);
 }
 
 static int make_sandbox(struct agent_executor *e, struct fl_err *err)

@@ -63,9 +63,13 @@ static char *without_slash(const char *path)
 int http_files_attach(struct http_files *f, const char *virtual_path, const char *real,
                       struct fl_err *err)
 {
-    char *canonical = realpath(real, NULL);
-    struct root *r;
+    char *canonical;
+    struct root *r = NULL;
 
+    /* A sandbox has several names, its own path first: it is resolved once, for that is dear. */
+    if (!streq(virtual_path, real))
+        HASH_FIND_STR(f->roots, real, r);
+    canonical = r && streq(r->given, real) ? xstrdup(r->real) : realpath(real, NULL);
     if (!canonical)
         return fl_err_errno(err, errno, "attach '%s'", real);
     http_files_detach(f, virtual_path);

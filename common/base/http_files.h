@@ -16,7 +16,8 @@ struct http_files *http_files_new(void);
 void http_files_free(struct http_files *f);
 FL_DEFINE_CLEANUP(struct http_files *, http_files_free, http_files_freep)
 
-/* `virtual_path` shows the file or folder `real`; replaces what it showed. A `real` that does not exist (yet) is FL_NOT_FOUND. */
+/* `virtual_path` shows the file or folder `real`; replaces what it showed. A `real` that does not exist (yet) is FL_NOT_FOUND.
+ * What is attached under its own path is not looked at again when it gets more names. */
 int http_files_attach(struct http_files *f, const char *virtual_path, const char *real,
                       struct fl_err *err);
 void http_files_detach(struct http_files *f, const char *virtual_path);

@@ -1,8 +1,10 @@
 """The files of master and agent: logs as /master/log and /slave/log, through /files/..., LIST_FILES and READ_FILE; who may; and the
 small endpoints that both daemons answer alike."""
 import base64
+import grp
 import json
 import os
+import pwd
 import shutil
 import signal
 import stat
@@ -14,6 +16,7 @@ import pytest
 from harness import http
 from harness.cluster import BIN, Cluster
 from harness.http import eventually, get, get_json, post_json
+from harness.scheduler import Scheduler
 
 PAGES = 16 * os.sysconf("SC_PAGE_SIZE")
 
@@ -91,6 +94,34 @@ def test_the_log_goes_on_after_a_rotation(logged):
         eventually(lambda r=real: os.path.exists(r))
         now = get_json(d.address, "/files/read?path=%s&offset=0" % path)["data"]
         assert now == open(real).read()[:len(now)]
+
+
+def test_a_sandbox_has_three_names(logged):
+    """Its own path, that of the link to the latest run, and one without the work_dir; all gone from nothing else."""
+    c, _ = logged
+    with Scheduler(c.master.address) as s:
+        task, _ = s.run("mkfifo f; mkdir d; chmod 750 d; printf 0123456789 > ten; ln -s /etc/passwd out; touch done; sleep 1000")
+        of, = [f for f in get_json(c.agent.address, "/state")["frameworks"] if f["id"] == s.id]
+        box = of["executors"][0]["directory"]
+        runs = os.path.dirname(box)
+        names = [box, runs + "/latest", "/frameworks/%s/executors/%s/runs/latest" % (s.id, task)]
+        eventually(lambda: os.path.exists(box + "/done"))
+        shown = get_json(c.agent.address, "/files/debug")
+        for name in names:
+            assert shown[name] == box
+            files = {f["path"]: f for f in get_json(c.agent.address, "/files/browse?path=%s/" % name)}
+            assert list(files) == sorted(files)
+            assert [files["%s/%s" % (name, x)]["mode"][0] for x in ("f", "d", "ten")] == ["p", "d", "-"]
+            assert files[name + "/d"]["mode"] == "drwxr-x---"
+            ten, on_disk = files[name + "/ten"], os.stat(box + "/ten")
+            assert ten["size"] == 10 and ten["nlink"] == 1 and ten["mtime"] == int(on_disk.st_mtime)
+            assert ten["uid"] == pwd.getpwuid(on_disk.st_uid).pw_name and ten["gid"] == grp.getgrgid(on_disk.st_gid).gr_name
+            assert get_json(c.agent.address, "/files/read?path=%s/ten&offset=3&length=4" % name) == {"data": "3456", "offset": 3}
+            for path, status in (("/out", 400), ("/f", 400), ("/d", 400), ("", 400), ("/ten/x", 404), ("/none", 404)):
+                assert get(c.agent.address, "/files/read?path=" + name + path).status == status, path
+                assert get(c.agent.address, "/files/download?path=" + name + path).status == status, path
+                assert call(c.agent, "READ_FILE", path=name + path, offset=0).status == status, path
+        assert get(c.agent.address, "/files/browse?path=" + runs).status == 404
 
 
 def test_a_log_of_something_else():

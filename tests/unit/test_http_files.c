@@ -208,6 +208,13 @@ START_TEST(what_is_detached_is_gone)
     ck_assert_int_eq(read_status("/also/f", 0, 9, &out, &size), 404);
     ck_assert_int_eq(read_status("/frameworks/f/latest/f", 0, 9, &out, &size), 404);
     ck_assert_int_lt(http_files_attach(files, "/x", "/no/such/place", &err), 0);
+
+    /* More names of what is attached under its own; they all go with it. */
+    ck_assert_int_eq(http_files_attach(files, real, real, &err), 0);
+    ck_assert_int_eq(http_files_attach(files, "/x/latest", real, &err), 0);
+    ck_assert_int_eq(read_status("/x/latest/f", 0, 9, &out, &size), 0);
+    http_files_detach_real(files, real);
+    ck_assert_int_eq(read_status("/x/latest/f", 0, 9, &out, &size), 404);
 }
 END_TEST
 
