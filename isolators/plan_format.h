@@ -50,6 +50,9 @@ enum plan_flag {
     PLAN_STANDALONE = 1 << 2,    /* kept over a restart of the agent, though no executor's */
     PLAN_DEBUG = 1 << 3,         /* not kept over a restart */
     PLAN_SHARES_CGROUPS = 1 << 4,
+    PLAN_IO = 1 << 5,    /* stdin, stdout and stderr come as descriptors on the shim's socket */
+    PLAN_TTY = 1 << 6,   /* with PLAN_IO: a terminal is the one descriptor */
+    PLAN_RELAY = 1 << 7, /* with PLAN_TTY: and its master, and a socket to relay to and from */
 };
 
 /* Followed by source, target, type and data, each with its NUL; empty means none. */

@@ -14,6 +14,7 @@ enum {
     AGENT_ROUTE_OPEN = 4,      /* no realm */
     AGENT_ROUTE_READONLY = 8,  /* --authenticate_http_readonly */
     AGENT_ROUTE_EXECUTOR = 16, /* --authenticate_http_executors */
+    AGENT_ROUTE_RECORDIO = 32, /* a body of records is taken as it comes */
 };
 #define AGENT_ROUTE_REALM(opts)                                                                    \
     ((opts)&AGENT_ROUTE_OPEN       ? NULL                                                          \
@@ -43,6 +44,21 @@ struct agent_container_acl {
 int agent_container_allowed(const struct agent_api *api, const struct http_exchange *ex,
                             const char *id, const struct agent_container_acl *acl,
                             struct fl_err *err);
+
+/* ---- attach.c: standard input and output ---- */
+struct agent_stream_type {
+    enum api_encoding encoding; /* of the records */
+    bool recordio;              /* said to be that, not by the records' own type */
+};
+bool agent_is_recordio(const struct http_request *r);
+/* What the client accepts as a stream; negative when it has been told that it cannot have it. */
+int agent_stream_accept(struct http_exchange *ex, struct agent_stream_type *ret);
+int agent_attach_output(struct http_exchange *ex, struct agent_api *api, const Aapi__Call *call,
+                        const struct agent_stream_type *type, struct fl_err *err);
+int agent_session(struct http_exchange *ex, struct agent_api *api, const Aapi__Call *call,
+                  const struct agent_stream_type *type, struct fl_err *err);
+/* A request whose body is a stream of calls: it is here when its head is. */
+void agent_attach_input(struct http_exchange *ex, struct agent_api *api);
 
 /* Measurements of an executor's container, in the arena; NULL when there are none. */
 V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e,

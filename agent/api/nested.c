@@ -14,7 +14,7 @@
 
 /* ---- what the calls have in common ---- */
 
-enum verb { LAUNCH, WAIT, KILL, REMOVE };
+enum verb { LAUNCH, WAIT, KILL, REMOVE, SESSION, ATTACH };
 
 /* A call's part bears its type's name in small letters and begins with the id. */
 static const struct call_row {
@@ -31,6 +31,9 @@ static const struct call_row {
     {AAPI__CALL__TYPE__WAIT_CONTAINER, "wait_container", WAIT, false},
     {AAPI__CALL__TYPE__KILL_CONTAINER, "kill_container", KILL, false},
     {AAPI__CALL__TYPE__REMOVE_CONTAINER, "remove_container", REMOVE, false},
+    {AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION, "launch_nested_container_session", SESSION,
+     true},
+    {AAPI__CALL__TYPE__ATTACH_CONTAINER_OUTPUT, "attach_container_output", ATTACH, false},
 };
 
 static const struct call_row *row_of(const Aapi__Call *c)
@@ -59,6 +62,10 @@ static const V1__ContainerID *id_of(const Aapi__Call *c)
         return c->wait_container->container_id;
     case AAPI__CALL__TYPE__KILL_CONTAINER:
         return c->kill_container->container_id;
+    case AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION:
+        return c->launch_nested_container_session->container_id;
+    case AAPI__CALL__TYPE__ATTACH_CONTAINER_OUTPUT:
+        return c->attach_container_output->container_id;
     default:
         return c->remove_container->container_id;
     }
@@ -158,6 +165,17 @@ static int check_signal(const Aapi__Call *c, const struct call_row *row, struct 
     return 0;
 }
 
+static int check_session(const Aapi__Call__LaunchNestedContainerSession *s, struct fl_err *err)
+{
+    const V1__LinuxInfo *li = linux_info(s->container);
+
+    if (li && li->has_share_cgroups && !li->share_cgroups)
+        return bad_launch("launch_nested_container_session.container.linux_info",
+                          "'share_cgroups' cannot be set to 'false' for nested container sessions",
+                          err);
+    return 0;
+}
+
 int agent_container_check(const Aapi__Call *c, struct fl_err *err)
 {
     const struct call_row *row = row_of(c);
@@ -177,6 +195,8 @@ int agent_container_check(const Aapi__Call *c, struct fl_err *err)
                           row->field);
     if (row->verb == KILL)
         return check_signal(c, row, err);
+    if (row->verb == SESSION)
+        return check_session(c->launch_nested_container_session, err);
     if (row->verb != LAUNCH)
         return 0;
     if (row->nested_only)
@@ -287,8 +307,8 @@ static int launch(struct http_exchange *ex, struct agent_api *api, const Aapi__C
         http_respond(ex, 202, NULL, "");
         return 0;
     }
-    if (r < 0 && err->reason == FL_UNSUPPORTED)
-        err->reason = FL_INVALID; /* 415 is about the request's form */
+    if (r < 0)
+        err->reason = FL_INVALID; /* whatever it is, what was asked for cannot be had */
     return r;
 }
 
@@ -394,7 +414,7 @@ static void removed(void *arg, const struct fl_err *err)
     struct http_exchange *ex = arg;
 
     if (err)
-        http_respond_err(ex, err);
+        http_respond(ex, 500, HTTP_TEXT, err->msg);
     else
         http_respond(ex, 200, NULL, "");
 }
@@ -421,8 +441,7 @@ int agent_container_call(struct http_exchange *ex, struct agent_api *api, const 
         return wait_for(ex, api, id, encoding, row->nested_only, err);
     case KILL:
         return kill_it(ex, api, c, id, err);
-    case REMOVE:
+    default:
         return agent_nested_remove(api->core, id, removed, ex, err);
     }
-    return 0;
 }

@@ -12,7 +12,8 @@ struct operation {
     struct http_exchange *ex;
     struct agent_api *api;
     const Aapi__Call *call;
-    enum api_encoding encoding; /* of the answer */
+    enum api_encoding encoding;      /* of the answer */
+    struct agent_stream_type stream; /* or of its records */
     struct fl_arena *arena;
     struct agent_viewer viewer; /* who asks, and what he may see */
     Aapi__Response response;    /* type set */
@@ -241,6 +242,27 @@ static int container_call(struct operation *op, struct fl_err *err)
     return r < 0 ? r : 1;
 }
 
+static int attach_output(struct operation *op, struct fl_err *err)
+{
+    int r = agent_attach_output(op->ex, op->api, op->call, &op->stream, err);
+
+    return r < 0 ? r : 1;
+}
+
+static int session(struct operation *op, struct fl_err *err)
+{
+    int r = agent_session(op->ex, op->api, op->call, &op->stream, err);
+
+    return r < 0 ? r : 1;
+}
+
+static int attach_input(struct operation *op, struct fl_err *err)
+{
+    return fl_err_set(err, FL_UNSUPPORTED,
+                      "Expecting 'Content-Type' to be application/recordio for "
+                      "ATTACH_CONTAINER_INPUT call");
+}
+
 static const struct {
     Aapi__Call__Type type;
     operation_f *fn;
@@ -261,6 +283,9 @@ static const struct {
     {AAPI__CALL__TYPE__GET_AGENT, get_agent},
     {AAPI__CALL__TYPE__GET_OPERATIONS, get_operations},
     {AAPI__CALL__TYPE__GET_RESOURCE_PROVIDERS, get_resource_providers},
+    {AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION, session},
+    {AAPI__CALL__TYPE__ATTACH_CONTAINER_OUTPUT, attach_output},
+    {AAPI__CALL__TYPE__ATTACH_CONTAINER_INPUT, attach_input},
     {AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER, container_call},
     {AAPI__CALL__TYPE__WAIT_NESTED_CONTAINER, container_call},
     {AAPI__CALL__TYPE__KILL_NESTED_CONTAINER, container_call},
@@ -335,7 +360,7 @@ static int check_caller(const struct operation *op, operation_f *fn, struct fl_e
     const struct acls *acls = op->viewer.acls;
     int r = 0;
 
-    if (p && !p->value && fn != container_call)
+    if (p && !p->value && fn != container_call && fn != session && fn != attach_output)
         return fl_err_set(err, FL_FORBIDDEN,
                           "The request's authenticated principal contains claims, but no value "
                           "string");
@@ -375,15 +400,21 @@ static void run(struct operation *op)
         respond(op);
 }
 
-/* Only the streaming calls, of which there are none yet, have messages within messages. */
-static bool refuse_streaming(struct http_exchange *ex, const struct http_request *r)
+static bool streams(const Aapi__Call *c)
+{
+    return c->type == AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION ||
+           c->type == AAPI__CALL__TYPE__ATTACH_CONTAINER_OUTPUT;
+}
+
+/* Only what streams has messages within messages; a request that does so has been dealt with. */
+static bool refuse_streaming(struct http_exchange *ex, const struct http_request *r, bool answers)
 {
     if (http_request_header(r, "Message-Content-Type")) {
         http_respond(ex, 415, HTTP_TEXT,
                      "Expecting 'Message-Content-Type' to be not set for a non-streaming request");
         return true;
     }
-    if (http_request_header(r, "Message-Accept")) {
+    if (!answers && http_request_header(r, "Message-Accept")) {
         http_respond(ex, 406, HTTP_TEXT,
                      "Expecting 'Message-Accept' to be not set for a non-streaming response");
         return true;
@@ -402,14 +433,23 @@ void agent_operator_post(struct http_exchange *ex, void *arg)
         http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery");
         return;
     }
+    if (agent_is_recordio(r)) {
+        agent_attach_input(ex, api);
+        return;
+    }
     if (api_refuse_early(ex))
         return;
     c = r->decoded;
     op.call = (const Aapi__Call *)c->msg;
     op.arena = c->arena;
     op.viewer = agent_viewer_of(api, ex);
-    if (refuse_streaming(ex, r))
+    if (refuse_streaming(ex, r, streams(op.call)))
         return;
+    if (streams(op.call)) {
+        if (agent_stream_accept(ex, &op.stream) == 0)
+            run(&op);
+        return;
+    }
     if (api_accept(r, &op.encoding) < 0) {
         http_respondf(ex, 406, HTTP_TEXT, "Expecting 'Accept' to allow '%s' or '%s'",
                       api_content_type(API_PROTOBUF), api_content_type(API_JSON));

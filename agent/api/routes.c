@@ -9,6 +9,7 @@
         .decoded_free = api_call_free,                                                             \
         .json_alias = ((opts)&AGENT_ROUTE_JSON_ALIAS) != 0,                                        \
         .exact = ((opts)&AGENT_ROUTE_EXACT) != 0,                                                  \
+        .stream_type = (opts)&AGENT_ROUTE_RECORDIO ? "application/recordio" : NULL,                \
         .help = (text),                                                                            \
         .realm = AGENT_ROUTE_REALM(opts),                                                          \
     },

@@ -64,6 +64,7 @@ static void report_end(void *arg)
     if (!c->checkpoint || c->unwanted)
         runtime_folder_remove(c->folder);
     struct container *parent = c->parent;
+    container_io_end(c);
     HASH_DEL(cz->containers, c);
     cz->n_containers--;
     if (!c->unwanted)
@@ -245,6 +246,11 @@ static void shim_ended(struct container *c)
             kill(-c->pid, SIGKILL);
         decide(c, CONTAINER_EXITED, "its supervising process was killed");
     }
+    if (!c->end.has_status && c->pid > 0 && in_pid_namespace(c)) {
+        /* Its process 1 was killed by us, which is how all of it ended. */
+        c->end.has_status = true;
+        c->end.status = SIGKILL;
+    }
     decide(c, CONTAINER_EXITED, NULL);
     if (c->state != CONTAINER_DESTROYING)
         container_end_with(c, c->end.reason, NULL);
@@ -392,6 +398,13 @@ static int ask_launcher(struct container *c, struct fl_err *err)
         return fl_err_errno(err, errno, "make a socket for container '%s'", c->id);
     c->state = CONTAINER_LAUNCHING;
     c->note_fd = pair[0];
+    if (container_io_wanted(c)) {
+        int r = container_io_open(c, err);
+        if (r < 0) {
+            close(pair[1]);
+            return r;
+        }
+    }
     c->asked = true;
     launcher_client_ask(c->cz->launcher, &m, pair[1], launch_answered, c);
     return 0;
@@ -403,7 +416,8 @@ static int prepare(struct container *c, struct fl_err *err)
 
     launch_plan_init(&c->plan);
     c->plan.flags = (c->checkpoint ? PLAN_CHECKPOINT : 0) | (c->standalone ? PLAN_STANDALONE : 0) |
-                    (c->debug ? PLAN_DEBUG : 0) | (c->shares_cgroups ? PLAN_SHARES_CGROUPS : 0);
+                    (c->debug ? PLAN_DEBUG : 0) | (c->shares_cgroups ? PLAN_SHARES_CGROUPS : 0) |
+                    container_io_flags(c);
     for (size_t i = 0; i < c->cz->n_isolators; i++) {
         struct isolator *iso = c->cz->isolators[i];
         int r = iso->ops->prepare ? iso->ops->prepare(iso, &ic, &c->plan, err) : 0;

@@ -46,6 +46,7 @@ void container_free(struct container *c)
     fl_loop_forget(c->cz->loop, c);
     fl_timer_free(c->timer);
     fl_timer_free(c->report);
+    container_io_free(c->io);
     fl_watch_free(c->note_watch);
     fl_watch_free(c->pidfd_watch);
     if (c->note_fd >= 0)
@@ -352,6 +353,10 @@ static const struct containerizer_ops real_ops = {
     .recover = containerizer_recover,
     .forget = real_forget,
     .free = real_free,
+    .attach = container_io_attach,
+    .detach = container_io_detach,
+    .input = container_io_input,
+    .window = container_io_window,
     .each = real_each,
 };
 

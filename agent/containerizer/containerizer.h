@@ -65,6 +65,11 @@ struct containerizer_callbacks {
     void (*recovery_done)(void *arg, const struct fl_err *err_or_null);
     void *arg;
 };
+struct container_listener {
+    void (*output)(void *arg, int fd, const void *data, size_t n); /* fd 1 or 2; may be NULL */
+    void (*end)(void *arg);
+    void *arg;
+};
 struct containerizer_ops {
     /* Starts; the outcome comes by `started` or `ended`. Only an impossible request fails here. */
     int (*launch)(struct containerizer *c, const struct container_spec *spec, struct fl_err *err);
@@ -85,6 +90,16 @@ struct containerizer_ops {
     /* Forgets the kept exit status of an ended container (its terminal update is acknowledged) and of what was nested in it. */
     void (*forget)(struct containerizer *c, const char *container_id);
     void (*free)(struct containerizer *c); /* containers go on */
+    /* Standard input and output of a session or of a container with a terminal. FL_NOT_FOUND: no such container; FL_INTERNAL: it has
+     * neither. A listener is told what comes from then on, and once the end, unless it is taken away before. */
+    int (*attach)(struct containerizer *c, const char *container_id,
+                  const struct container_listener *l, struct fl_err *err);
+    void (*detach)(struct containerizer *c, const char *container_id, const void *arg);
+    /* n 0: there is no more. FL_LIMIT: it reads too slowly. */
+    int (*input)(struct containerizer *c, const char *container_id, const void *data, size_t n,
+                 struct fl_err *err);
+    void (*window)(struct containerizer *c, const char *container_id, unsigned rows,
+                   unsigned columns);
     /* The ids of all that have not ended. */
     void (*each)(struct containerizer *c, void (*fn)(void *arg, const char *container_id),
                  void *arg);

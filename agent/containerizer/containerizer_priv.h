@@ -48,6 +48,7 @@ struct container {
     int note_fd, pidfd; /* of the shim or the fetcher; -EBADF: none */
     struct fl_watch *note_watch, *pidfd_watch;
     pid_t shim_pid, pid;
+    struct container_io *io; /* or NULL */
     struct fl_timer *timer;  /* escalation, and looking again whether all is gone */
     struct fl_timer *report; /* says `ended` on the next turn of the loop */
     uint64_t destroying_since_us, retry_us;
@@ -110,6 +111,21 @@ const struct container *container_root(const struct container *c);
 /* Makes its sandbox below that of its root; the caller's. `user` NULL: the root's. */
 int container_nested_sandbox(const struct container *parent, const char *id, const char *user,
                              char **ret, struct fl_err *err);
+
+/* container_io.c */
+bool container_io_wanted(const struct container *c);
+uint64_t container_io_flags(const struct container *c); /* PLAN_... */
+/* Makes the descriptors and sends the container's ends to its shim. */
+int container_io_open(struct container *c, struct fl_err *err);
+void container_io_end(struct container *c); /* hands over what is left, tells the listeners */
+void container_io_free(struct container_io *io);
+int container_io_attach(struct containerizer *base, const char *id,
+                        const struct container_listener *l, struct fl_err *err);
+void container_io_detach(struct containerizer *base, const char *id, const void *arg);
+int container_io_input(struct containerizer *base, const char *id, const void *data, size_t n,
+                       struct fl_err *err);
+void container_io_window(struct containerizer *base, const char *id, unsigned rows,
+                         unsigned columns);
 
 /* container_recover.c */
 void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n);

@@ -71,6 +71,7 @@ struct http_route {
     bool json_alias;  /* "/x.json" */
     bool exact;       /* no deeper paths: 404 */
     bool stream_body; /* handler is called when the headers are complete; body by http_on_body() */
+    const char *stream_type; /* the same, for requests of this Content-Type only; or NULL */
     /* Runs on the I/O thread when the body is complete, for parsing off the owner's thread. Its result is
      * request.decoded; on failure it returns NULL and fills err, kept in request.decode_err. Optional.
      * decoded_free runs on either thread. */

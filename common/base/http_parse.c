@@ -169,12 +169,21 @@ static bool split_target(struct http_exchange *ex)
     return *r->path == '/';
 }
 
+static bool streams_body(const struct http_exchange *ex)
+{
+    const struct http_route *r = ex->route;
+
+    return r && (r->stream_body ||
+                 (r->stream_type &&
+                  streq(http_request_header(&ex->req, "Content-Type"), r->stream_type)));
+}
+
 static int check_body(struct http_conn *c, http_parser *p)
 {
     struct http_exchange *ex = c->reading;
     size_t max = c->io->server->config.limits.max_body;
     bool has_length = p->content_length != UINT64_MAX && !(p->flags & F_CHUNKED);
-    bool bounded = !ex->route || !ex->route->stream_body;
+    bool bounded = !streams_body(ex);
     if (has_length && bounded && p->content_length > max)
         return too_large(c, 413, "The request's body is too large.\n");
     if (has_length && bounded && p->content_length > 0)
@@ -240,7 +249,7 @@ static int on_headers(http_parser *p)
     c->deadline_us = fl_loop_now_us(c->io->loop) + l->body_timeout_s * 1000000ull;
     if (ex->continue_due)
         conn_advance(c);
-    if (ex->route && ex->route->stream_body)
+    if (streams_body(ex))
         conn_dispatch(c, ex);
     return c->dead || c->closing ? STOP : GO_ON;
 }

@@ -561,13 +561,33 @@ static void c_free(struct containerizer *c)
 {
 }
 
+static int c_attach(struct containerizer *c, const char *id, const struct container_listener *l,
+                    struct fl_err *err)
+{
+    return fl_err_set(err, FL_NOT_FOUND, "no container '%s'", id);
+}
+
+static void c_detach(struct containerizer *c, const char *id, const void *arg)
+{
+}
+
+static int c_input(struct containerizer *c, const char *id, const void *data, size_t n,
+                   struct fl_err *err)
+{
+    return fl_err_set(err, FL_NOT_FOUND, "no container '%s'", id);
+}
+
+static void c_window(struct containerizer *c, const char *id, unsigned rows, unsigned columns)
+{
+}
+
 static void c_each(struct containerizer *c, void (*fn)(void *arg, const char *id), void *arg)
 {
 }
 
 static const struct containerizer_ops h_containerizer_ops = {
-    c_launch, c_signal,  c_destroy, c_update, c_usage,
-    c_status, c_recover, c_forget,  c_free,   c_each};
+    c_launch, c_signal, c_destroy, c_update, c_usage, c_status, c_recover,
+    c_forget, c_free,   c_attach,  c_detach, c_input, c_window, c_each};
 
 static inline void h_started(struct harness *h)
 {

@@ -151,7 +151,7 @@ static void kill_all(const struct shim *s)
 /* Waits until the first process ended or the container must end. */
 static void wait_for_end(struct shim *s, int *status, bool *have_status)
 {
-    struct pollfd p[2] = {
+    struct pollfd p[4] = {
         {.fd = s->signal_fd, .events = POLLIN},
         {.fd = s->flags & PLAN_CHECKPOINT ? -1 : SHIM_SOCKET_FD, .events = POLLIN}};
     struct signalfd_siginfo si;
@@ -167,8 +167,13 @@ static void wait_for_end(struct shim *s, int *status, bool *have_status)
             }
         if (*have_status)
             return;
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
+        p[2].fd = s->master_fd;
+        p[2].events = (short)(POLLIN | (s->n_typed ? POLLOUT : 0));
+        p[3].fd = s->n_typed ? -1 : s->relay_fd;
+        p[3].events = POLLIN;
+        if (poll(p, 4, -1) < 0 && errno != EINTR)
             return;
+        relay_terminal(s);
         if (p[1].revents & (POLLHUP | POLLERR))
             return;
         while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si))
@@ -212,7 +217,13 @@ static void save(const struct shim *s, const char *verb, int value, const char *
 
 int main(int argc, char **argv)
 {
-    struct shim s = {.folder_fd = -1, .proc_fd = -1, .sandbox_fd = -1, .signal_fd = -1};
+    struct shim s = {.folder_fd = -1,
+                     .proc_fd = -1,
+                     .sandbox_fd = -1,
+                     .signal_fd = -1,
+                     .master_fd = -1,
+                     .relay_fd = -1,
+                     .log_fd = -1};
     struct shim_error e = {.errnum = 0};
     bool have_status = false;
     int status = 0;
@@ -226,6 +237,7 @@ int main(int argc, char **argv)
     }
     wait_for_end(&s, &status, &have_status);
     end_the_rest(&s, &status, &have_status);
+    relay_terminal(&s);
     if (s.flags & PLAN_CHECKPOINT)
         save(&s, "exited ", status, "", true);
     if (!tell(SHIM_EXITED, status, "") && !(s.flags & PLAN_CHECKPOINT))

@@ -27,6 +27,10 @@ struct shim {
     const char *program, *sandbox, *sandbox_root;
     char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
 
+    int master_fd, relay_fd, log_fd; /* PLAN_RELAY; -1: none */
+    char typed[512];                 /* what was relayed and the terminal did not take yet */
+    size_t n_typed;
+
     pid_t child;      /* as we see it; 0: reaped */
     pid_t child_host; /* as the host sees it */
 };
@@ -52,6 +56,11 @@ int setup_run(struct shim *s, struct shim_error *e);
 
 /* spawn.c: stdout and stderr, then the command. */
 int spawn_child(struct shim *s, struct shim_error *e);
+
+/* io.c: descriptors of the command that the agent sends, and the relay of a terminal. */
+int receive_io(struct shim *s, int fds[3], struct shim_error *e);
+void relay_terminal(struct shim *s); /* what can be without waiting */
+int open_output(const struct shim *s, const char *name, struct shim_error *e);
 
 /* files.c */
 int file_write(const struct shim *s, const char *name, const char *text, size_t n, bool durable);

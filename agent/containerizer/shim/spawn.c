@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -141,6 +142,8 @@ static int child_main(void *arg)
     learn_host_pid(s);
     if (fchdir(s->sandbox_fd) < 0)
         return child_fail("enter the sandbox", s->sandbox), 127;
+    if (s->flags & PLAN_TTY && ioctl(child.in, TIOCSCTTY, 0) < 0)
+        return child_fail("have a terminal for", s->program), 127;
     if (dup2(child.in, 0) < 0 || dup2(child.out, 1) < 0 || dup2(child.err, 2) < 0)
         return child_fail("open stdin, stdout, stderr of", s->program), 127;
     if (set_limits(s) < 0 || become_user(s) < 0)
@@ -152,7 +155,7 @@ static int child_main(void *arg)
 }
 
 /* The user may append to them, and must not make us write elsewhere by a link. */
-static int open_output(const struct shim *s, const char *name, struct shim_error *e)
+int open_output(const struct shim *s, const char *name, struct shim_error *e)
 {
     int fd = openat(s->sandbox_fd, name,
                     O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
@@ -190,21 +193,31 @@ static int clone_child(struct shim *s, struct shim_error *e)
     return 0;
 }
 
+/* The files of the sandbox, or what the agent sent. */
+static int open_files(struct shim *s, int fds[3], struct shim_error *e)
+{
+    if (s->flags & PLAN_IO)
+        return receive_io(s, fds, e);
+    fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fds[0] < 0)
+        return fail(e, errno, "open", "/dev/null");
+    fds[1] = open_output(s, "stdout", e);
+    fds[2] = fds[1] < 0 ? -1 : open_output(s, "stderr", e);
+    return fds[2] < 0 ? -1 : 0;
+}
+
 int spawn_child(struct shim *s, struct shim_error *e)
 {
-    int r = -1;
+    int fds[3] = {-1, -1, -1};
+    int r = open_files(s, fds, e);
 
-    child.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (child.in < 0)
-        return fail(e, errno, "open", "/dev/null");
-    child.out = open_output(s, "stdout", e);
-    child.err = child.out < 0 ? -1 : open_output(s, "stderr", e);
-    if (child.err >= 0)
+    child.in = fds[0];
+    child.out = fds[1];
+    child.err = fds[2];
+    if (r == 0)
         r = clone_child(s, e);
-    close(child.in);
-    if (child.out >= 0)
-        close(child.out);
-    if (child.err >= 0)
-        close(child.err);
+    for (int i = 0; i < 3; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
     return r;
 }

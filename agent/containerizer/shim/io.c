@@ -1,0 +1,109 @@
+/* stdin, stdout and stderr that the agent holds the other ends of, and the relay of a task's terminal.
+ *
+ * The agent sends the descriptors as the first message on our socket, before we run. The terminal of a task is relayed: what comes out
+ * of it goes to the sandbox, and to the agent as long as there is one that reads, so the task neither stops nor ends with the agent.
+ * Nothing here waits. */
+#include "agent/containerizer/shim/shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int take_fds(int fds[3])
+{
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(3 * sizeof(int))];
+    } control;
+    char byte;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control.space,
+                        .msg_controllen = sizeof(control.space)};
+    struct cmsghdr *c;
+    int n = 0;
+
+    if (recvmsg(SHIM_SOCKET_FD, &mh, MSG_CMSG_CLOEXEC) <= 0)
+        return 0;
+    c = CMSG_FIRSTHDR(&mh);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+        n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(fds, CMSG_DATA(c), (size_t)n * sizeof(int));
+    }
+    return n;
+}
+
+int receive_io(struct shim *s, int fds[3], struct shim_error *e)
+{
+    int got[3] = {-1, -1, -1};
+    int n = take_fds(got), want = s->flags & PLAN_TTY ? (s->flags & PLAN_RELAY ? 3 : 1) : 3;
+
+    if (n != want)
+        return fail(e, EPROTO, "take stdin, stdout and stderr of", s->program);
+    if (!(s->flags & PLAN_TTY)) {
+        memcpy(fds, got, sizeof(got));
+        return 0;
+    }
+    fds[0] = got[0];
+    fds[1] = fcntl(got[0], F_DUPFD_CLOEXEC, 4);
+    fds[2] = fcntl(got[0], F_DUPFD_CLOEXEC, 4);
+    if (s->switch_user && fchown(got[0], s->uid, (gid_t)-1) < 0)
+        return fail(e, errno, "give the terminal to the user of", s->program);
+    if (!(s->flags & PLAN_RELAY))
+        return 0;
+    s->master_fd = got[1];
+    s->relay_fd = got[2];
+    s->log_fd = open_output(s, "stdout", e);
+    int err = s->log_fd < 0 ? -1 : open_output(s, "stderr", e);
+    if (err < 0)
+        return -1;
+    close(err);
+    fcntl(s->master_fd, F_SETFL, fcntl(s->master_fd, F_GETFL) | O_NONBLOCK);
+    return 0;
+}
+
+static void out(struct shim *s)
+{
+    char buf[4096];
+    ssize_t n;
+
+    while ((n = read(s->master_fd, buf, sizeof(buf))) > 0) {
+        for (ssize_t done = 0, k = 0; done < n && k >= 0; done += k)
+            k = write(s->log_fd, buf + done, (size_t)(n - done));
+        if (s->relay_fd >= 0)
+            send(s->relay_fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        close(s->master_fd); /* nobody has the terminal open any more */
+        s->master_fd = -1;
+    }
+}
+
+static void in(struct shim *s)
+{
+    if (s->n_typed == 0 && s->relay_fd >= 0) {
+        ssize_t n = recv(s->relay_fd, s->typed, sizeof(s->typed), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+            close(s->relay_fd); /* the agent has gone */
+            s->relay_fd = -1;
+        }
+        s->n_typed = n > 0 ? (size_t)n : 0;
+    }
+    if (s->n_typed > 0 && s->master_fd >= 0) {
+        ssize_t n = write(s->master_fd, s->typed, s->n_typed);
+        if (n > 0) {
+            s->n_typed -= (size_t)n;
+            memmove(s->typed, s->typed + n, s->n_typed);
+        }
+    }
+}
+
+void relay_terminal(struct shim *s)
+{
+    if (s->master_fd >= 0)
+        out(s);
+    if (s->master_fd >= 0)
+        in(s);
+}
