@@ -1,4 +1,4 @@
-/* `fairlead up` and `fairlead down`: a master and agents of this machine as children of one process that stays in the foreground.
+/* `fairlead up` and `fairlead down`: a master and agents of this machine (or emulated ones) as children of one process that stays in the foreground.
  *
  * Everything it makes lies under one folder (--dir): work folders, logs, and `pids` with a line "pid starttime name" for each
  * process, so that `down` stops just those, even after this process was killed, and never a stranger that got a recycled pid. */
@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,6 +26,8 @@ struct up {
     char *dir_default;
     unsigned agents, port;
     const char *isolation, *launcher;
+    const char *emulate; /* the file of a cluster, or NULL */
+    char *domain;        /* of the master, as JSON; NULL: none */
     double cpus, mem, disk;
     bool detach;
     char *bin; /* folder of the daemons */
@@ -82,13 +85,98 @@ static int spawn_daemon(struct up *u, const char *name, char *const argv[], stru
     return processes_add(&u->started, pid, name, u->dir, err);
 }
 
+/* What the emulator prints about the file when it is given `option`, without the line's end. */
+static int ask_emulator(struct up *u, const char *option, char **ret, struct fl_err *err)
+{
+    _cleanup_free_ char *program = xasprintf("%s/fairlead-emulator", u->bin);
+    _cleanup_free_ char *path = xasprintf("%s/emulator.answer", u->dir);
+    char *const argv[] = {program, (char *)u->emulate, (char *)option, NULL};
+    posix_spawn_file_actions_t files;
+    char text[1024];
+    int rc, status, fd;
+    ssize_t n;
+    pid_t pid;
+
+    unlink(path);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    rc = posix_spawn(&pid, program, &files, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&files);
+    if (rc)
+        return fl_err_errno(err, rc, "start '%s'", program);
+    if (waitpid(pid, &status, 0) < 0 || status != 0)
+        return fl_err_set(err, FL_INVALID, "the emulator cannot use '%s'", u->emulate);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+    if (n < 0)
+        return fl_err_errno(err, errno, "read '%s'", path);
+    text[n] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    *ret = xstrdup(text);
+    return 0;
+}
+
+/* The children inherit the limit of open files; the master needs one for each agent. */
+static int raise_descriptors(struct up *u, struct fl_err *err)
+{
+    rlim_t need = u->agents + 1024;
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= need)
+        return 0;
+    l.rlim_cur = need;
+    l.rlim_max = FL_MAX(l.rlim_max, need);
+    if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+        return fl_err_errno(err, errno,
+                            "raise the limit of open files to %zu; run as root, or set 'ulimit "
+                            "-Hn' higher",
+                            (size_t)need);
+    return 0;
+}
+
+static int prepare_emulation(struct up *u, struct fl_err *err)
+{
+    _cleanup_free_ char *count = NULL;
+    uint64_t n;
+    int r = ask_emulator(u, "--print_agents", &count, err);
+
+    if (r == 0)
+        r = ask_emulator(u, "--print_domain", &u->domain, err);
+    if (r < 0)
+        return r;
+    if (fl_parse_u64(count, &n) < 0)
+        return fl_err_set(err, FL_INVALID, "the emulator says '%s' where a number was wanted",
+                          count);
+    u->agents = (unsigned)n;
+    return raise_descriptors(u, err);
+}
+
+static int start_emulator(struct up *u, struct fl_err *err)
+{
+    _cleanup_free_ char *program = xasprintf("%s/fairlead-emulator", u->bin);
+    _cleanup_free_ char *master = xasprintf("--master=%s", u->address);
+    char *const argv[] = {program, (char *)u->emulate, master, NULL};
+
+    return spawn_daemon(u, "emulator", argv, err);
+}
+
 static int start_master(struct up *u, struct fl_err *err)
 {
+    _cleanup_free_ char *domain =
+        u->domain && *u->domain ? xasprintf("--domain=%s", u->domain) : NULL;
     _cleanup_free_ char *program = xasprintf("%s/fairlead-master", u->bin);
     _cleanup_free_ char *port = xasprintf("--port=%u", u->port);
     _cleanup_free_ char *work = xasprintf("--work_dir=%s/master", u->dir);
-    char *const argv[] = {program, (char *)"--ip=127.0.0.1",  port,
-                          work,    (char *)"--cluster=local", (char *)"--hostname=127.0.0.1",
+    char *const argv[] = {program,
+                          (char *)"--ip=127.0.0.1",
+                          port,
+                          work,
+                          (char *)"--cluster=local",
+                          (char *)"--hostname=127.0.0.1",
+                          domain,
                           NULL};
 
     return spawn_daemon(u, "master", argv, err);
@@ -140,19 +228,18 @@ static size_t agents_ready(const char *address)
 {
     _cleanup_json_ json_t *all = NULL;
     struct fl_err err = {0};
-    size_t n = 0, i;
-    json_t *a;
 
-    if (cli_get_json(address, "/slaves", &all, &err) < 0)
+    if (cli_get_json(address, "/metrics/snapshot", &all, &err) < 0)
         return 0;
-    json_array_foreach(json_object_get(all, "slaves"), i, a) n +=
-        json_is_true(json_object_get(a, "active"));
-    return n;
+    return (size_t)json_number_value(json_object_get(all, "master/slaves_active"));
 }
 
 static int wait_ready(struct up *u, struct fl_err *err)
 {
-    for (int tries = 0; tries < READY_S * 10; tries++) {
+    /* Thousands of emulated agents need longer than a few real ones. */
+    unsigned seconds = READY_S + u->agents / 500;
+
+    for (unsigned tries = 0; tries < seconds * 10; tries++) {
         const char *dead = processes_first_dead(&u->started);
         if (dead)
             return fl_err_set(err, FL_UNAVAILABLE,
@@ -163,7 +250,7 @@ static int wait_ready(struct up *u, struct fl_err *err)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
     return fl_err_set(err, FL_TIMEOUT,
-                      "the agents did not register within %d s; see the logs in '%s'", READY_S,
+                      "the agents did not register within %u s; see the logs in '%s'", seconds,
                       u->dir);
 }
 
@@ -175,9 +262,13 @@ static int start_all(struct up *u, struct fl_err *err)
         r = fl_err_set(err, FL_CONFLICT,
                        "a cluster of '%s' runs already; `fairlead down --dir %s` stops it", u->dir,
                        u->dir);
+    if (r == 0 && u->emulate)
+        r = prepare_emulation(u, err);
     if (r == 0)
         r = start_master(u, err);
-    for (unsigned i = 0; r == 0 && i < u->agents; i++)
+    if (r == 0 && u->emulate)
+        r = start_emulator(u, err);
+    for (unsigned i = 0; r == 0 && !u->emulate && i < u->agents; i++)
         r = start_agent(u, i, err);
     return r == 0 ? wait_ready(u, err) : r;
 }
@@ -222,6 +313,22 @@ static char *default_dir(void)
     return xasprintf("/tmp/fairlead-%u", (unsigned)geteuid());
 }
 
+static void tell(const struct up *u)
+{
+    if (u->emulate)
+        printf("The cluster of '%s' runs: %u emulated agents.\n"
+               "  page     http://%s/\n"
+               "  logs     %s\n",
+               u->emulate, u->agents, u->address, u->dir);
+    else
+        printf("The cluster runs: %u agents, each with %g cpus and %.0f MB.\n"
+               "  page     http://%s/\n"
+               "  logs     %s\n"
+               "  try      %s/fairlead run --master %s -- sh -c 'echo hello; uname -n'\n",
+               u->agents, u->cpus, u->mem, u->address, u->dir, u->bin, u->address);
+    fflush(stdout);
+}
+
 static int up(struct up *u)
 {
     struct fl_err err = {0};
@@ -237,12 +344,7 @@ static int up(struct up *u)
             processes_stop(u->dir);
         return cli_fail(&err);
     }
-    printf("The cluster runs: %u agents, each with %g cpus and %.0f MB.\n"
-           "  page     http://%s/\n"
-           "  logs     %s\n"
-           "  try      %s/fairlead run --master %s -- sh -c 'echo hello; uname -n'\n",
-           u->agents, u->cpus, u->mem, u->address, u->dir, u->bin, u->address);
-    fflush(stdout);
+    tell(u);
     if (u->detach)
         return CLI_OK;
     wait_for_signal(u);
@@ -262,6 +364,8 @@ int verb_up(struct cli *c, int argc, char **argv)
         {"--disk MB", OPT_NUMBER, &u.disk, "of each agent (10240)"},
         {"--isolation LIST", OPT_TEXT, &u.isolation, "isolators of the agents"},
         {"--launcher NAME", OPT_TEXT, &u.launcher, "linux or posix"},
+        {"--emulate FILE", OPT_TEXT, &u.emulate,
+         "instead of agents: those that FILE declares, by fairlead-emulator"},
         {"--dir DIR", OPT_TEXT, &u.dir, "where everything lies (/tmp/fairlead-UID)"},
         {"--detach", OPT_FLAG, &u.detach, "return when it runs; `fairlead down` stops it"},
     };
@@ -280,6 +384,7 @@ int verb_up(struct cli *c, int argc, char **argv)
     processes_done(&u.started);
     free(u.bin);
     free(u.address);
+    free(u.domain);
     free(u.dir_default);
     return code;
 }

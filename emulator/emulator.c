@@ -224,11 +224,13 @@ static int make_nodes(struct emulator *e, struct fl_err *err)
             if (r < 0)
                 return r;
             for (uint64_t j = 0; j < g->places[k].count; j++, n++) {
-                e->nodes[n] = (struct emu_node){.emu = e,
-                                                .group = g,
-                                                .pattern = e->patterns[e->n_patterns - 1],
-                                                .index = (uint32_t)n,
-                                                .number = ++number};
+                struct emu_node *x = &e->nodes[n];
+
+                x->emu = e;
+                x->group = g;
+                x->pattern = e->patterns[e->n_patterns - 1];
+                x->index = (uint32_t)n;
+                x->number = ++number;
             }
         }
     }

@@ -1,4 +1,4 @@
-/* See files.h. A list: an agent has few files, most of them short-lived, and a hash table a node would cost more than all of them. */
+/* See files.h. A list: an agent has a handful of files, and a hash table a node would cost more than all of them. */
 #include "emulator/files.h"
 
 #include <utlist.h>
@@ -34,13 +34,20 @@ static struct emu_file *find(const struct emu_files *f, const char *path)
     return NULL;
 }
 
+/* What agents write of frameworks, executors and tasks is read only by an agent that was killed, and none is here: it would be half
+ * of the memory of a task. */
+static bool kept(const char *path)
+{
+    return str_starts(path, META) && !strstr(path, "/frameworks/");
+}
+
 /* NULL: it is nowhere that is kept. */
 static struct emu_file *make(struct emu_files *f, const char *path)
 {
     size_t n = strlen(path) + 1;
     struct emu_file *x;
 
-    if (!str_starts(path, META))
+    if (!kept(path))
         return NULL;
     x = find(f, path);
     if (x)
@@ -97,6 +104,8 @@ int emu_files_truncate(struct emu_files *f, const char *path, size_t n, struct f
 {
     struct emu_file *x = find(f, path);
 
+    if (!kept(path))
+        return 0;
     if (!x || n > x->data.len)
         return fl_err_set(err, FL_NOT_FOUND, "no '%s' of that length", path);
     x->data.len = n;

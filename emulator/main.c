@@ -9,7 +9,7 @@
 struct flags {
     char *master, *first_address, *logging_level;
     uint64_t port, connecting, report;
-    bool check, print_domain;
+    bool check, print_domain, print_agents;
 };
 
 #define ROW(name, type, def, help, ...)                                                            \
@@ -25,6 +25,7 @@ static const struct fl_flag rows[] = {
     ROW(report, FLAG_DURATION, "10secs", "Time between lines of numbers; 0secs for none.")
     ROW(logging_level, FLAG_STRING, "ERROR", "Least level of what the agents log: INFO, WARNING or ERROR.")
     ROW(print_domain, FLAG_BOOL, "false", "Write the fault domain that suits the master, as its --domain takes it, or nothing; and end.")
+    ROW(print_agents, FLAG_BOOL, "false", "Write how many agents the file declares, and end.")
     ROW(check, FLAG_BOOL, "false", "Read the file, say what it declares, and end.")
 };
 /* clang-format on */
@@ -99,6 +100,10 @@ static int work(const struct flags *f, const char *path, struct fl_err *err)
         return r;
     if (f->print_domain)
         return print_domain(c);
+    if (f->print_agents) {
+        printf("%llu\n", (unsigned long long)emu_cluster_count(c));
+        return 0;
+    }
     fl_log_set_level(level);
     tell(c);
     if (f->check)

@@ -211,6 +211,8 @@ START_TEST(test_files)
     emu_files_write(&f, META "/a/d/three", "", 0);
     emu_files_link(&f, META "/a/d", META "/ab");
     emu_files_write(&f, EMU_WORK_DIR "/slaves/sandbox", "x", 1);
+    emu_files_write(&f, META "/slaves/s/frameworks/f/framework.info", "x", 1);
+    ck_assert_int_lt(emu_files_read(&f, META "/slaves/s/frameworks/f/framework.info", &b, &err), 0);
     ck_assert_int_eq(emu_files_read(&f, META "/a/one", &b, &err), 0);
     ck_assert_str_eq(fl_buf_cstr(&b), "1234");
     ck_assert_int_eq(emu_files_truncate(&f, META "/a/one", 1, &err), 0);

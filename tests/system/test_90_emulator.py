@@ -1,0 +1,234 @@
+"""fairlead-emulator: 200 agents of one process at a real master; tasks end as the file and their labels say; gangs fill a small cluster of GPUs."""
+import os
+import subprocess
+
+import pytest
+
+from harness.cluster import BIN, ROOT, Cluster, Daemon, free_ports
+from harness.http import eventually, get_json, post_json
+from harness.scheduler import Scheduler
+
+THROTTLE = os.path.join(ROOT, os.environ.get("BUILD", "build"), "examples", "throttle")
+EMULATOR = os.path.join(BIN, "fairlead-emulator")
+
+FILE = """
+cluster: test
+agent_flags: {registration_backoff_factor: 20ms}
+tasks:
+  start_delay: uniform 1ms 20ms
+  duration: uniform 100ms 300ms
+  kill_delay: 10ms
+groups:
+  - name: plain
+    count: 160
+    placement: [{region: r, zone: z1, count: 80}, {region: r, zone: z2, count: 80}]
+    attributes: {kind: plain}
+    resources: {cpus: 8, mem: 8192, disk: 10000, licences: 3}
+  - name: gpu
+    count: 40
+    placement: [{region: r, zone: z1}, {region: r, zone: z2}]
+    resources: {cpus: 16, mem: 65536, disk: 10000, gpus: 8}
+    tasks: {duration: forever}
+"""
+
+
+class Emulator(Daemon):
+    """Not a daemon that serves: it is ready when the master knows all of its agents."""
+
+    def __init__(self, cluster, text, first_address):
+        self.file = os.path.join(cluster.folder, "cluster.yaml")
+        with open(self.file, "w") as f:
+            f.write(text)
+        super().__init__("fairlead-emulator", "emulator", cluster.folder, {"port": 5051, "master": cluster.master.address,
+                                                                          "first_address": first_address, "report": "1secs"})
+
+    def start(self, wait=False):
+        with open(self.log_path, "a") as log:
+            self.process = subprocess.Popen([EMULATOR, self.file] + ["--%s=%s" % f for f in self.flags.items()], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL)
+        return self
+
+
+def domain_of(path):
+    return subprocess.run([EMULATOR, path, "--print_domain"], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+
+def make(text, agents, first_address):
+    c = Cluster(0, {"domain": '{"fault_domain":{"region":{"name":"r"},"zone":{"name":"z1"}}}'})
+    try:
+        e = Emulator(c, text, first_address).start()
+        c.agents.append(e)
+        assert domain_of(e.file) == c.master.flags["domain"]
+        c.wait_agents(agents, 30)
+        eventually(lambda: "All %d agents are registered" % agents in e.log())
+    except BaseException:
+        print(c.logs())
+        c.stop()
+        raise
+    return c, e
+
+
+@pytest.fixture(scope="module")
+def world():
+    c, e = make(FILE, 200, "127.70.0.1")
+    yield c, e
+    c.stop()
+
+
+def zone(slave):
+    return slave["domain"]["fault_domain"]["zone"]["name"]
+
+
+def test_what_the_master_sees(world):
+    slaves = world[0].slaves()
+    assert len({s["pid"] for s in slaves}) == 200 and len({s["hostname"] for s in slaves}) == 200
+    gpu = [s for s in slaves if s["hostname"].startswith("gpu-")]
+    assert len(gpu) == 40 and all(s["resources"]["gpus"] == 8 for s in gpu)
+    assert sum(1 for s in gpu if zone(s) == "z1") == 20
+    plain = next(s for s in slaves if s["hostname"] == "plain-081")
+    assert zone(plain) == "z2" and plain["attributes"] == {"kind": "plain"} and plain["resources"]["licences"] == 3
+    assert plain["pid"] == "slave(1)@127.70.0.81:5051"
+
+
+def test_tasks_finish_and_are_acknowledged(world):
+    c, _ = world
+    with Scheduler(c.master.address) as s:
+        ids = []
+        for offer in s.offers()[:50]:
+            tasks = [s.task(offer, "true", cpus=1) for _ in range(3)]
+            ids += [t["task_id"]["value"] for t in tasks]
+            s.launch(offer, *tasks)
+        for i in ids:
+            s.end_of(i)
+            assert s.states(i) == ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"], i
+        eventually(lambda: all(get_json(c.master.address, "/metrics/snapshot")["master/tasks_" + n] == 0
+                               for n in ("staging", "starting", "running")))
+
+
+def labels(**pairs):
+    return {"labels": [{"key": "emulator." + k, "value": v} for k, v in pairs.items()]}
+
+
+def test_a_task_says_how_it_ends(world):
+    with Scheduler(world[0].master.address) as s:
+        offer = s.offer(cpus=4)
+        failed = s.task(offer, "x", labels=labels(duration="10ms", exit="7"))
+        never = s.task(offer, "x", labels=labels(duration="whenever"))
+        s.launch(offer, failed, never)
+        end = s.end_of(failed["task_id"]["value"])
+        assert end["state"] == "TASK_FAILED" and end["message"] == "Command exited with status 7"
+        end = s.end_of(never["task_id"]["value"])
+        assert end["state"] == "TASK_FAILED" and "emulator.duration" in end["message"]
+
+
+def test_kills(world):
+    with Scheduler(world[0].master.address) as s:
+        offer = s.offer(cpus=4)
+        task = s.task(offer, "x", labels=labels(duration="forever"))
+        i = task["task_id"]["value"]
+        s.launch(offer, task)
+        s.status(i, "TASK_RUNNING")
+        s.kill(i)
+        assert s.end_of(i)["state"] == "TASK_KILLED"
+
+
+def test_the_master_comes_back(world):
+    """A task of a checkpointing framework runs on while the master is away, and all agents find it again."""
+    c, e = world
+    with Scheduler(c.master.address, failover_timeout=60.0, checkpoint=True) as s:
+        offer = s.offer(cpus=4)
+        task = s.task(offer, "x", labels=labels(duration="forever"))
+        i = task["task_id"]["value"]
+        s.launch(offer, task)
+        s.status(i, "TASK_RUNNING")
+        c.master.kill9()
+        c.master.start()
+        c.wait_agents(200, 30)
+        with Scheduler(c.master.address, framework_id=s.id, failover_timeout=60.0, checkpoint=True) as again:
+            again.reconcile()
+            assert again.status(i)["state"] == "TASK_RUNNING"
+            again.kill(i)
+            again.end_of(i)
+            again.teardown()
+
+
+def test_an_agent_that_is_gone_comes_back_as_another(world):
+    """MARK_AGENT_GONE ends an agent; what watches over it starts it again, with a new id."""
+    c, _ = world
+    old = next(s for s in c.slaves() if s["hostname"] == "plain-100")["id"]
+    post_json(c.master.address, "/api/v1", {"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": old}}})
+
+    def back():
+        found = [s for s in c.slaves() if s["hostname"] == "plain-100" and s["active"]]
+        return found and found[0]["id"] != old
+
+    eventually(back)
+
+
+GPUS = """
+cluster: gpus
+agent_flags: {registration_backoff_factor: 20ms}
+groups:
+  - name: node
+    count: 12
+    placement: [{region: r, zone: z1}, {region: r, zone: z2}, {region: r, zone: z3}]
+    resources: {cpus: 16, mem: 65536, disk: 10000, gpus: 8}
+"""
+
+
+def test_gangs_fill_the_cluster_zone_by_zone():
+    """Twelve nodes in three zones; jobs of 2 workers with a node's GPUs each, in one zone: six fit, and a seventh has nothing at all."""
+    c, _ = make(GPUS, 12, "127.71.0.1")
+    jobs = []
+    try:
+        for k in range(7):
+            jobs.append(subprocess.Popen(
+                [THROTTLE, "--master", c.master.address, "--name", "job%d" % k, "--cpus", "8", "--mem", "1024", "--gpus", "8",
+                 "--seconds", "600", "--total", "2", "--gang", "count=2 unit=cpus:8;mem:1024;gpus:8 same=zone hold=1secs", "--quiet"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        eventually(lambda: c.master.metrics()["master/tasks_running"] == 12, 30)
+        assert [s["used_resources"]["gpus"] for s in c.slaves()] == [8] * 12
+        state = get_json(c.master.address, "/state")
+        where = {s["id"]: zone(s) for s in state["slaves"]}
+        sizes = []
+        for f in state["frameworks"]:
+            zones = [where[t["slave_id"]] for t in f["tasks"]]
+            sizes.append(len(zones))
+            assert len(set(zones)) <= 1, "a job in two zones: %s" % zones
+        assert sorted(sizes) == [0, 2, 2, 2, 2, 2, 2]
+    finally:
+        for j in jobs:
+            j.kill()
+            j.wait()
+        c.stop()
+
+
+@pytest.mark.parametrize("name", ["small", "kemu", "nomad-c1m", "huge"])
+def test_examples(name):
+    out = subprocess.run([EMULATOR, os.path.join(ROOT, "emulator", "examples", name + ".yaml"), "--check"], capture_output=True, text=True,
+                         timeout=20, check=False)
+    assert out.returncode == 0 and out.stdout.startswith(name + ": "), out
+
+
+def test_mistakes_are_named_with_their_line(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("groups:\n  - name: a\n    count: 1\n    resources: {cpus: 1, mem: 1}\n    size: 3\n")
+    out = subprocess.run([EMULATOR, str(path)], capture_output=True, text=True, timeout=20, check=False)
+    assert out.returncode == 1 and "c.yaml:5: a group has no key 'size'" in out.stderr, out
+
+
+def test_up_and_down(tmp_path):
+    """`fairlead up --emulate`: a master with the right fault domain, and all agents of the file."""
+    (tmp_path / "c.yaml").write_text(GPUS)
+    port = free_ports(2)[0]
+    fairlead = os.path.join(BIN, "fairlead")
+    where = ["--dir", str(tmp_path / "c")]
+    up = subprocess.run([fairlead, "up", "--detach", "--port", str(port), "--emulate", str(tmp_path / "c.yaml")] + where, timeout=60,
+                        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    try:
+        assert up.returncode == 0 and "12 emulated agents" in up.stdout, up
+        slaves = get_json("127.0.0.1:%d" % port, "/slaves")["slaves"]
+        assert sorted(zone(s) for s in slaves) == ["z1"] * 4 + ["z2"] * 4 + ["z3"] * 4
+    finally:
+        down = subprocess.run([fairlead, "down"] + where, timeout=60, check=False)
+    assert down.returncode == 0
