@@ -94,7 +94,7 @@ struct allocator_ops {
                                                                                                  filters dropped */
     void (*add_agent)(struct allocator *a, const struct allocator_agent *ag, uint64_t now_us);
     void (*remove_agent)(struct allocator *a, const char *agent_id);
-    /* Info, total or capabilities changed; drops the filters on it when total or attributes did. */
+    /* Info, total or capabilities changed; drops the filters on it when its attributes did. */
     void (*update_agent)(struct allocator *a, const struct allocator_agent *ag, uint64_t now_us);
     void (*set_agent_active)(struct allocator *a, const char *agent_id, bool active);
     /* Agents that may be offered, by hostname; NULL: all. */

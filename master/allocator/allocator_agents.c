@@ -124,7 +124,6 @@ void alloc_add_agent(struct allocator *a, const struct allocator_agent *in, uint
 void alloc_update_agent(struct allocator *a, const struct allocator_agent *in, uint64_t now_us)
 {
     struct alloc_agent *ag = alloc_find_agent(allocator_cast(a), in->id);
-    _cleanup_resources_ struct resources before = RESOURCES_INIT;
     bool changed;
 
     if (!ag)
@@ -133,9 +132,9 @@ void alloc_update_agent(struct allocator *a, const struct allocator_agent *in, u
                                 in->info->n_attributes);
     alloc_gang_forget_agent(a, ag);
     take_agent_info(a, ag, in);
-    resources_move(&before, &ag->total);
     alloc_set_total(a, ag, in->total);
-    if (changed || !resources_equal(&before, &ag->total))
+    /* Not when only its total did: a larger one passes the filters by itself, and an estimate of slack changes all the time. */
+    if (changed)
         alloc_filters_drop_agent(a, ag);
     alloc_touch(a, ag);
 }

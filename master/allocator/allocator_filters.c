@@ -4,7 +4,8 @@
  *   1. refuse_seconds is 5 when not given, negative or not a number; 365 days at most; 0 makes no filter.
  *   2. A filter belongs to a framework, a role and an agent, and hides what is a subset of what was refused.
  *   3. It lives one allocation interval at least (the caller sees to that), and ends by time,
- *   4. when the framework revives that role or disconnects, when the agent's total or attributes change, or either goes.
+ *   4. when the framework revives that role or disconnects, when the agent's attributes change, or either goes. (The
+ *      reference's documents say its total as well; its code does not.)
  *   5. An end by time is an event: the client is asked again on that agent.
  */
 #include <math.h>

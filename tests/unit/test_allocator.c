@@ -194,6 +194,23 @@ START_TEST(no_filter_waits_for_the_interval)
 }
 END_TEST
 
+/* allocator_filters.c step 4, and 2: what grew is more than was refused. */
+START_TEST(filter_outlives_a_smaller_total)
+{
+    struct h_agent ag = {.id = "a1", .total = "cpus:4;mem:512"};
+
+    h_add_framework(&h, "f1", "*");
+    h_add_agent(&h, "a1", "cpus:4;mem:1024");
+    ck_assert_uint_eq(h_run(&h), 1);
+    h_decline(&h, h_last(&h), 600);
+    h_tell_agent(&h, &ag, true);
+    ck_assert_uint_eq(h_run(&h), 0);
+    ag.total = "cpus:8;mem:512";
+    h_tell_agent(&h, &ag, true);
+    ck_assert_uint_eq(h_run(&h), 1);
+}
+END_TEST
+
 START_TEST(filters_end_with_revive_and_changed_agents)
 {
     struct h_agent bigger = {.id = "a1", .total = "cpus:8;mem:1024"};
@@ -833,6 +850,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, filter_hides_subsets_only);
     tcase_add_test(t, decline_passes_to_the_other);
     tcase_add_test(t, no_filter_waits_for_the_interval);
+    tcase_add_test(t, filter_outlives_a_smaller_total);
     tcase_add_test(t, filters_end_with_revive_and_changed_agents);
     tcase_add_test(t, suppress_and_revive_by_role);
     tcase_add_test(t, suppressed_from_the_start_and_by_update);
