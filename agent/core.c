@@ -269,6 +269,8 @@ static void on_started(void *arg, const char *container_id, pid_t pid)
     agent_checkpoint_pid(e);
     if (e->command)
         agent_command_started(e);
+    else
+        agent_executor_deliver(e);
 }
 
 static void on_ended(void *arg, const char *container_id, const struct container_end *end)

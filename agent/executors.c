@@ -197,13 +197,18 @@ static void on_registration_timeout(void *arg)
                            V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT, message);
 }
 
+static bool is_default(const struct agent_executor *e)
+{
+    return e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT;
+}
+
 /* What to run: the task's own command, or the executor's. For executors of type DEFAULT it is ours. */
 static int find_command(const struct agent_executor *e, const V1__TaskInfo *task,
                         V1__CommandInfo *own, const V1__CommandInfo **ret, struct fl_err *err)
 {
     const char *program = e->core->default_executor;
 
-    if (!task && e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT) {
+    if (!task && is_default(e)) {
         if (!program)
             return fl_err_set(err, FL_NOT_FOUND,
                               "no program 'fairlead-default-executor' in --launcher_dir or beside "
@@ -330,6 +335,9 @@ void agent_executor_deliver(struct agent_executor *e)
     struct agent_task *t, *tmp;
 
     if (e->state != EXECUTOR_RUNNING || !e->stream)
+        return;
+    /* It may be quicker to subscribe than the launcher is to say that it runs; only then can containers be nested in its own. */
+    if (is_default(e) && e->pid <= 0)
         return;
     agent_executor_resize(e);
     HASH_ITER (hh, e->tasks, t, tmp) {
