@@ -128,6 +128,8 @@ static void begin_command(struct pod_task *t, struct checker *c)
     struct pod_probe *b = xnew0(struct pod_probe);
     Aapi__Call call = AAPI__CALL__INIT;
     Aapi__Call__LaunchNestedContainer l = AAPI__CALL__LAUNCH_NESTED_CONTAINER__INIT;
+    V1__ContainerInfo container = V1__CONTAINER_INFO__INIT;
+    V1__LinuxInfo linux_info = V1__LINUX_INFO__INIT;
     uint8_t uuid[FL_UUID_LEN];
     char text[FL_UUID_STR];
 
@@ -148,6 +150,12 @@ static void begin_command(struct pod_task *t, struct checker *c)
     l.container_id = &b->id;
     l.command =
         check_command(checker_target(c)->command, pod_task_command(t, arena)->environment, arena);
+    /* It sees the task's processes, as it sees its files. */
+    linux_info.has_share_pid_namespace = true;
+    linux_info.share_pid_namespace = true;
+    container.type = V1__CONTAINER_INFO__TYPE__MESOS;
+    container.linux_info = &linux_info;
+    l.container = &container;
     call.has_type = true;
     call.type = AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER;
     call.launch_nested_container = &l;

@@ -172,7 +172,7 @@ def test_the_agent_killed_and_back():
     """Pods go on without their agent: what ended meanwhile is told, what runs can be killed, nothing is started twice."""
     with Cluster(agents=1) as c, Scheduler(c.master.address, ["PARTITION_AWARE"], checkpoint=True,
                                            failover_timeout=60.0) as s:
-        ends, _ = running(s, ["sleep 0.8", "sleep 0.8; exit 4"])
+        ends = [running(s, [command])[0][0] for command in ("sleep 0.8", "sleep 0.8; exit 4")]
         ids, e = running(s, ["date +%s%N >> starts; sleep 1000", "sleep 1000"])
         n = s.mark()
         c.agent.kill9()

@@ -192,14 +192,14 @@ def test_over_a_restart_of_the_agent(kind):
 @pytest.mark.root
 @pytest.mark.parametrize("shape", [Command, Pod])
 def test_within_namespaces(shape):
-    """The command of a check sees the task's processes and mounts; nothing else."""
+    """The command of a check sees the task's processes."""
     flags = {"launcher": "linux", "isolation": "cgroups/cpu,cgroups/mem,filesystem/linux,namespaces/pid"}
     with Cluster(agents=1, agent_flags=flags) as c, Scheduler(c.master.address) as s:
-        t = shape(c, s, "sleep 1000", check=dict(FAST, type="COMMAND", command={"command": {
-            "value": "readlink /proc/self/ns/mnt > seen; exit 5"}}))
+        t = shape(c, s, "readlink /proc/self/ns/pid > own; sleep 1000", check=dict(FAST, type="COMMAND", command={"command": {
+            "value": "readlink /proc/self/ns/pid > seen; exit 5"}}))
         wait_check(s, t.id, lambda x: x["command"].get("exit_code") == 5)
-        seen = eventually(lambda: content(t.folder + "/seen").strip())
-        assert seen != os.readlink("/proc/self/ns/mnt")
+        assert content(t.folder + "/seen") == content(t.folder + "/own")
+        assert content(t.folder + "/own").strip() != os.readlink("/proc/self/ns/pid")
         s.kill(t.id)
         assert s.end_of(t.id)["state"] == "TASK_KILLED"
         eventually(lambda: not c.processes())
