@@ -149,6 +149,7 @@ static int take_group(const struct yaml_reader *r, const struct yaml_node *v, st
         {"attributes", take_pairs, offsetof(struct emu_group, attributes), false},
         {"resources", take_resources, offsetof(struct emu_group, resources), true},
         {"tasks", emu_workload_take, offsetof(struct emu_group, tasks), false},
+        {"faults", emu_fault_plan_take, offsetof(struct emu_group, faults), false},
     };
     int rc = yaml_map(r, v, "a group", rows, ARRAY_SIZE(rows), g);
 
@@ -171,6 +172,7 @@ static int take_groups(const struct yaml_reader *r, const struct yaml_node *v,
         int rc;
 
         g->tasks = c->tasks;
+        g->faults = c->faults;
         rc = take_group(r, v->items[i], g);
         if (rc < 0)
             return rc;
@@ -216,6 +218,11 @@ static int file_tasks(const struct yaml_reader *r, const struct yaml_node *v, vo
     return into_cluster(emu_workload_take, offsetof(struct emu_cluster, tasks), r, v, file);
 }
 
+static int file_faults(const struct yaml_reader *r, const struct yaml_node *v, void *file)
+{
+    return into_cluster(emu_fault_plan_take, offsetof(struct emu_cluster, faults), r, v, file);
+}
+
 static int file_flags(const struct yaml_reader *r, const struct yaml_node *v, void *file)
 {
     return into_cluster(take_flags, 0, r, v, file);
@@ -228,6 +235,7 @@ int emu_cluster_parse(const char *name, const char *text, size_t n, struct emu_c
         {"cluster", file_name, 0, false},
         {"seed", file_seed, 0, false},
         {"tasks", file_tasks, 0, false},
+        {"faults", file_faults, 0, false},
         {"agent_flags", file_flags, 0, false},
         {"groups", keep_groups, offsetof(struct file, groups), true},
     };

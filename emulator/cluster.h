@@ -17,11 +17,13 @@ struct emu_group {
     char *attributes; /* owned; as --attributes, or NULL */
     char *resources;  /* owned; as --resources */
     struct emu_workload tasks;
+    struct emu_fault_plan faults;
 };
 struct emu_cluster {
     char *name; /* owned or NULL */
     uint64_t seed;
     struct emu_workload tasks;
+    struct emu_fault_plan faults;
     struct emu_group *groups;
     size_t n_groups;
     char **agent_flags; /* owned, "--name=value" each */

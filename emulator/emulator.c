@@ -18,9 +18,20 @@
 
 /* ---- connecting ---- */
 
+/* Never later than it is set: agents that come one after another must not put it off. */
+static void pump_in(struct emulator *e, uint64_t us)
+{
+    if (e->pump_set && us > 0)
+        return;
+    e->pump_set = true;
+    fl_timer_set(e->pump_timer, us);
+}
+
 static void pump(void *arg)
 {
     struct emulator *e = arg;
+
+    e->pump_set = false;
 
     while (e->host && e->waiting && e->connecting < e->options.connecting) {
         struct emu_node *n = e->waiting;
@@ -34,19 +45,19 @@ static void pump(void *arg)
             break;
     }
     if (e->waiting && e->connecting == 0)
-        fl_timer_set(e->pump_timer, RETRY_US);
+        pump_in(e, RETRY_US);
 }
 
 void emulator_connect_soon(struct emu_node *n)
 {
     struct emulator *e = n->emu;
 
-    if (n->queued)
+    if (n->queued || emu_faults_away(n))
         return;
     n->queued = true;
     DL_APPEND(e->waiting, n);
     /* A while later: whatever closed the connection goes on for a moment. */
-    fl_timer_set(e->pump_timer, e->disconnects || e->all_told ? RETRY_US : 0);
+    pump_in(e, e->disconnects || e->all_told ? RETRY_US : 0);
 }
 
 void emulator_not_waiting(struct emu_node *n)
@@ -61,7 +72,7 @@ void emulator_connected(struct emulator *e)
 {
     e->connecting--;
     if (e->waiting)
-        fl_timer_set(e->pump_timer, 0);
+        pump_in(e, 0);
 }
 
 static double seconds_since(const struct emulator *e)
@@ -96,7 +107,7 @@ static void on_leader(const struct detected_master *leader, void *arg)
         if (n->wanted)
             emulator_connect_soon(n);
     }
-    fl_timer_set(e->pump_timer, 0);
+    pump_in(e, 0);
 }
 
 /* ---- numbers ---- */
@@ -113,12 +124,14 @@ static void on_report(void *arg)
 
     getrusage(RUSAGE_SELF, &u);
     printf("%.0f s: %llu of %zu agents registered, tasks: %llu running, %.0f finished, %.0f "
-           "failed, %.0f killed; %llu connections lost, %llu restarts; cpu %.1f s, memory at most "
+           "failed, %.0f killed; %llu connections and %llu messages lost, "
+           "%llu restarts; cpu %.1f s, memory at most "
            "%ld MB\n",
            seconds_since(e), (unsigned long long)e->registered, e->n_nodes,
            (unsigned long long)e->running, counter(e, "slave/tasks_finished"),
            counter(e, "slave/tasks_failed"), counter(e, "slave/tasks_killed"),
-           (unsigned long long)e->disconnects, (unsigned long long)e->restarts,
+           (unsigned long long)e->disconnects, (unsigned long long)e->lost,
+           (unsigned long long)e->restarts,
            (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
                (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6,
            u.ru_maxrss / 1024);
@@ -231,6 +244,7 @@ static int make_nodes(struct emulator *e, struct fl_err *err)
                 x->pattern = e->patterns[e->n_patterns - 1];
                 x->index = (uint32_t)n;
                 x->number = ++number;
+                emu_faults_new(x);
             }
         }
     }
@@ -309,8 +323,10 @@ void emulator_free(struct emulator *e)
     if (!e)
         return;
     for (size_t i = 0; e->nodes && i < e->n_nodes; i++) {
-        if (e->nodes[i].emu)
+        if (e->nodes[i].emu) {
             emu_node_stop(&e->nodes[i]);
+            emu_faults_free(&e->nodes[i]);
+        }
         emu_files_done(&e->nodes[i].files);
     }
     free(e->nodes);

@@ -15,6 +15,7 @@
 
 struct emulator;
 struct emu_job;
+struct emu_faults;
 
 struct emu_node {
     struct emulator *emu;
@@ -31,6 +32,7 @@ struct emu_node {
     bool wanted; /* the core looks for the master */
     bool queued; /* in emu->waiting */
     struct emu_job *jobs;
+    struct emu_faults *faults;    /* NULL: none are declared */
     struct emu_node *prev, *next; /* emu->waiting */
 };
 
@@ -62,9 +64,9 @@ struct emulator {
     struct emu_node *waiting; /* to connect, in order */
     struct fl_timer *pump_timer, *report_timer;
     struct fl_signal *term, *interrupt;
-    uint64_t connecting, registered, running, restarts, disconnects;
+    uint64_t connecting, registered, running, restarts, disconnects, lost;
     uint64_t began_us;
-    bool all_told;
+    bool all_told, pump_set;
 };
 
 /* `cluster` and the texts of `options` outlive it. */
@@ -85,5 +87,16 @@ int emu_node_start(struct emu_node *n, struct fl_err *err);
 void emu_node_connect(struct emu_node *n); /* from the queue */
 void emu_node_drop_channel(struct emu_node *n);
 void emu_node_stop(struct emu_node *n);
+void emu_node_deliver(struct emu_node *n, const ProtobufCMessage *m); /* to the core */
+bool emu_node_send(struct emu_node *n, const ProtobufCMessage *m);    /* to the master */
+
+/* ---- faults.c: what its group declares goes wrong on the way between an agent and the master ---- */
+void emu_faults_new(struct emu_node *n); /* sets n->faults where there are any, and begins */
+void emu_faults_free(struct emu_node *n);
+bool emu_faults_away(const struct emu_node *n); /* it must not connect now */
+/* True: taken, to be lost or delivered later. */
+bool emu_faults_take(struct emu_node *n, const ProtobufCMessage *m, bool to_master);
+void emu_faults_forget(
+    struct emu_node *n); /* the connection is gone, and what was under way on it */
 
 #endif

@@ -37,6 +37,7 @@ static void close_channel(struct emu_node *n)
     if (!c)
         return;
     wire_channel_free(c);
+    emu_faults_forget(n);
     if (n->open)
         n->emu->disconnects++;
     else
@@ -63,16 +64,22 @@ static void on_open(struct wire_channel *c, void *arg)
     agent_master_up(n->core, wire_peer(c));
 }
 
-static void on_message(struct wire_channel *c, const struct wire_message *m, void *arg)
+void emu_node_deliver(struct emu_node *n, const ProtobufCMessage *m)
 {
-    struct emu_node *n = arg;
-
-    agent_master_message(n->core, m->msg);
+    agent_master_message(n->core, m);
     if (n->registered || !n->open || !n->core || n->core->state != AGENT_RUNNING)
         return;
     n->registered = true;
     n->emu->registered++;
     emulator_registered(n->emu);
+}
+
+static void on_message(struct wire_channel *c, const struct wire_message *m, void *arg)
+{
+    struct emu_node *n = arg;
+
+    if (!emu_faults_take(n, m->msg, false))
+        emu_node_deliver(n, m->msg);
 }
 
 static void on_closed(struct wire_channel *c, const struct fl_err *why, void *arg)
@@ -111,11 +118,16 @@ void emu_node_connect(struct emu_node *n)
 
 /* ---- struct agent_io ---- */
 
+bool emu_node_send(struct emu_node *n, const ProtobufCMessage *m)
+{
+    return n->open && wire_send(n->channel, m);
+}
+
 static bool io_master_send(void *ctx, const ProtobufCMessage *m)
 {
     struct emu_node *n = ctx;
 
-    return n->open && wire_send(n->channel, m);
+    return n->open && (emu_faults_take(n, m, true) || emu_node_send(n, m));
 }
 
 static void io_master_find(void *ctx)

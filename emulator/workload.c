@@ -5,6 +5,7 @@
 
 #include "common/base/flags.h"
 
+/* All zero of struct emu_time is EMU_FIXED 0, so that what is not declared happens at once, or never goes wrong. */
 const struct emu_workload emu_workload_default = {
     .start_delay = {EMU_FIXED, 0, 0},
     .duration = {EMU_FOREVER, 0, 0},
@@ -94,7 +95,7 @@ int emu_time_parse(const char *text, struct emu_time *ret, struct fl_err *err)
     return r;
 }
 
-static int take_time(const struct yaml_reader *r, const struct yaml_node *v, void *into)
+int emu_time_take(const struct yaml_reader *r, const struct yaml_node *v, void *into)
 {
     struct fl_err err;
 
@@ -105,8 +106,54 @@ static int take_time(const struct yaml_reader *r, const struct yaml_node *v, voi
     return 0;
 }
 
+int emu_probability_take(const struct yaml_reader *r, const struct yaml_node *v, void *into)
+{
+    double p;
+
+    if (v->kind != YAML_TEXT || fl_parse_f64(v->text, &p) < 0 || !(p >= 0) || p > 1)
+        return yaml_bad(r, v, "'%s' is no probability from 0 to 1", v->text ? v->text : "");
+    *(double *)into = p;
+    return 0;
+}
+
+static int take_lag(const struct yaml_reader *r, const struct yaml_node *v, void *into)
+{
+    struct emu_time *t = into;
+    int rc = emu_time_take(r, v, t);
+
+    if (rc == 0 && t->shape == EMU_FOREVER)
+        return yaml_bad(r, v, "a message cannot be late for ever; 'lose: 1' loses it");
+    return rc;
+}
+
+static int take_flap(const struct yaml_reader *r, const struct yaml_node *v, void *plan)
+{
+    static const struct yaml_row rows[] = {
+        {"every", emu_time_take, offsetof(struct emu_fault_plan, flap_every), true},
+        {"away", emu_time_take, offsetof(struct emu_fault_plan, flap_away), true},
+    };
+    struct emu_fault_plan *p = plan;
+    int rc = yaml_map(r, v, "'flap'", rows, ARRAY_SIZE(rows), p);
+
+    if (rc == 0 && p->flap_every.shape != EMU_FOREVER && p->flap_every.a_us < 1000)
+        return yaml_bad(r, v, "'every' must be 1ms or more");
+    return rc;
+}
+
+int emu_fault_plan_take(const struct yaml_reader *r, const struct yaml_node *v, void *plan)
+{
+    static const struct yaml_row rows[] = {
+        {"flap", take_flap, 0, false},
+        {"lag", take_lag, offsetof(struct emu_fault_plan, lag), false},
+        {"lose", emu_probability_take, offsetof(struct emu_fault_plan, lose), false},
+    };
+
+    return yaml_map(r, v, "'faults'", rows, ARRAY_SIZE(rows), plan);
+}
+
 struct exit_row {
-    char *code, *signal, *probability;
+    char *code, *signal;
+    double probability;
 };
 
 static int take_number(const struct yaml_reader *r, const struct yaml_node *at, const char *text,
@@ -131,9 +178,7 @@ static int fill_exit(const struct yaml_reader *r, const struct yaml_node *v,
     if (rc < 0)
         return rc;
     e->status = row->code ? (int)n << 8 : (int)n;
-    if (fl_parse_f64(row->probability, &e->probability) < 0 || !(e->probability >= 0) ||
-        e->probability > 1)
-        return yaml_bad(r, v, "'%s' is no probability from 0 to 1", row->probability);
+    e->probability = row->probability;
     return 0;
 }
 
@@ -142,7 +187,7 @@ static int take_exit(const struct yaml_reader *r, const struct yaml_node *v, str
     static const struct yaml_row rows[] = {
         {"code", yaml_take_text, offsetof(struct exit_row, code), false},
         {"signal", yaml_take_text, offsetof(struct exit_row, signal), false},
-        {"probability", yaml_take_text, offsetof(struct exit_row, probability), true},
+        {"probability", emu_probability_take, offsetof(struct exit_row, probability), true},
     };
     struct exit_row row = {0};
     int rc = yaml_map(r, v, "an exit", rows, ARRAY_SIZE(rows), &row);
@@ -151,7 +196,6 @@ static int take_exit(const struct yaml_reader *r, const struct yaml_node *v, str
         rc = fill_exit(r, v, &row, e);
     free(row.code);
     free(row.signal);
-    free(row.probability);
     return rc;
 }
 
@@ -179,9 +223,9 @@ static int take_exits(const struct yaml_reader *r, const struct yaml_node *v, vo
 int emu_workload_take(const struct yaml_reader *r, const struct yaml_node *v, void *workload)
 {
     static const struct yaml_row rows[] = {
-        {"start_delay", take_time, offsetof(struct emu_workload, start_delay), false},
-        {"duration", take_time, offsetof(struct emu_workload, duration), false},
-        {"kill_delay", take_time, offsetof(struct emu_workload, kill_delay), false},
+        {"start_delay", emu_time_take, offsetof(struct emu_workload, start_delay), false},
+        {"duration", emu_time_take, offsetof(struct emu_workload, duration), false},
+        {"kill_delay", emu_time_take, offsetof(struct emu_workload, kill_delay), false},
         {"exits", take_exits, 0, false},
     };
 

@@ -12,7 +12,7 @@ struct emu_random {
 uint64_t emu_random_u64(struct emu_random *r);
 double emu_random_unit(struct emu_random *r); /* in [0, 1) */
 
-enum emu_shape { EMU_FOREVER, EMU_FIXED, EMU_UNIFORM, EMU_EXPONENTIAL };
+enum emu_shape { EMU_FIXED, EMU_FOREVER, EMU_UNIFORM, EMU_EXPONENTIAL };
 struct emu_time {
     enum emu_shape shape;
     uint64_t a_us,
@@ -22,6 +22,8 @@ struct emu_time {
 uint64_t emu_time_draw(const struct emu_time *t, struct emu_random *r);
 /* "10secs", "forever", "uniform 5secs 10secs", "exponential 1mins", "exponential 1mins 10mins". */
 int emu_time_parse(const char *text, struct emu_time *ret, struct fl_err *err);
+int emu_time_take(const struct yaml_reader *r, const struct yaml_node *v, void *time);
+int emu_probability_take(const struct yaml_reader *r, const struct yaml_node *v, void *number);
 
 struct emu_exit {
     int status; /* wait(2) status */
@@ -37,6 +39,16 @@ struct emu_workload {
 extern const struct emu_workload emu_workload_default;
 /* The mapping `tasks:`, over what *w holds. */
 int emu_workload_take(const struct yaml_reader *r, const struct yaml_node *v, void *workload);
+
+/* What goes wrong between an agent and the master. Nothing, where all is zero. */
+struct emu_fault_plan {
+    struct emu_time flap_every,
+        flap_away;       /* the connection breaks that often, for so long; every 0: never */
+    struct emu_time lag; /* of each message, either way; order is kept */
+    double lose;         /* probability that a message, either way, is lost */
+};
+/* The mapping `faults:`, over what *plan holds. */
+int emu_fault_plan_take(const struct yaml_reader *r, const struct yaml_node *v, void *plan);
 
 /* What one task will do. */
 struct emu_plan {

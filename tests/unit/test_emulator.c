@@ -35,6 +35,10 @@ static const struct {
     {GROUP "tasks:\n  exits: [{code: 1, signal: 9, probability: 1}]\n", "f.yaml:6: an exit has"},
     {GROUP "tasks:\n  exits: [{code: 1, probability: 0.7}, {code: 2, probability: 0.7}]\n",
      "f.yaml:6: the probabilities of 'exits' add up to 1.4"},
+    {GROUP "faults: {lose: 1.5}\n", "f.yaml:5: '1.5' is no probability"},
+    {GROUP "faults: {lag: forever}\n", "f.yaml:5: a message cannot be late for ever"},
+    {GROUP "faults: {flap: {every: 1mins}}\n", "f.yaml:5: 'flap' needs the key 'away'"},
+    {GROUP "faults: {flap: {every: 1us, away: 1secs}}\n", "f.yaml:5: 'every' must be 1ms"},
     {GROUP "    placement: [{region: r, zone: z, count: 4}]\n",
      "f.yaml:2: group 'a' has 5 nodes, and its places 4"},
     {GROUP "    placement: [{region: r, zone: y, count: 4}, {region: r, zone: z}]\n",
@@ -64,6 +68,8 @@ START_TEST(test_places)
         parse("seed: 7\nagent_flags: {max_tasks: 9}\n" GROUP "    attributes: {kind: x, rack: r1}\n"
               "    placement: [{region: r, zone: y}, {region: r, zone: z}]\n"
               "    tasks: {start_delay: 2secs}\n"
+              "    faults: {lose: 0.5}\n"
+              "faults: {lag: 3ms}\n"
               "tasks: {duration: 1mins, start_delay: 1secs}\n",
               &err);
 
@@ -75,6 +81,9 @@ START_TEST(test_places)
     ck_assert_uint_eq(c->groups[0].places[1].count, 2);
     ck_assert_str_eq(c->groups[0].attributes, "kind:x;rack:r1");
     ck_assert_str_eq(c->groups[0].resources, "cpus:4;mem:1024;gpus:2");
+    ck_assert_uint_eq(c->groups[0].faults.lag.a_us, 3000);
+    ck_assert_double_eq(c->groups[0].faults.lose, 0.5);
+    ck_assert_double_eq(c->faults.lose, 0);
     /* The tasks of the whole, though they stand below, with the group's own over them. */
     ck_assert_uint_eq(c->groups[0].tasks.duration.a_us, 60000000);
     ck_assert_uint_eq(c->groups[0].tasks.start_delay.a_us, 2000000);
