@@ -276,3 +276,33 @@ def test_up_and_down(tmp_path):
     finally:
         down = subprocess.run([fairlead, "down"] + where, timeout=60, check=False)
     assert down.returncode == 0
+
+
+def test_kemu(tmp_path):
+    """The ready file with 20,400 GPUs, and 15 jobs of 100 workers, 15 of 50 and 12 of 25: each in one zone, all of them whole, no GPU left."""
+    port = free_ports(2)[0]
+    address = "127.0.0.1:%d" % port
+    fairlead = os.path.join(BIN, "fairlead")
+    where = ["--dir", str(tmp_path / "c")]
+    up = subprocess.run([fairlead, "up", "--detach", "--port", str(port), "--emulate", os.path.join(ROOT, "emulator/examples/kemu.yaml")] + where,
+                        timeout=90, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    sizes = [100] * 15 + [50] * 15 + [25] * 12
+    jobs = []
+    try:
+        assert up.returncode == 0, up
+        for k, size in enumerate(sizes):
+            gang = "count=%d unit=cpus:8;mem:65536;gpus:8 same=zone hold=10secs" % size
+            jobs.append(subprocess.Popen([THROTTLE, "--master", address, "--name", "job%d" % k, "--cpus", "8", "--mem", "65536", "--gpus", "8",
+                                          "--seconds", "6000", "--total", str(size), "--gang", gang, "--quiet"],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        eventually(lambda: get_json(address, "/metrics/snapshot")["master/tasks_running"] == 2550, 60, 0.5)
+        state = get_json(address, "/state")
+        where_is = {s["id"]: zone(s) for s in state["slaves"]}
+        assert sorted(len(f["tasks"]) for f in state["frameworks"]) == sorted(sizes)
+        assert all(len({where_is[t["slave_id"]] for t in f["tasks"]}) == 1 for f in state["frameworks"])
+        assert sum(s["used_resources"]["gpus"] for s in state["slaves"]) == 20400
+    finally:
+        for j in jobs:
+            j.kill()
+            j.wait()
+        subprocess.run([fairlead, "down"] + where, timeout=60, check=False)
