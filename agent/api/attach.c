@@ -11,6 +11,7 @@
 #define OUTPUT_MAGIC  0x414f5554
 #define INPUT_MAGIC   0x41494e50
 #define MAX_RECORD    (1u << 20)
+#define UNSENT_HIGH   ((size_t)4 << 20) /* a client that is further behind makes the container wait */
 
 /* ---- what is accepted ---- */
 
@@ -118,7 +119,15 @@ static void on_heartbeat(void *arg)
     send_io(o, &io);
 }
 
-static void on_output(void *arg, int fd, const void *data, size_t n)
+static void on_drained(struct http_stream *st, void *arg)
+{
+    struct output *o = FL_CAST(output, OUTPUT_MAGIC, arg);
+    struct containerizer *c = o->api->core->containerizer;
+
+    c->ops->resume(c, o->id);
+}
+
+static bool on_output(void *arg, int fd, const void *data, size_t n)
 {
     struct output *o = FL_CAST(output, OUTPUT_MAGIC, arg);
     Aapi__ProcessIO io = AAPI__PROCESS_IO__INIT;
@@ -131,6 +140,10 @@ static void on_output(void *arg, int fd, const void *data, size_t n)
     io.type = AAPI__PROCESS_IO__TYPE__DATA;
     io.data = &d;
     send_io(o, &io);
+    if (http_stream_unsent(o->http) < UNSENT_HIGH)
+        return true;
+    http_stream_on_drained(o->http, on_drained);
+    return false;
 }
 
 static void on_output_end(void *arg)

@@ -54,13 +54,21 @@ uint64_t container_io_flags(const struct container *c)
 
 /* ---- output ---- */
 
+static void stop_reading(struct container_io *io)
+{
+    fl_watch_free(io->out_watch);
+    fl_watch_free(io->err_watch);
+    io->out_watch = io->err_watch = NULL;
+}
+
+/* The slowest listener sets the pace: the container waits when its pipe is full. */
 static void tell(struct container_io *io, int fd, const void *data, size_t n)
 {
     struct listener *l, *tmp;
 
     DL_FOREACH_SAFE (io->listeners, l, tmp) {
-        if (l->l.output)
-            l->l.output(l->l.arg, fd, data, n);
+        if (l->l.output && !l->l.output(l->l.arg, fd, data, n))
+            stop_reading(io);
     }
 }
 
@@ -343,6 +351,17 @@ void container_io_detach(struct containerizer *base, const char *id, const void 
         io->n_listeners--;
         free(l);
     }
+    if (io->listeners)
+        start_reading(io, &ignored);
+}
+
+void container_io_resume(struct containerizer *base, const char *id)
+{
+    struct fl_err ignored;
+    struct container_io *io = find(base, id, &ignored);
+
+    if (io)
+        start_reading(io, &ignored);
 }
 
 int container_io_input(struct containerizer *base, const char *id, const void *data, size_t n,

@@ -355,6 +355,7 @@ static const struct containerizer_ops real_ops = {
     .free = real_free,
     .attach = container_io_attach,
     .detach = container_io_detach,
+    .resume = container_io_resume,
     .input = container_io_input,
     .window = container_io_window,
     .each = real_each,

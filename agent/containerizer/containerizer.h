@@ -66,7 +66,8 @@ struct containerizer_callbacks {
     void *arg;
 };
 struct container_listener {
-    void (*output)(void *arg, int fd, const void *data, size_t n); /* fd 1 or 2; may be NULL */
+    /* fd 1 or 2; may be NULL. False: no more until it is attached anew, resumed or taken away. */
+    bool (*output)(void *arg, int fd, const void *data, size_t n);
     void (*end)(void *arg);
     void *arg;
 };
@@ -95,6 +96,7 @@ struct containerizer_ops {
     int (*attach)(struct containerizer *c, const char *container_id,
                   const struct container_listener *l, struct fl_err *err);
     void (*detach)(struct containerizer *c, const char *container_id, const void *arg);
+    void (*resume)(struct containerizer *c, const char *container_id);
     /* n 0: there is no more. FL_LIMIT: it reads too slowly. */
     int (*input)(struct containerizer *c, const char *container_id, const void *data, size_t n,
                  struct fl_err *err);

@@ -122,6 +122,7 @@ void container_io_free(struct container_io *io);
 int container_io_attach(struct containerizer *base, const char *id,
                         const struct container_listener *l, struct fl_err *err);
 void container_io_detach(struct containerizer *base, const char *id, const void *arg);
+void container_io_resume(struct containerizer *base, const char *id);
 int container_io_input(struct containerizer *base, const char *id, const void *data, size_t n,
                        struct fl_err *err);
 void container_io_window(struct containerizer *base, const char *id, unsigned rows,

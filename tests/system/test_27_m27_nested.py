@@ -392,3 +392,47 @@ def test_terminal_of_a_task(world):
     time.sleep(0.5)
     assert s.states(p.task)[-1] == "TASK_RUNNING"
     p.end()
+
+
+def test_a_slow_reader_makes_it_wait(parent):
+    cid = parent.child()
+    s = session(parent, "head -c 14000000 /dev/zero; echo over", cid)
+    time.sleep(1.0)
+    # It is still there: what nobody reads is not piled up in the agent, and nobody is cut off.
+    assert cid in ids(parent.c, show_nested=True)
+    with open("/proc/%d/status" % parent.c.agent.process.pid) as f:
+        rss = [int(x.split()[1]) for x in f if x.startswith("VmRSS")][0]
+    assert rss < 100000, rss
+    n = len(collect(s)["STDOUT"])
+    assert n == 14000005, n
+
+
+# ---- who may ----
+
+def test_rules():
+    from test_28_m28_auth import basic, only, ruled
+
+    rules = {k: only("op", "users") for k in (
+        "launch_nested_containers_under_parent_with_user", "wait_nested_containers", "kill_nested_containers",
+        "remove_nested_containers", "launch_nested_container_sessions_under_parent_with_user", "attach_containers_input",
+        "attach_containers_output", "launch_standalone_containers", "wait_standalone_containers",
+        "kill_standalone_containers", "remove_standalone_containers", "view_standalone_containers")}
+    with ruled(rules) as c, Scheduler(c.master.address) as s:
+        p = Parent((c, s))
+        guest, cid = basic("guest"), p.launch("sleep 1000")
+        alone = {"value": "alone-" + str(uuid.uuid4())}
+        ask(c, "LAUNCH_CONTAINER", container_id=alone, command={"value": "sleep 1000"})
+        part = {"container_id": cid, "command": {"value": "true"}}
+        for kind in ("LAUNCH_NESTED_CONTAINER", "WAIT_NESTED_CONTAINER", "KILL_NESTED_CONTAINER", "REMOVE_NESTED_CONTAINER",
+                     "LAUNCH_NESTED_CONTAINER_SESSION", "ATTACH_CONTAINER_OUTPUT", "LAUNCH_CONTAINER", "WAIT_CONTAINER",
+                     "KILL_CONTAINER", "REMOVE_CONTAINER"):
+            for which in (cid, alone):
+                if which is alone and ("NESTED" in kind or "ATTACH" in kind):
+                    continue
+                call = {"type": kind, kind.lower(): dict(part, container_id=which)}
+                assert post_json(c.agent.address, "/api/v1", call, guest).status == 403, kind
+        shown = post_json(c.agent.address, "/api/v1", {"type": "GET_CONTAINERS", "get_containers": {"show_standalone": True}},
+                          guest).json()["get_containers"]["containers"]
+        assert alone["value"] not in [x["container_id"]["value"] for x in shown]
+        assert cid in ids(c, show_nested=True) and alone in ids(c, show_standalone=True)
+        p.end()

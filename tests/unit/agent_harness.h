@@ -571,6 +571,10 @@ static void c_detach(struct containerizer *c, const char *id, const void *arg)
 {
 }
 
+static void c_resume(struct containerizer *c, const char *id)
+{
+}
+
 static int c_input(struct containerizer *c, const char *id, const void *data, size_t n,
                    struct fl_err *err)
 {
@@ -586,8 +590,8 @@ static void c_each(struct containerizer *c, void (*fn)(void *arg, const char *id
 }
 
 static const struct containerizer_ops h_containerizer_ops = {
-    c_launch, c_signal, c_destroy, c_update, c_usage, c_status, c_recover,
-    c_forget, c_free,   c_attach,  c_detach, c_input, c_window, c_each};
+    c_launch, c_signal, c_destroy, c_update, c_usage, c_status, c_recover, c_forget,
+    c_free,   c_attach, c_detach,  c_resume, c_input, c_window, c_each};
 
 static inline void h_started(struct harness *h)
 {
