@@ -31,3 +31,5 @@ for section in 1 3 5 7 8; do
 done
 install -d "$to/share/doc/fairlead"
 install -m 644 README.md LICENSE "$to/share/doc/fairlead/"
+install -d "$to/share/doc/fairlead/emulator"
+install -m 644 emulator/examples/*.yaml "$to/share/doc/fairlead/emulator/"
