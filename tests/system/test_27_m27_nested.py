@@ -158,10 +158,10 @@ def test_links_lead_nowhere(world):
     p.end()
 
 
+# Namespaces and cgroups are the linux launcher's.
+@pytest.mark.parametrize("world", [pytest.param("linux", marks=pytest.mark.root)], indirect=True)
 def test_shares(world):
     c, s = world
-    if c.kind != "linux":
-        pytest.skip("namespaces and cgroups are the linux launcher's")
     p = Parent(world, "mkdir m; readlink /proc/self/ns/ipc > ipc; cat /proc/self/cgroup > cg; sleep 1000")
     cid = p.launch("readlink /proc/self/ns/ipc; cat /proc/self/cgroup > cg; readlink /proc/self/ns/pid > pid; echo $$")
     p.wait(cid)
