@@ -1,6 +1,8 @@
 /* fairlead-master: reads flags, wires the core to the loop, the HTTP server and the store, and runs until a
  * signal. */
+#include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "common/base/http_files.h"
 #include "common/base/log.h"
@@ -156,10 +158,24 @@ static int watch_signals(struct shell *s, struct fl_err *err)
 
 /* ---- all of it ---- */
 
+/* A descriptor for each agent and each stream of events: the usual soft limit of 1,024 is for programs that call select(). The
+ * master starts no other program that would inherit it. */
+static void raise_descriptors(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == l.rlim_max)
+        return;
+    l.rlim_cur = l.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+        log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
 static int start(struct shell *s, struct fl_err *err)
 {
     int r = fl_loop_new(&s->loop, err);
 
+    raise_descriptors();
     if (r == 0)
         r = watch_signals(s, err);
     if (r == 0)

@@ -115,7 +115,8 @@ TASK_GAUGE(unreachable, UNREACHABLE)
 /* ---- totals of resources ---- */
 
 static const char *const counted[] = {"cpus", "gpus", "mem", "disk"};
-#define TOTALS_FRESH_US 100000
+/* Long enough for one reading of all gauges, too short for anybody to see an old sum. */
+#define TOTALS_FRESH_US 2000
 
 struct totals {
     struct master *m;

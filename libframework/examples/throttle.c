@@ -94,6 +94,8 @@ static void use_offer(struct throttle *t, fw_scheduler *s, const fw_offer *offer
 
     if (n == 0) {
         fw_decline(s, &id, 1, t->refuse);
+        if (t->total > 0 && t->running + t->finished >= t->total)
+            fw_suppress(s, NULL, 0); /* until a task fails and is to be repeated */
         return;
     }
     for (unsigned i = 0; i < n; i++)
@@ -128,6 +130,7 @@ static void on_update(fw_scheduler *s, const fw_status *status, void *arg)
         fprintf(stderr, "%s: %s %s %s\n", fw_status_task_id(status),
                 fw_task_state_name(fw_status_state(status)), fw_status_reason(status),
                 fw_status_message(status));
+        fw_revive(s, NULL, 0);
     }
     tell(t);
     if (t->total > 0 && t->finished >= t->total)
