@@ -134,15 +134,27 @@ void *api_decode(const struct http_request *r, const ProtobufCMessageDescriptor 
     return c;
 }
 
+void api_refuse_method(struct http_exchange *ex, const char *allowed)
+{
+    _cleanup_buf_ struct fl_buf quoted = FL_BUF_INIT;
+
+    for (const char *p = allowed; *p; p += strspn(p, ", ")) {
+        size_t n = strcspn(p, ",");
+        fl_buf_addf(&quoted, "%s'%.*s'", quoted.len ? ", " : "", (int)n, p);
+        p += n;
+    }
+    http_exchange_add_header(ex, "Allow", allowed);
+    http_respondf(ex, 405, HTTP_TEXT,
+                  "405 Method Not Allowed. Expecting one of { %s }, but received '%s'.",
+                  fl_buf_cstr(&quoted), http_exchange_request(ex)->method_name);
+}
+
 bool api_refuse_early(struct http_exchange *ex)
 {
     const struct http_request *r = http_exchange_request(ex);
 
     if (r->method != HTTP_M_POST) {
-        http_exchange_add_header(ex, "Allow", "POST");
-        http_respondf(ex, 405, HTTP_TEXT,
-                      "405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.",
-                      r->method_name);
+        api_refuse_method(ex, "POST");
         return true;
     }
     if (!r->decoded) {

@@ -23,6 +23,8 @@ void api_call_free(void *call);
 int api_accept(const struct http_request *r, enum api_encoding *ret_encoding);
 const char *
 api_content_type(enum api_encoding e); /* "application/json", "application/x-protobuf" */
+/* Answers 405. `allowed` as the header has it: "GET, POST". */
+void api_refuse_method(struct http_exchange *ex, const char *allowed);
 /* 405 with `Allow: POST`, 400 and 415 as far as they come before the call's own validation; true
  * when it answered. */
 bool api_refuse_early(struct http_exchange *ex);

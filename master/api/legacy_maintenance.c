@@ -55,13 +55,7 @@ static bool refuse_method(struct http_exchange *ex, bool get, bool post)
 
     if ((get && r->method == HTTP_M_GET) || (post && r->method == HTTP_M_POST))
         return false;
-    http_exchange_add_header(ex, "Allow", get && post ? "GET, POST" : get ? "GET" : "POST");
-    http_respondf(ex, 405, HTTP_TEXT,
-                  "405 Method Not Allowed. Expecting one of { %s }, but received '%s'.",
-                  get && post ? "'GET', 'POST'"
-                  : get       ? "'GET'"
-                              : "'POST'",
-                  r->method_name);
+    api_refuse_method(ex, get && post ? "GET, POST" : get ? "GET" : "POST");
     return true;
 }
 

@@ -5,15 +5,6 @@
 #include "master/roles.h"
 #include "master/weights.h"
 
-/* Answers 405 with what would be allowed. */
-static void refuse_method(struct http_exchange *ex, const char *allowed, const char *quoted)
-{
-    http_exchange_add_header(ex, "Allow", allowed);
-    http_respondf(ex, 405, HTTP_TEXT,
-                  "405 Method Not Allowed. Expecting one of { %s }, but received '%s'.", quoted,
-                  http_exchange_request(ex)->method_name);
-}
-
 /* True when it answered: before the registry has been read there is nothing to show or change. */
 static bool refuse_early(struct http_exchange *ex, const struct master *m)
 {
@@ -148,7 +139,7 @@ void quota_any(struct http_exchange *ex, void *arg)
         r = quota_remove(ex, api->master, principal, &err);
         break;
     default:
-        refuse_method(ex, "GET, POST, DELETE", "'GET', 'POST', 'DELETE'");
+        api_refuse_method(ex, "GET, POST, DELETE");
     }
     if (r < 0)
         http_respond_err(ex, &err);
@@ -230,7 +221,7 @@ void weights_any(struct http_exchange *ex, void *arg)
         r = weights_put(ex, api->master, principal, &err);
         break;
     default:
-        refuse_method(ex, "GET, PUT", "'GET', 'PUT'");
+        api_refuse_method(ex, "GET, PUT");
     }
     if (r < 0)
         http_respond_err(ex, &err);

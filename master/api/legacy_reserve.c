@@ -129,10 +129,7 @@ static void post(struct http_exchange *ex, void *arg, read_f *read)
     struct fl_err err = {0};
 
     if (r->method != HTTP_M_POST) {
-        http_exchange_add_header(ex, "Allow", "POST");
-        http_respondf(ex, 405, HTTP_TEXT,
-                      "405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.",
-                      r->method_name);
+        api_refuse_method(ex, "POST");
         return;
     }
     if (!api->master->recovered) {

@@ -44,10 +44,7 @@ void teardown_post(struct http_exchange *ex, void *arg)
     struct fl_err err = {0};
 
     if (r->method != HTTP_M_POST) {
-        http_exchange_add_header(ex, "Allow", "POST");
-        http_respondf(ex, 405, HTTP_TEXT,
-                      "405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.",
-                      r->method_name);
+        api_refuse_method(ex, "POST");
         return;
     }
     _cleanup_free_ char *id = http_query_get(r->body, "frameworkId");
