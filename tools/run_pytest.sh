@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run_pytest.sh DIR [pytest argument ...]: runs the Python tests of a folder with the system's Python and ends with the line
+# run_pytest.sh DIR|FILE [pytest argument ...]: runs the Python tests of a folder, or of one file, with the system's Python and ends with the line
 # "NAME: N passed, N failed, N skipped". Errors count as failed; so does a run that ends without a summary. Up to ten tests that failed
 # are run once more, and said so ("AGAIN ..."): the second run counts.
 set -u
@@ -7,7 +7,11 @@ cd "$(dirname "$0")/.." || exit 1
 dir=$1
 shift
 name=$(basename "$dir")
-if ! compgen -G "$dir/test_*.py" >/dev/null && ! compgen -G "$dir/**/test_*.py" >/dev/null; then
+if [ ! -e "$dir" ]; then
+    echo "run_pytest.sh: there is no '$dir'" >&2
+    exit 2
+fi
+if [ -d "$dir" ] && ! compgen -G "$dir/test_*.py" >/dev/null && ! compgen -G "$dir/**/test_*.py" >/dev/null; then
     echo "$name: 0 passed, 0 failed, 0 skipped"
     exit 0
 fi
