@@ -86,9 +86,9 @@ def test_what_an_operator_reserves_and_makes_outlives_tasks_and_agents():
             end = s.end_of(use(s, offer_with(s, has_volume("v1")), "echo kept > data/f", v))
             assert end["state"] == "TASK_FINISHED", end
         c.agent.kill9()
-        c.agent.start(wait=False)
+        c.agent.start()
+        eventually(lambda: c.agent_id() == a)
         c.wait_agents(1)
-        assert c.agent_id() == a
         assert (volumes(c), held(c)["disk"]) == ({"v1": 64}, 100)
         with framework(c) as s:
             task = use(s, offer_with(s, has_volume("v1")), "grep kept data/f && sleep 1000", v)
