@@ -3,16 +3,13 @@
 
 #include "common/base/flags.h"
 #include "common/base/log.h"
-#include "libframework/exec_core.h"
+#include "libframework/exec_link.h"
 #include "libframework/fairlead/executor.h"
 #include "libframework/messages.h"
 #include "libframework/runner.h"
-#include "libframework/sender.h"
 
 #define FW_EXECUTOR_MAGIC 0xe8ec0001u
-#define API_PATH          "/api/v1/executor"
 #define STOP_WAIT_US      5000000ull
-#define RECOVERY_US       (15 * 60 * 1000000ull)
 
 enum fw_exec_notice { FWE_EVENT, FWE_DISCONNECTED, FWE_DEAD };
 
@@ -22,12 +19,7 @@ struct fw_executor {
     void *arg;
     struct fw_runner runner;
     struct exec_core *core;
-    struct http_client *http;
-    struct http_call *stream;
-    struct fw_sender sender;
-    char *host;
-    uint16_t port;
-    char *authorization; /* "Bearer ..." or NULL */
+    struct exec_link link;
     struct fl_timer *stop_timer;
     bool stopping;
     atomic_bool dead;
@@ -35,70 +27,25 @@ struct fw_executor {
 
 /* ---- HTTP ---- */
 
-static void stream_headers(struct http_call *c, const struct http_client_response *r, void *arg)
-{
-    struct fw_executor *e = FL_CAST(fw_executor, FW_EXECUTOR_MAGIC, arg);
-
-    exec_core_headers(e->core, r->status, r->body, r->body_len);
-}
-
-static void stream_data(struct http_call *c, const char *p, size_t n, void *arg)
-{
-    struct fw_executor *e = FL_CAST(fw_executor, FW_EXECUTOR_MAGIC, arg);
-
-    exec_core_data(e->core, p, n);
-}
-
-static void stream_done(struct http_call *c, const struct http_client_response *r,
-                        const struct fl_err *err, void *arg)
-{
-    struct fw_executor *e = FL_CAST(fw_executor, FW_EXECUTOR_MAGIC, arg);
-
-    e->stream = NULL;
-    exec_core_stream_ended(e->core, err ? err->msg : "the agent closed the stream");
-}
-
 static void io_subscribe(void *ctx, const void *body, size_t n)
 {
-    static const struct http_call_ops ops = {stream_headers, stream_data, stream_done};
     struct fw_executor *e = ctx;
-    struct http_header headers[4];
-    struct fl_err err = {0};
-    struct http_call_config cfg = {
-        .method = "POST",
-        .host = e->host,
-        .port = e->port,
-        .path = API_PATH,
-        .headers = headers,
-        .n_headers = fw_headers(NULL, e->authorization, headers),
-        .body = body,
-        .body_len = n,
-        .streaming = true,
-        .own_connection = true,
-        .timeout_s = 30,
-    };
 
-    if (http_client_call(e->http, &cfg, &ops, e, &e->stream, &err) < 0) {
-        e->stream = NULL;
-        exec_core_stream_ended(e->core, err.msg);
-    }
+    exec_link_subscribe(&e->link, body, n);
 }
 
 static void io_close_stream(void *ctx)
 {
     struct fw_executor *e = ctx;
 
-    if (e->stream)
-        http_call_cancel(e->stream);
-    e->stream = NULL;
-    fw_sender_clear(&e->sender);
+    exec_link_close_stream(&e->link);
 }
 
 static void io_call(void *ctx, const void *body, size_t n)
 {
     struct fw_executor *e = ctx;
 
-    fw_sender_push(&e->sender, e->host, e->port, NULL, body, n);
+    exec_link_call(&e->link, body, n);
 }
 
 /* An update that is refused would be refused again: the agent has said why, and the stream tells what follows. */
@@ -183,7 +130,7 @@ static void notice(void *owner, int kind, const void *bytes, size_t n, const voi
 
 static void end_if_idle(struct fw_executor *e)
 {
-    if (e->stopping && exec_core_idle(e->core) && fw_sender_idle(&e->sender))
+    if (e->stopping && exec_core_idle(e->core) && fw_sender_idle(&e->link.sender))
         fw_runner_end(&e->runner);
 }
 
@@ -232,29 +179,12 @@ static const struct fw_runner_ops runner_ops = {.on_call = on_call, .on_notice =
 
 /* ---- life ---- */
 
-static uint64_t duration_of(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    uint64_t us;
-
-    return text && fl_duration_parse(text, &us, NULL) == 0 ? us : otherwise;
-}
-
 int fw_executor_new(const struct fw_executor_callbacks *cb, void *arg, fw_executor **ret_executor)
 {
-    const char *endpoint = getenv("MESOS_AGENT_ENDPOINT");
-    const char *token = getenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN");
-    struct exec_config config = {
-        .framework_id = getenv("MESOS_FRAMEWORK_ID"),
-        .executor_id = getenv("MESOS_EXECUTOR_ID"),
-        .checkpoint = streq(getenv("MESOS_CHECKPOINT"), "1"),
-        .recovery_timeout_us = duration_of("MESOS_RECOVERY_TIMEOUT", RECOVERY_US),
-        .max_backoff_us = duration_of("MESOS_SUBSCRIPTION_BACKOFF_MAX", 2000000),
-    };
+    struct exec_config config;
     struct fw_executor *e;
 
-    if (!endpoint || !config.framework_id || !config.executor_id || !cb ||
-        cb->size > sizeof(e->cb) || cb->size < sizeof(size_t))
+    if (!cb || cb->size > sizeof(e->cb) || cb->size < sizeof(size_t))
         return -EINVAL;
     e = calloc(1, sizeof(*e));
     if (!e)
@@ -266,19 +196,12 @@ int fw_executor_new(const struct fw_executor_callbacks *cb, void *arg, fw_execut
         fw_executor_free(e);
         return -ENOMEM;
     }
-    if (http_parse_host_port(endpoint, 5051, &e->host, &e->port, NULL) < 0) {
+    if (exec_link_read_environment(&e->link, &config, NULL) < 0) {
         fw_executor_free(e);
         return -EINVAL;
     }
-    if (token && *token)
-        e->authorization = xasprintf("Bearer %s", token);
-    e->http = http_client_new(e->runner.loop);
-    e->sender = (struct fw_sender){.http = e->http,
-                                   .path = API_PATH,
-                                   .authorization = e->authorization,
-                                   .answered = answered,
-                                   .arg = e};
-    e->core = exec_core_new(&e->runner.env, &io, e, &config);
+    exec_link_init(&e->link, e->runner.loop, answered, e);
+    e->core = e->link.core = exec_core_new(&e->runner.env, &io, e, &config);
     *ret_executor = e;
     return 0;
 }
@@ -288,15 +211,11 @@ void fw_executor_free(fw_executor *e)
     if (!e)
         return;
     fw_runner_quit(&e->runner);
-    fw_sender_clear(&e->sender);
-    if (e->http)
-        http_client_free(e->http);
+    exec_link_done(&e->link);
     if (e->stop_timer)
         fl_timer_free(e->stop_timer);
     exec_core_free(e->core);
     fw_runner_done(&e->runner);
-    free(e->host);
-    free(e->authorization);
     e->magic = 0;
     free(e);
 }

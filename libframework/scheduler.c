@@ -46,26 +46,11 @@ static const struct http_call_ops stream_ops = {
 static void io_subscribe(void *ctx, const char *host, uint16_t port, const void *body, size_t n)
 {
     struct fw_scheduler *s = ctx;
-    struct http_header headers[4];
     struct fl_err err = {0};
-    struct http_call_config cfg = {
-        .method = "POST",
-        .host = host,
-        .port = port,
-        .path = API_PATH,
-        .headers = headers,
-        .n_headers = fw_headers(NULL, s->authorization, headers),
-        .body = body,
-        .body_len = n,
-        .streaming = true,
-        .own_connection = true,
-        .timeout_s = 30,
-    };
 
-    if (http_client_call(s->http, &cfg, &stream_ops, s, &s->stream, &err) < 0) {
-        s->stream = NULL;
+    if (fw_open_stream(s->http, host, port, API_PATH, s->authorization, body, n, &stream_ops, s,
+                       &s->stream, &err) < 0)
         sched_core_stream_ended(s->core, err.msg);
-    }
 }
 
 static void io_close_stream(void *ctx)

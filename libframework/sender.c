@@ -106,3 +106,29 @@ void fw_sender_clear(struct fw_sender *s)
     while (s->queue)
         drop_first(s);
 }
+
+int fw_open_stream(struct http_client *http, const char *host, uint16_t port, const char *path,
+                   const char *authorization, const void *body, size_t n,
+                   const struct http_call_ops *ops, void *arg, struct http_call **ret_call,
+                   struct fl_err *err)
+{
+    struct http_header headers[4];
+    struct http_call_config cfg = {
+        .method = "POST",
+        .host = host,
+        .port = port,
+        .path = path,
+        .headers = headers,
+        .n_headers = fw_headers(NULL, authorization, headers),
+        .body = body,
+        .body_len = n,
+        .streaming = true,
+        .own_connection = true,
+        .timeout_s = 30,
+    };
+    int r = http_client_call(http, &cfg, ops, arg, ret_call, err);
+
+    if (r < 0)
+        *ret_call = NULL;
+    return r;
+}

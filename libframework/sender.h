@@ -26,6 +26,12 @@ static inline bool fw_sender_idle(const struct fw_sender *s)
     return !s->queue;
 }
 
+/* SUBSCRIBE: the answer is a stream of events on a connection of its own. On failure *ret_call is NULL. */
+int fw_open_stream(struct http_client *http, const char *host, uint16_t port, const char *path,
+                   const char *authorization, const void *body, size_t n,
+                   const struct http_call_ops *ops, void *arg, struct http_call **ret_call,
+                   struct fl_err *err);
+
 /* The protobuf headers of the protocol; at most 4. */
 size_t fw_headers(const char *stream_id, const char *authorization, struct http_header h[4]);
 

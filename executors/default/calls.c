@@ -64,11 +64,11 @@ struct pod_call *pod_shell_post(void *ctx, const Aapi__Call *call, pod_answer_f 
     struct fl_err err;
     struct http_call_config cfg = {
         .method = "POST",
-        .host = s->host,
-        .port = s->port,
+        .host = s->link.host,
+        .port = s->link.port,
         .path = "/api/v1",
         .headers = headers,
-        .n_headers = fw_headers(NULL, s->authorization, headers),
+        .n_headers = fw_headers(NULL, s->link.authorization, headers),
         .own_connection = true,
         .timeout_s = TIMEOUT_S,
     };
@@ -80,7 +80,7 @@ struct pod_call *pod_shell_post(void *ctx, const Aapi__Call *call, pod_answer_f 
     fl_buf_pack(&body, &call->base);
     cfg.body = body.data;
     cfg.body_len = body.len;
-    if (http_client_call(s->http, &cfg, &ops, c, &c->http, &err) < 0) {
+    if (http_client_call(s->link.http, &cfg, &ops, c, &c->http, &err) < 0) {
         log_warning("Cannot call the agent: %s", err.msg);
         fl_loop_defer(s->loop, refused, c);
     }

@@ -6,14 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/flags.h"
 #include "common/base/log.h"
 
-#define EXECUTOR_PATH "/api/v1/executor"
-/* Defaults of the agent's flags, for what it did not say. */
-#define RECOVERY_US (15 * 60 * 1000000ull)
-#define BACKOFF_US  2000000ull
-#define GRACE_US    5000000ull
+/* Default of the agent's flag, when it did not say. */
+#define GRACE_US 5000000ull
 /* How long the last updates may stay unacknowledged. */
 #define PATIENCE_US 60000000ull
 
@@ -27,7 +23,7 @@ static void end(struct pod_shell *s, int status)
 
 static void end_if_told(struct pod_shell *s)
 {
-    if (s->idle && exec_core_idle(s->core) && fw_sender_idle(&s->sender))
+    if (s->idle && exec_core_idle(s->core) && fw_sender_idle(&s->link.sender))
         end(s, 0);
 }
 
@@ -52,69 +48,25 @@ static void io_idle(void *ctx, bool idle)
 
 /* ---- the executor API ---- */
 
-static void stream_headers(struct http_call *c, const struct http_client_response *r, void *arg)
-{
-    struct pod_shell *s = arg;
-
-    exec_core_headers(s->core, r->status, r->body, r->body_len);
-}
-
-static void stream_data(struct http_call *c, const char *p, size_t n, void *arg)
-{
-    struct pod_shell *s = arg;
-
-    exec_core_data(s->core, p, n);
-}
-
-static void stream_done(struct http_call *c, const struct http_client_response *r,
-                        const struct fl_err *err, void *arg)
-{
-    struct pod_shell *s = arg;
-
-    s->stream = NULL;
-    exec_core_stream_ended(s->core, err ? err->msg : "the agent closed the stream");
-}
-
 static void core_subscribe(void *ctx, const void *body, size_t n)
 {
-    static const struct http_call_ops ops = {stream_headers, stream_data, stream_done};
     struct pod_shell *s = ctx;
-    struct http_header headers[4];
-    struct fl_err err;
-    struct http_call_config cfg = {
-        .method = "POST",
-        .host = s->host,
-        .port = s->port,
-        .path = EXECUTOR_PATH,
-        .headers = headers,
-        .n_headers = fw_headers(NULL, s->authorization, headers),
-        .body = body,
-        .body_len = n,
-        .streaming = true,
-        .own_connection = true,
-        .timeout_s = 30,
-    };
 
-    if (http_client_call(s->http, &cfg, &ops, s, &s->stream, &err) < 0) {
-        s->stream = NULL;
-        exec_core_stream_ended(s->core, err.msg);
-    }
+    exec_link_subscribe(&s->link, body, n);
 }
 
 static void core_close_stream(void *ctx)
 {
     struct pod_shell *s = ctx;
 
-    if (s->stream)
-        http_call_cancel(TAKE_PTR(s->stream));
-    fw_sender_clear(&s->sender);
+    exec_link_close_stream(&s->link);
 }
 
 static void core_call(void *ctx, const void *body, size_t n)
 {
     struct pod_shell *s = ctx;
 
-    fw_sender_push(&s->sender, s->host, s->port, NULL, body, n);
+    exec_link_call(&s->link, body, n);
 }
 
 static void core_event(void *ctx, const Exec__Event *ev, const void *bytes, size_t n)
@@ -214,36 +166,14 @@ static const struct pod_io pod_io = {
 
 /* ---- life ---- */
 
-static uint64_t duration_of(const char *variable, uint64_t otherwise)
-{
-    const char *text = getenv(variable);
-    uint64_t us;
-
-    return text && fl_duration_parse(text, &us, NULL) == 0 ? us : otherwise;
-}
-
 static int read_environment(struct pod_shell *s, struct exec_config *c, struct fl_err *err)
 {
-    const char *endpoint = getenv("MESOS_AGENT_ENDPOINT");
-    const char *token = getenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN");
     const char *sandbox = getenv("MESOS_SANDBOX");
+    int r = exec_link_read_environment(&s->link, c, err);
 
-    *c = (struct exec_config){
-        .framework_id = getenv("MESOS_FRAMEWORK_ID"),
-        .executor_id = getenv("MESOS_EXECUTOR_ID"),
-        .checkpoint = streq(getenv("MESOS_CHECKPOINT"), "1"),
-        .recovery_timeout_us = duration_of("MESOS_RECOVERY_TIMEOUT", RECOVERY_US),
-        .max_backoff_us = duration_of("MESOS_SUBSCRIPTION_BACKOFF_MAX", BACKOFF_US),
-    };
-    if (!endpoint || !c->framework_id || !c->executor_id)
-        return fl_err_set(err, FL_INVALID,
-                          "MESOS_AGENT_ENDPOINT, MESOS_FRAMEWORK_ID and MESOS_EXECUTOR_ID must be "
-                          "set: this program is started by an agent");
-    if (sandbox && chdir(sandbox) < 0)
-        return fl_err_errno(err, errno, "enter the sandbox '%s'", sandbox);
-    if (token && *token)
-        s->authorization = xasprintf("Bearer %s", token);
-    return http_parse_host_port(endpoint, 5051, &s->host, &s->port, err);
+    if (r == 0 && sandbox && chdir(sandbox) < 0)
+        r = fl_err_errno(err, errno, "enter the sandbox '%s'", sandbox);
+    return r;
 }
 
 int pod_shell_init(struct pod_shell *s, struct fl_err *err)
@@ -251,7 +181,7 @@ int pod_shell_init(struct pod_shell *s, struct fl_err *err)
     struct exec_config core;
     const struct pod_config pod = {
         .container_ip = getenv("MESOS_CONTAINER_IP"),
-        .shutdown_grace_us = duration_of("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", GRACE_US),
+        .shutdown_grace_us = exec_link_duration("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", GRACE_US),
     };
     int r;
 
@@ -264,16 +194,11 @@ int pod_shell_init(struct pod_shell *s, struct fl_err *err)
     s->env.env = env_from_loop(s->loop);
     s->env.io = &pod_io;
     s->env.ctx = s;
-    s->http = http_client_new(s->loop);
-    s->sender = (struct fw_sender){.http = s->http,
-                                   .path = EXECUTOR_PATH,
-                                   .authorization = s->authorization,
-                                   .answered = answered,
-                                   .arg = s};
+    exec_link_init(&s->link, s->loop, answered, s);
     s->prober = net_prober_new(s->loop);
     s->patience = fl_timer_new(s->loop, on_patience, s);
     s->pod = pod_new(&s->env, &pod);
-    s->core = exec_core_new(&s->env.env, &core_io, s, &core);
+    s->core = s->link.core = exec_core_new(&s->env.env, &core_io, s, &core);
     exec_core_start(s->core);
     return 0;
 }
@@ -285,12 +210,9 @@ void pod_shell_done(struct pod_shell *s)
         core_close_stream(s);
     exec_core_free(s->core);
     net_prober_free(s->prober);
-    if (s->http)
-        http_client_free(s->http);
+    exec_link_done(&s->link);
     if (s->patience)
         fl_timer_free(s->patience);
     if (s->loop)
         fl_loop_free(s->loop);
-    free(s->host);
-    free(s->authorization);
 }

@@ -2,24 +2,18 @@
 #ifndef EXECUTORS_DEFAULT_SHELL_H
 #define EXECUTORS_DEFAULT_SHELL_H
 
-#include "common/base/http.h"
 #include "executors/default/pod.h"
-#include "libframework/exec_core.h"
-#include "libframework/sender.h"
+#include "libframework/exec_link.h"
 
 struct pod_shell {
     struct fl_loop *loop;
     struct pod_env env;
     struct pod *pod;
     struct exec_core *core; /* the executor API */
-    struct http_client *http;
-    struct http_call *stream;
-    struct fw_sender sender;
+    struct exec_link link;
     struct net_prober *prober;
     struct pod_call *calls; /* to the operator API */
-    char *host, *authorization;
-    uint16_t port;
-    bool idle; /* nothing left to do but telling */
+    bool idle;              /* nothing left to do but telling */
     struct fl_timer *patience;
     int exit_status;
 };
