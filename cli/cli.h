@@ -72,6 +72,10 @@ int cli_request(const char *address, const char *method, const char *path, const
                 struct answer *ret, struct fl_err *err);
 /* GET (or POST of the operator API with a type) and parse; any status but 200 is an error with its text. */
 int cli_get_json(const char *address, const char *path, json_t **ret, struct fl_err *err);
+/* GETs `path` and hands its member `key` (an array) to the caller, who owns *ret. CLI_OK, or CLI_FAILED after having said why. */
+int cli_get_list(struct cli *c, const char *path, const char *key, json_t **ret);
+/* What --json prints. */
+void cli_print_json(const json_t *j);
 #define _cleanup_json_ _cleanup_(json_decrefp)
 
 /* Prints "fairlead: message" and returns CLI_FAILED. */

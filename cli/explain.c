@@ -48,26 +48,15 @@ static const char *find_id(const json_t *list, const char *name_key, const char 
     return NULL;
 }
 
-static int get_list(struct cli *c, const char *path, const char *key, json_t **ret)
-{
-    struct fl_err err = {0};
-    _cleanup_json_ json_t *all = NULL;
-
-    if (cli_get_json(c->master, path, &all, &err) < 0)
-        return cli_fail(&err);
-    *ret = json_incref(json_object_get(all, key));
-    return CLI_OK;
-}
-
 /* The path of the question, with ids. */
 static int make_path(struct cli *c, char **words, int n, char **ret_path)
 {
     _cleanup_json_ json_t *agents = NULL;
     const char *framework, *agent = NULL;
-    int code = get_list(c, "/frameworks", "frameworks", &frameworks);
+    int code = cli_get_list(c, "/frameworks", "frameworks", &frameworks);
 
     if (code == CLI_OK && n == 2)
-        code = get_list(c, "/slaves", "slaves", &agents);
+        code = cli_get_list(c, "/slaves", "slaves", &agents);
     if (code)
         return code;
     framework = find_id(frameworks, "name", "framework", words[0]);
@@ -302,8 +291,7 @@ int verb_explain(struct cli *c, int argc, char **argv)
     if (cli_get_json(c->master, path, &answer, &err) < 0)
         return cli_fail(&err);
     if (c->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-        putchar('\n');
+        cli_print_json(answer);
     } else {
         print_answer(answer);
     }

@@ -4,28 +4,6 @@
 #include "cli/cli.h"
 #include "common/base/build.h"
 
-static void print_json(const json_t *j)
-{
-    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-    putchar('\n');
-}
-
-/* GETs `path` and hands its member `key` (an array) to the caller, who owns *ret. */
-static int get_list(struct cli *c, const char *path, const char *key, json_t **ret)
-{
-    struct fl_err err = {0};
-    _cleanup_json_ json_t *all = NULL;
-    json_t *list;
-
-    if (cli_get_json(c->master, path, &all, &err) < 0)
-        return cli_fail(&err);
-    list = json_object_get(all, key);
-    if (!json_is_array(list))
-        return cli_failf("'%s' answered %s without '%s'", c->master, path, key);
-    *ret = json_incref(list);
-    return CLI_OK;
-}
-
 /* Options of a listing verb; true when the verb is done and *ret_code says how. */
 static bool list_options(struct cli *c, const struct opt *opts, size_t n, int argc, char **argv,
                          int *ret_code)
@@ -89,7 +67,7 @@ int verb_ps(struct cli *c, int argc, char **argv)
 
     if (list_options(c, opts, ARRAY_SIZE(opts), argc, argv, &code))
         return code;
-    code = get_list(c, "/tasks?limit=1000000&order=asc", "tasks", &tasks);
+    code = cli_get_list(c, "/tasks?limit=1000000&order=asc", "tasks", &tasks);
     if (code)
         return code;
     json_array_foreach(tasks, i,
@@ -97,7 +75,7 @@ int verb_ps(struct cli *c, int argc, char **argv)
                                  (!framework || streq(framework, jstr(task, "framework_id"))))
         json_array_append(shown, task);
     if (c->json) {
-        print_json(shown);
+        cli_print_json(shown);
         return CLI_OK;
     }
     struct table *t = table_new(heads, ARRAY_SIZE(heads));
@@ -117,11 +95,11 @@ int verb_agents(struct cli *c, int argc, char **argv)
 
     if (list_options(c, NULL, 0, argc, argv, &code))
         return code;
-    code = get_list(c, "/slaves", "slaves", &agents);
+    code = cli_get_list(c, "/slaves", "slaves", &agents);
     if (code)
         return code;
     if (c->json) {
-        print_json(agents);
+        cli_print_json(agents);
         return CLI_OK;
     }
     struct table *t = table_new(heads, ARRAY_SIZE(heads));
@@ -204,7 +182,7 @@ int verb_frameworks(struct cli *c, int argc, char **argv)
     json_array_foreach(list, i, f) json_object_set_new(
         f, "dominant_share", json_real(dominant_share(f, json_object_get(state, "slaves"))));
     if (c->json) {
-        print_json(list);
+        cli_print_json(list);
         return CLI_OK;
     }
     struct table *t = table_new(heads, ARRAY_SIZE(heads));
@@ -226,7 +204,7 @@ int verb_version(struct cli *c, int argc, char **argv)
         _cleanup_json_ json_t *both =
             json_pack("{s:{s:s,s:s,s:s},s:O?}", "client", "version", FL_VERSION, "build_date",
                       fl_build.date, "git_sha", fl_build.git_sha, "master", master);
-        print_json(both);
+        cli_print_json(both);
         return CLI_OK;
     }
     printf("fairlead %s (%s)\n", FL_VERSION, fl_build.date);

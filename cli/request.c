@@ -128,3 +128,24 @@ int cli_get_json(const char *address, const char *path, json_t **ret, struct fl_
     *ret = j;
     return 0;
 }
+
+int cli_get_list(struct cli *c, const char *path, const char *key, json_t **ret)
+{
+    struct fl_err err = {0};
+    _cleanup_json_ json_t *all = NULL;
+    json_t *list;
+
+    if (cli_get_json(c->master, path, &all, &err) < 0)
+        return cli_fail(&err);
+    list = json_object_get(all, key);
+    if (!json_is_array(list))
+        return cli_failf("'%s' answered %s without '%s'", c->master, path, key);
+    *ret = json_incref(list);
+    return CLI_OK;
+}
+
+void cli_print_json(const json_t *j)
+{
+    json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    putchar('\n');
+}
