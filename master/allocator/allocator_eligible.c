@@ -86,18 +86,10 @@ void alloc_min_from_filters(struct drf_totals *t,
     }
 }
 
-static bool covers(const struct drf_vec *have, const struct drf_vec *want)
-{
-    for (size_t i = 0; i < want->n; i++)
-        if (want->v[i] > drf_vec_at(have, i))
-            return false;
-    return true;
-}
-
 bool alloc_min_fits(const struct alloc_min *m, const struct drf_vec *v)
 {
     for (size_t i = 0; i < m->n; i++)
-        if (covers(v, &m->sets[i]))
+        if (drf_vec_covers(v, &m->sets[i]))
             return true;
     return m->n == 0;
 }

@@ -33,7 +33,8 @@ static bool sooner(const struct idx_node *na, const struct idx_node *nb)
            container_of(nb, struct alloc_filter, node)->expires_us;
 }
 
-static struct alloc_filter_set *find_set(const struct alloc_agent *ag, const struct alloc_client *c)
+struct alloc_filter_set *alloc_filter_set_find(const struct alloc_agent *ag,
+                                               const struct alloc_client *c)
 {
     struct alloc_filter_set *set;
 
@@ -41,15 +42,9 @@ static struct alloc_filter_set *find_set(const struct alloc_agent *ag, const str
     return set;
 }
 
-const struct alloc_filter_set *alloc_filter_set_find(const struct alloc_agent *ag,
-                                                     const struct alloc_client *c)
-{
-    return find_set(ag, c);
-}
-
 static struct alloc_filter_set *get_set(struct alloc_agent *ag, struct alloc_client *c)
 {
-    struct alloc_filter_set *set = find_set(ag, c);
+    struct alloc_filter_set *set = alloc_filter_set_find(ag, c);
 
     if (set)
         return set;
@@ -121,7 +116,7 @@ bool alloc_filtered(const struct alloc_agent *ag, const struct alloc_client *c,
     const struct alloc_filter_set *set;
     const struct alloc_filter *f;
 
-    if (!ag->filter_sets || !c->filters || !(set = find_set(ag, c)))
+    if (!ag->filter_sets || !c->filters || !(set = alloc_filter_set_find(ag, c)))
         return false;
     DL_FOREACH (set->filters, f)
         if (resources_contains(&f->refused, offered))

@@ -86,7 +86,7 @@ static void gather(struct allocator *a, struct alloc_gang *g, struct alloc_agent
     _cleanup_vec_ struct drf_vec have = DRF_VEC_INIT, useful = DRF_VEC_INIT;
     struct need need = {.a = a, .g = g};
 
-    if (gang_covers(&g->gathered, &g->total) || resources_empty(&ag->free) ||
+    if (drf_vec_covers(&g->gathered, &g->total) || resources_empty(&ag->free) ||
         !gang_portion(a, g, ag, &may))
         return;
     drf_vec_add_resources(&have, &a->totals, &may);
@@ -170,7 +170,7 @@ static bool in_place(const struct alloc_gang *g, const struct alloc_agent *ag, c
 
 static void gather_all(struct allocator *a, struct alloc_gang *g, const char *place)
 {
-    for (size_t i = 0; i < a->n_agents && !gang_covers(&g->gathered, &g->total); i++)
+    for (size_t i = 0; i < a->n_agents && !drf_vec_covers(&g->gathered, &g->total); i++)
         if (in_place(g, a->agent_list[i], place))
             gather(a, g, a->agent_list[i]);
 }
@@ -181,7 +181,7 @@ static bool take_at(struct allocator *a, struct alloc_gang *g, const char *place
     size_t had = g->n_parts;
 
     gather_all(a, g, place);
-    if (gang_covers(&g->gathered, &g->total)) {
+    if (drf_vec_covers(&g->gathered, &g->total)) {
         deliver(a, g, now_us);
         return true;
     }
@@ -298,7 +298,7 @@ bool alloc_gangs_run(struct allocator *a, uint64_t now_us)
     if (!a->gangs)
         return false;
     freed = give_up_when_due(a, now_us);
-    if (a->gatherer && gang_covers(&a->gatherer->gathered, &a->gatherer->total))
+    if (a->gatherer && drf_vec_covers(&a->gatherer->gathered, &a->gatherer->total))
         deliver(a, a->gatherer, now_us);
     n = waiting_in_order(a, &list);
     for (size_t i = 0; i < n; i++) {

@@ -4,7 +4,6 @@
 
 #include "master/allocator/allocator_priv.h"
 
-bool gang_covers(const struct drf_vec *have, const struct drf_vec *want);
 bool gang_has_unit(const struct alloc_gang *g);
 /* Whole units in the amounts; not for one without a unit. */
 uint64_t gang_units_in(const struct alloc_gang *g, const struct drf_vec *v);

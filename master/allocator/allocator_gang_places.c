@@ -4,14 +4,6 @@
 
 /* ---- amounts ---- */
 
-bool gang_covers(const struct drf_vec *have, const struct drf_vec *want)
-{
-    for (size_t i = 0; i < want->n; i++)
-        if (drf_vec_at(have, i) < want->v[i])
-            return false;
-    return true;
-}
-
 /* Whole units in the amounts; without a unit any amount counts, and this is not asked. */
 uint64_t gang_units_in(const struct alloc_gang *g, const struct drf_vec *v)
 {
@@ -157,7 +149,7 @@ struct gang_place *gang_smallest_enough(const struct alloc_gang *g, struct gang_
     HASH_ITER (hh, places, p, next) {
         milli_t more;
 
-        if (!gang_covers(&p->free, &g->total))
+        if (!drf_vec_covers(&p->free, &g->total))
             continue;
         more = best ? surplus(g, &p->free) - surplus(g, &best->free) : -1;
         if (more < 0 || (more == 0 && strcmp(p->name, best->name) < 0))
@@ -174,7 +166,7 @@ struct gang_place *gang_best_to_gather(const struct alloc_gang *g, struct gang_p
     HASH_ITER (hh, places, p, next) {
         milli_t more;
 
-        if (!gang_covers(&p->capacity, &g->total))
+        if (!drf_vec_covers(&p->capacity, &g->total))
             continue;
         more = best ? surplus(g, &p->free) - surplus(g, &best->free) : 1;
         if (more > 0 || (more == 0 && strcmp(p->name, best->name) < 0))
@@ -191,5 +183,5 @@ struct gang_place *gang_place_at(const struct alloc_gang *g, struct gang_place *
 
     if (name)
         HASH_FIND_STR(places, name, p);
-    return p && gang_covers(&p->capacity, &g->total) ? p : NULL;
+    return p && drf_vec_covers(&p->capacity, &g->total) ? p : NULL;
 }

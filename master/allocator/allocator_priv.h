@@ -405,8 +405,9 @@ void alloc_filter_add(struct allocator *a, struct alloc_agent *ag, struct alloc_
                       const struct resources *refused, uint64_t expires_us);
 bool alloc_filtered(const struct alloc_agent *ag, const struct alloc_client *c,
                     const struct resources *offered);
-const struct alloc_filter_set *alloc_filter_set_find(const struct alloc_agent *ag,
-                                                     const struct alloc_client *c);
+/* NULL: it refused nothing there. */
+struct alloc_filter_set *alloc_filter_set_find(const struct alloc_agent *ag,
+                                               const struct alloc_client *c);
 void alloc_filters_drop_client(struct allocator *a, struct alloc_client *c);
 void alloc_filters_drop_agent(struct allocator *a, struct alloc_agent *ag);
 void alloc_filters_expire(struct allocator *a, uint64_t now_us); /* touches their agents */

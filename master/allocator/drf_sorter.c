@@ -77,6 +77,14 @@ void drf_vec_add_at(struct drf_vec *a, size_t id, milli_t amount)
     a->v[id] += amount;
 }
 
+bool drf_vec_covers(const struct drf_vec *have, const struct drf_vec *want)
+{
+    for (size_t i = 0; i < want->n; i++)
+        if (want->v[i] > drf_vec_at(have, i))
+            return false;
+    return true;
+}
+
 bool drf_vec_is_zero(const struct drf_vec *a)
 {
     for (size_t i = 0; i < a->n; i++)

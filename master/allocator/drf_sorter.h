@@ -32,6 +32,8 @@ static inline milli_t drf_vec_at(const struct drf_vec *a, size_t id)
 {
     return id < a->n ? a->v[id] : 0;
 }
+/* At least as much of everything. */
+bool drf_vec_covers(const struct drf_vec *have, const struct drf_vec *want);
 bool drf_vec_is_zero(const struct drf_vec *a);
 
 /* What there is to share, and the ids of the scalar names. One for all sorters of an allocator. */
