@@ -32,6 +32,9 @@ enum {
 void *scheduler_decode(const struct http_request *r, struct fl_err *err);
 void *operator_decode(const struct http_request *r, struct fl_err *err);
 
+/* True when it answered, 503: before the registry has been read there is nothing to show or change. */
+bool api_refuse_unrecovered(struct http_exchange *ex, const struct master_api *api);
+
 /* The server's fallback: the page at "/", 404 elsewhere. */
 http_handler_f page_get;
 

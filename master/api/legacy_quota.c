@@ -5,14 +5,6 @@
 #include "master/roles.h"
 #include "master/weights.h"
 
-/* True when it answered: before the registry has been read there is nothing to show or change. */
-static bool refuse_early(struct http_exchange *ex, const struct master *m)
-{
-    if (!m->recovered)
-        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
-    return !m->recovered;
-}
-
 /* ---- /roles ---- */
 
 static void quantities_json(struct json_out *j, const char *key, const struct quantities *q,
@@ -126,7 +118,7 @@ void quota_any(struct http_exchange *ex, void *arg)
     struct fl_err err;
     int r = 0;
 
-    if (refuse_early(ex, api->master))
+    if (api_refuse_unrecovered(ex, api))
         return;
     switch (http_exchange_request(ex)->method) {
     case HTTP_M_GET:
@@ -211,7 +203,7 @@ void weights_any(struct http_exchange *ex, void *arg)
     struct fl_err err;
     int r = 0;
 
-    if (refuse_early(ex, api->master))
+    if (api_refuse_unrecovered(ex, api))
         return;
     switch (http_exchange_request(ex)->method) {
     case HTTP_M_GET:

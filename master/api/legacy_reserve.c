@@ -132,10 +132,8 @@ static void post(struct http_exchange *ex, void *arg, read_f *read)
         api_refuse_method(ex, "POST");
         return;
     }
-    if (!api->master->recovered) {
-        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
+    if (api_refuse_unrecovered(ex, api))
         return;
-    }
     if (serve(&f, api->master, read, &err) < 0)
         http_respond_err(ex, &err);
     else

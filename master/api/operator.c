@@ -156,11 +156,7 @@ void operator_post(struct http_exchange *ex, void *arg)
 {
     struct master_api *api = arg;
 
-    if (!api->master->recovered) {
-        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
-        return;
-    }
-    if (api_refuse_early(ex))
+    if (api_refuse_unrecovered(ex, api) || api_refuse_early(ex))
         return;
     const struct http_request *r = http_exchange_request(ex);
     const struct api_call *c = r->decoded;

@@ -2,6 +2,13 @@
  * common/model/plain_http.c. */
 #include "master/api/handlers.h"
 
+bool api_refuse_unrecovered(struct http_exchange *ex, const struct master_api *api)
+{
+    if (!api->master->recovered)
+        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
+    return !api->master->recovered;
+}
+
 void redirect_get(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;

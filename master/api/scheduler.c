@@ -72,11 +72,7 @@ void scheduler_post(struct http_exchange *ex, void *arg)
     enum api_encoding encoding = API_JSON;
     struct fl_err err = {0};
 
-    if (!api->master->recovered) {
-        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
-        return;
-    }
-    if (api_refuse_early(ex))
+    if (api_refuse_unrecovered(ex, api) || api_refuse_early(ex))
         return;
     decoded = http_exchange_request(ex)->decoded;
     call = (const Sched__Call *)decoded->msg;
