@@ -178,26 +178,29 @@ int gang_parse(const char *text, struct gang *out, struct fl_err *err)
 
 /* ---- of a framework ---- */
 
-static const char *gang_label(const V1__FrameworkInfo *info, size_t i)
+/* The next label that asks for a gang, from number *i on. 1: *out is filled; 0: there is none; or what is wrong with it. */
+static int next_gang(const V1__FrameworkInfo *info, size_t *i, struct gang *out, struct fl_err *err)
 {
-    const V1__Label *l = info->labels->labels[i];
+    while (info->labels && *i < info->labels->n_labels) {
+        const V1__Label *l = info->labels->labels[(*i)++];
+        int r;
 
-    return l->key && streq(l->key, GANG_LABEL) ? (l->value ? l->value : "") : NULL;
+        if (!l->key || !streq(l->key, GANG_LABEL))
+            continue;
+        r = gang_parse(l->value ? l->value : "", out, err);
+        return r < 0 ? r : 1;
+    }
+    return 0;
 }
 
 int gang_of_framework(const V1__FrameworkInfo *info, const char *role, struct gang *out,
                       struct fl_err *err)
 {
-    for (size_t i = 0; info->labels && i < info->labels->n_labels; i++) {
-        const char *text = gang_label(info, i);
-        _cleanup_gang_ struct gang g = {.count = 0};
-        int r;
+    _cleanup_gang_ struct gang g = {.count = 0};
+    size_t i = 0;
+    int r;
 
-        if (!text)
-            continue;
-        r = gang_parse(text, &g, err);
-        if (r < 0)
-            return r;
+    while ((r = next_gang(info, &i, &g, err)) > 0) {
         if (g.role && !streq(g.role, role))
             continue;
         gang_done(out);
@@ -205,7 +208,7 @@ int gang_of_framework(const V1__FrameworkInfo *info, const char *role, struct ga
         g = (struct gang){.count = 0};
         return 1;
     }
-    return 0;
+    return r;
 }
 
 static int check_role(const struct gang *g, const char *const *roles, size_t n_roles,
@@ -224,15 +227,12 @@ int gang_validate_framework(const V1__FrameworkInfo *info, const char *const *ro
 {
     _cleanup_free_ char *seen = xcalloc(n_roles + 1, 1);
 
-    for (size_t i = 0; info->labels && i < info->labels->n_labels; i++) {
-        const char *text = gang_label(info, i);
-        _cleanup_gang_ struct gang g = {.count = 0};
-        int r;
+    _cleanup_gang_ struct gang g = {.count = 0};
+    size_t i = 0;
+    int r;
 
-        if (!text)
-            continue;
-        r = gang_parse(text, &g, err);
-        if (r == 0 && g.role)
+    while ((r = next_gang(info, &i, &g, err)) > 0) {
+        if (g.role)
             r = check_role(&g, roles, n_roles, err);
         if (r < 0)
             return r;
@@ -244,7 +244,7 @@ int gang_validate_framework(const V1__FrameworkInfo *info, const char *const *ro
                                   roles[k], GANG_LABEL);
         }
     }
-    return 0;
+    return r;
 }
 
 uint64_t gang_units(const struct gang *g, const struct quantities *free)
