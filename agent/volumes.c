@@ -22,34 +22,18 @@ static void paths_done(struct paths *p)
     free(p->v);
 }
 
-static void add_path(struct paths *p, char *path, bool mount)
+static void add_path(const V1__Resource *volume, char *path, void *arg)
 {
+    struct paths *p = arg;
+
     p->v = xgrow(p->v, &p->cap, p->n + 1, sizeof *p->v);
-    p->v[p->n++] = (struct agent_volume){path, mount};
+    p->v[p->n++] = (struct agent_volume){path, persistent_volume_is_mount(volume)};
 }
 
 static int volume_paths(const struct agent_core *a, const struct resources *of, struct paths *out,
                         struct fl_err *err)
 {
-    _cleanup_resources_ struct resources volumes = RESOURCES_INIT;
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
-    V1__Resource **pb;
-    size_t n;
-
-    resources_persistent_volumes(of, &volumes);
-    if (resources_empty(&volumes))
-        return 0;
-    arena = fl_arena_new(1024);
-    n = resources_to_pb(&volumes, RESOURCES_POST_REFINEMENT, false, arena, &pb);
-    for (size_t i = 0; i < n; i++) {
-        char *path;
-        int r = persistent_volume_path(a->work_dir, pb[i], &path, err);
-
-        if (r < 0)
-            return r;
-        add_path(out, path, persistent_volume_is_mount(pb[i]));
-    }
-    return 0;
+    return persistent_volumes_each(a->work_dir, of, add_path, out, err);
 }
 
 static bool among(const struct paths *p, const char *path)

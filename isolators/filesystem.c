@@ -46,33 +46,20 @@ static void views_done(struct views *l)
     *l = (struct views){0};
 }
 
+static void add_view(const V1__Resource *volume, char *path, void *arg)
+{
+    const V1__Volume *v = volume->disk->volume;
+    struct views *l = arg;
+
+    l->v = xgrow(l->v, &l->cap, l->n + 1, sizeof *l->v);
+    l->v[l->n++] = (struct view){path, xstrdup(v ? v->container_path : ""),
+                                 v && v->mode == V1__VOLUME__MODE__RO, volume->shared != NULL};
+}
+
 static int views_of(const struct isolator *i, const struct resources *of, struct views *out,
                     struct fl_err *err)
 {
-    _cleanup_resources_ struct resources volumes = RESOURCES_INIT;
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
-    V1__Resource **pb;
-    size_t n;
-
-    if (of)
-        resources_persistent_volumes(of, &volumes);
-    if (resources_empty(&volumes))
-        return 0;
-    arena = fl_arena_new(1024);
-    n = resources_to_pb(&volumes, RESOURCES_POST_REFINEMENT, false, arena, &pb);
-    for (size_t k = 0; k < n; k++) {
-        const V1__Volume *v = pb[k]->disk->volume;
-        char *path;
-        int r = persistent_volume_path(stateless_config(i)->work_dir, pb[k], &path, err);
-
-        if (r < 0)
-            return r;
-        out->v = xgrow(out->v, &out->cap, out->n + 1, sizeof *out->v);
-        out->v[out->n++] =
-            (struct view){path, xstrdup(v ? v->container_path : ""),
-                          v && v->mode == V1__VOLUME__MODE__RO, pb[k]->shared != NULL};
-    }
-    return 0;
+    return of ? persistent_volumes_each(stateless_config(i)->work_dir, of, add_view, out, err) : 0;
 }
 
 static bool shows(const struct views *l, const struct view *what)

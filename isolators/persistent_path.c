@@ -62,3 +62,27 @@ int persistent_volume_path(const char *work_dir, const V1__Resource *volume, cha
                                               : xasprintf("%s/volumes/roles/%s/%s", root, role, id);
     return 0;
 }
+
+int persistent_volumes_each(const char *work_dir, const struct resources *of,
+                            persistent_volume_f *fn, void *arg, struct fl_err *err)
+{
+    _cleanup_resources_ struct resources volumes = RESOURCES_INIT;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    V1__Resource **pb;
+    size_t n;
+
+    resources_persistent_volumes(of, &volumes);
+    if (resources_empty(&volumes))
+        return 0;
+    arena = fl_arena_new(1024);
+    n = resources_to_pb(&volumes, RESOURCES_POST_REFINEMENT, false, arena, &pb);
+    for (size_t i = 0; i < n; i++) {
+        char *path;
+        int r = persistent_volume_path(work_dir, pb[i], &path, err);
+
+        if (r < 0)
+            return r;
+        fn(pb[i], path, arg);
+    }
+    return 0;
+}

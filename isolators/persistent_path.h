@@ -12,6 +12,11 @@
  * FL_INVALID: a role or id that cannot be the name of a folder. */
 int persistent_volume_path(const char *work_dir, const V1__Resource *volume, char **ret,
                            struct fl_err *err);
+/* Calls fn with each persistent volume of the resources and the path of its data, which fn takes. Ends at the first that has none, with
+ * its error. */
+typedef void persistent_volume_f(const V1__Resource *volume, char *path, void *arg);
+int persistent_volumes_each(const char *work_dir, const struct resources *of,
+                            persistent_volume_f *fn, void *arg, struct fl_err *err);
 /* The folder itself is not the agent's to make or remove. */
 bool persistent_volume_is_mount(const V1__Resource *volume);
 
