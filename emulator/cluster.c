@@ -228,6 +228,12 @@ static int file_flags(const struct yaml_reader *r, const struct yaml_node *v, vo
     return into_cluster(take_flags, 0, r, v, file);
 }
 
+/* Whoever runs schedulers reads it for itself; agents have no use for it. */
+static int skip(const struct yaml_reader *r, const struct yaml_node *v, void *into)
+{
+    return 0;
+}
+
 int emu_cluster_parse(const char *name, const char *text, size_t n, struct emu_cluster **ret,
                       struct fl_err *err)
 {
@@ -237,6 +243,7 @@ int emu_cluster_parse(const char *name, const char *text, size_t n, struct emu_c
         {"tasks", file_tasks, 0, false},
         {"faults", file_faults, 0, false},
         {"agent_flags", file_flags, 0, false},
+        {"workload", skip, 0, false},
         {"groups", keep_groups, offsetof(struct file, groups), true},
     };
     _cleanup_(emu_cluster_freep) struct emu_cluster *c = xnew0(struct emu_cluster);

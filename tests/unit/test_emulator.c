@@ -100,6 +100,18 @@ static const struct {
     {"emulator/examples/huge.yaml", 50000, 2000 * 8},
 };
 
+/* What schedulers do stands in the same file. */
+START_TEST(test_workload_is_skipped)
+{
+    struct fl_err err;
+    _cleanup_(emu_cluster_freep) struct emu_cluster *c =
+        parse(GROUP "workload:\n  frameworks: [{name: x}]\n", &err);
+
+    ck_assert_msg(c, "%s", err.msg);
+    ck_assert_uint_eq(emu_cluster_count(c), 5);
+}
+END_TEST
+
 START_TEST(test_example)
 {
     _cleanup_(emu_cluster_freep) struct emu_cluster *c = NULL;
@@ -251,6 +263,7 @@ int main(void)
 
     tcase_add_loop_test(t, test_mistake, 0, (int)ARRAY_SIZE(mistakes));
     tcase_add_test(t, test_places);
+    tcase_add_test(t, test_workload_is_skipped);
     tcase_add_loop_test(t, test_example, 0, (int)ARRAY_SIZE(examples));
     tcase_add_test(t, test_times);
     tcase_add_test(t, test_exits);
