@@ -143,6 +143,12 @@ void http_exchange_add_header(struct http_exchange *ex, const char *name, const 
  * The body's memory is taken. The exchange is gone afterwards. */
 void http_respond_buf(struct http_exchange *ex, int status, const char *content_type,
                       struct fl_buf *body);
+/* The same with a body that others may be sending, too; takes a reference of its own and never copies it. `gzipped`: it is compressed
+ * already (only for a client that http_exchange_takes_gzip()); otherwise it goes out as it is. */
+void http_respond_region(struct http_exchange *ex, int status, const char *content_type,
+                         struct fl_region *body, bool gzipped);
+/* Whether an answer of `len` bytes to this client would be compressed. */
+bool http_exchange_takes_gzip(const struct http_exchange *ex, size_t len);
 void http_respond(struct http_exchange *ex, int status, const char *content_type, const char *body);
 void http_respondf(struct http_exchange *ex, int status, const char *content_type, const char *fmt,
                    ...) _printf_(4, 5);
@@ -161,6 +167,8 @@ struct http_stream *http_respond_stream(struct http_exchange *ex, int status,
  * is being closed; on_gone follows. */
 bool http_stream_write(struct http_stream *st, const void *p, size_t n);
 bool http_stream_write_buf(struct http_stream *st, struct fl_buf *b); /* takes the memory */
+/* Of any size, shared with others; a reference of its own. It is not counted to max_unsent. */
+void http_stream_write_region(struct http_stream *st, struct fl_region *r);
 size_t http_stream_unsent(const struct http_stream *st);
 /* Called once when unsent falls to zero after having been over `low`. Optional back-pressure. */
 void http_stream_on_drained(struct http_stream *st, void (*fn)(struct http_stream *st, void *arg));

@@ -44,6 +44,20 @@ static void put_buf(struct http_exchange *ex, struct fl_buf *b)
     }
 }
 
+/* The body of an answer, so nothing follows it. */
+static void put_region(struct http_exchange *ex, struct fl_region *r)
+{
+    struct http_conn *c = ex->conn;
+    HTTP_COUNT(c->io->stats.bytes_out, fl_region_len(r));
+    if (c->first == ex) {
+        fl_stream_write_region(c->stream, r);
+        return;
+    }
+    c->queued += fl_region_len(r);
+    assert(!ex->out_region);
+    ex->out_region = fl_region_ref(r);
+}
+
 /* Answers that nobody takes: then no further request is read. */
 static bool clogged(const struct http_conn *c)
 {
@@ -98,6 +112,15 @@ static void send_continue(struct http_exchange *ex)
 
 static void switch_protocol(struct http_exchange *ex, struct http_msg *m);
 
+static void put_waiting_region(struct http_conn *c, struct http_exchange *ex)
+{
+    _cleanup_(fl_region_unrefp) struct fl_region *r = TAKE_PTR(ex->out_region);
+    if (!r)
+        return;
+    c->queued -= fl_region_len(r);
+    fl_stream_write_region(c->stream, r);
+}
+
 /* Sends what has its turn now. */
 void conn_advance(struct http_conn *c)
 {
@@ -108,6 +131,7 @@ void conn_advance(struct http_conn *c)
             fl_stream_write_buf(c->stream, &ex->out);
             atomic_store(&ex->unsent, fl_stream_unsent(c->stream));
         }
+        put_waiting_region(c, ex);
         send_continue(ex);
         if (ex->upgrade) {
             _cleanup_(msg_freep) struct http_msg *m = TAKE_PTR(ex->upgrade);
@@ -174,9 +198,12 @@ static void whole_answer(struct http_exchange *ex, struct http_msg *m)
             h.gzip = true;
         }
     }
-    h.content_length = m->body.len;
+    h.content_length = m->region ? fl_region_len(m->region) : m->body.len;
+    h.gzip |= m->gzipped;
     start_answer(ex, &h);
-    if (!ex->head_only && m->body.len > 0)
+    if (!ex->head_only && m->region)
+        put_region(ex, m->region);
+    else if (!ex->head_only && m->body.len > 0)
         put_buf(ex, &m->body);
     ex->out_end = true;
     ex->wants_upgrade = false;
@@ -208,6 +235,27 @@ static size_t unsent_of(struct http_exchange *ex)
     return c->first == ex ? fl_stream_unsent(c->stream) : ex->out.len;
 }
 
+/* One chunk, never copied unless answers before it have to leave first. */
+static void stream_region(struct http_exchange *ex, struct fl_region *r)
+{
+    char line[20];
+    size_t n = fl_region_len(r);
+    if (ex->head_only || n == 0)
+        return;
+    ex->unsent_more += n;
+    if (ex->chunked_out)
+        put(ex, line, chunk_line(line, n));
+    if (ex->conn->first == ex) {
+        HTTP_COUNT(ex->conn->io->stats.bytes_out, n);
+        fl_stream_write_region(ex->conn->stream, r);
+    } else {
+        put(ex, fl_region_data(r), n);
+    }
+    if (ex->chunked_out)
+        put(ex, "\r\n", 2);
+    atomic_store(&ex->unsent, unsent_of(ex));
+}
+
 /* Size line, data and line end go into one buffer, so that they leave in one piece. */
 static void stream_data(struct http_exchange *ex, struct http_msg *m)
 {
@@ -233,7 +281,7 @@ static void stream_data(struct http_exchange *ex, struct http_msg *m)
         put_buf(ex, &piece);
     }
     atomic_store(&ex->unsent, unsent_of(ex));
-    if (unsent_of(ex) > limits(ex->conn)->max_unsent)
+    if (unsent_of(ex) > limits(ex->conn)->max_unsent + ex->unsent_more)
         overrun(ex->conn);
 }
 
@@ -285,7 +333,10 @@ static void apply(struct http_exchange *ex, struct http_msg *m)
         stream_head(ex, m);
         break;
     case MSG_STREAM_DATA:
-        stream_data(ex, m);
+        if (m->region)
+            stream_region(ex, m->region);
+        else
+            stream_data(ex, m);
         break;
     case MSG_STREAM_END:
         stream_end(ex);

@@ -36,6 +36,7 @@ void exchange_unref(struct http_exchange *ex)
     fl_buf_done(&ex->path);
     fl_buf_done(&ex->body);
     fl_buf_done(&ex->out);
+    fl_region_unref(ex->out_region);
     fl_buf_done(&ex->add_headers);
     free(ex->headers);
     free(ex->peer);
@@ -291,6 +292,22 @@ void http_respond_buf(struct http_exchange *ex, int status, const char *content_
     owner_release(ex);
 }
 
+void http_respond_region(struct http_exchange *ex, int status, const char *content_type,
+                         struct fl_region *body, bool gzipped)
+{
+    struct http_msg *m = answer_msg(ex, MSG_ANSWER, status, content_type);
+    m->region = fl_region_ref(body);
+    m->gzipped = gzipped;
+    send(ex, m);
+    owner_release(ex);
+}
+
+bool http_exchange_takes_gzip(const struct http_exchange *ex, size_t len)
+{
+    size_t min = ex->server ? ex->server->config.limits.gzip_min : 0;
+    return ex->accepts_gzip && min && len >= min;
+}
+
 void http_respond(struct http_exchange *ex, int status, const char *content_type, const char *body)
 {
     struct fl_buf b = FL_BUF_INIT;
@@ -395,6 +412,16 @@ bool http_stream_write(struct http_stream *st, const void *p, size_t n)
     struct fl_buf b = FL_BUF_INIT;
     fl_buf_add(&b, p, n);
     return http_stream_write_buf(st, &b);
+}
+
+void http_stream_write_region(struct http_stream *st, struct fl_region *r)
+{
+    struct http_exchange *ex = of_stream(st);
+    if (ex->gone || !ex->server)
+        return;
+    struct http_msg *m = msg_new(MSG_STREAM_DATA, ex);
+    m->region = fl_region_ref(r);
+    io_send(ex->io, m);
 }
 
 size_t http_stream_unsent(const struct http_stream *st)

@@ -30,6 +30,7 @@ void msg_free(struct http_msg *m)
     free(m->content_type);
     fl_buf_done(&m->headers);
     fl_buf_done(&m->body);
+    fl_region_unref(m->region);
     if (m->fd >= 0)
         close(m->fd);
     free(m);

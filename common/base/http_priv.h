@@ -68,9 +68,11 @@ struct http_msg {
     enum http_msg_kind kind;
     struct http_exchange *ex; /* a reference */
     int status;
-    char *content_type;    /* owned */
-    struct fl_buf headers; /* owned; "Name: value\r\n"... */
-    struct fl_buf body;    /* owned */
+    char *content_type;       /* owned */
+    struct fl_buf headers;    /* owned; "Name: value\r\n"... */
+    struct fl_buf body;       /* owned */
+    struct fl_region *region; /* instead of body, a reference; or NULL */
+    bool gzipped;
     size_t n;
     int fd; /* MSG_ADOPT; owned */
     struct fl_loop *loop;
@@ -154,7 +156,9 @@ struct http_exchange {
     /* I/O side. */
     struct http_conn *conn; /* NULL when the connection is gone */
     struct http_exchange *next;
-    struct fl_buf out; /* owned; bytes waiting for the answers before */
+    struct fl_buf out;            /* owned; bytes waiting for the answers before */
+    struct fl_region *out_region; /* a reference; behind `out` */
+    size_t unsent_more;           /* of the stream's regions: on top of max_unsent */
     bool keep_alive, accepts_gzip, wants_upgrade, continue_due;
     bool headers_done, body_done, dispatched;
     bool chunked_out, raw_out, out_started, out_end;

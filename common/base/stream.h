@@ -7,6 +7,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/loop.h"
+#include "common/base/region.h"
 
 struct fl_stream;
 struct fl_tls; /* common/base/tls.h: a TLS context, client or server */
@@ -51,6 +52,8 @@ void fl_stream_set_ops(struct fl_stream *s, const struct fl_stream_ops *ops, voi
 void fl_stream_write(struct fl_stream *s, const void *p, size_t n); /* copies */
 void fl_stream_write_buf(struct fl_stream *s,
                          struct fl_buf *b); /* takes the memory; b is empty afterwards */
+void fl_stream_write_region(struct fl_stream *s,
+                            struct fl_region *r); /* takes a reference of its own */
 size_t fl_stream_unsent(const struct fl_stream *s);
 /* All received bytes in one piece; valid until the next call on the stream. */
 const char *fl_stream_peek(struct fl_stream *s, size_t *ret_len);

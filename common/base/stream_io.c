@@ -10,6 +10,9 @@
 
 /* Collected output this long is sent at once, so that the kernel works while we produce more. */
 #define FLUSH_NOW (128 * 1024)
+/* What one connection may send before others of its loop have their turn: a reader as fast as we are would keep the loop for as long as
+ * its answer is. */
+#define TURN_MAX (1024 * 1024)
 /* What is read from a peer that no longer lets us write, to see its last words. */
 #define LAST_WORDS (1024 * 1024)
 
@@ -200,9 +203,12 @@ void fl_stream_pause_read(struct fl_stream *s, bool pause)
 
 static enum io_result write_tls(struct fl_stream *s, struct fl_err *err)
 {
+    size_t sent = 0;
     s->tls_write_wants_read = false;
     while (evbuffer_get_length(s->out) > 0) {
         size_t done;
+        if (sent > TURN_MAX)
+            return IO_AGAIN;
         size_t n = evbuffer_get_contiguous_space(s->out);
         /* Small pieces are joined, so that a head and its body share a TLS record. */
         size_t want = FL_MIN(evbuffer_get_length(s->out), (size_t)16384);
@@ -214,15 +220,19 @@ static enum io_result write_tls(struct fl_stream *s, struct fl_err *err)
         if (r != IO_OK)
             return r;
         evbuffer_drain(s->out, done);
+        sent += done;
     }
     return IO_OK;
 }
 
 static enum io_result write_plain(struct fl_stream *s, struct fl_err *err)
 {
+    size_t sent = 0;
     while (evbuffer_get_length(s->out) > 0) {
         size_t before = evbuffer_get_length(s->out);
-        int n = evbuffer_write(s->out, s->fd);
+        if (sent >= TURN_MAX)
+            return IO_AGAIN;
+        int n = evbuffer_write_atmost(s->out, s->fd, TURN_MAX);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -235,6 +245,7 @@ static enum io_result write_plain(struct fl_stream *s, struct fl_err *err)
          * count. */
         if ((size_t)n < before && before < FLUSH_NOW)
             return IO_AGAIN;
+        sent += (size_t)n;
     }
     return IO_OK;
 }
@@ -343,6 +354,21 @@ void fl_stream_write_buf(struct fl_stream *s, struct fl_buf *b)
     }
     fl_buf_done(b);
     *b = (struct fl_buf)FL_BUF_INIT;
+}
+
+static void unref_region(const void *data, size_t n, void *extra)
+{
+    fl_region_unref(extra);
+}
+
+void fl_stream_write_region(struct fl_stream *s, struct fl_region *r)
+{
+    if (fl_region_len(r) == 0 || s->broken || s->dead || s->lingering)
+        return;
+    if (evbuffer_add_reference(s->out, fl_region_data(r), fl_region_len(r), unref_region,
+                               fl_region_ref(r)) < 0)
+        abort(); /* out of memory, as in xmalloc() */
+    wrote(s);
 }
 
 size_t fl_stream_unsent(const struct fl_stream *s)

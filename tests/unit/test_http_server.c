@@ -38,6 +38,25 @@ static void chunks(struct http_exchange *ex, void *arg)
     http_stream_end(st);
 }
 
+/* 3 MB that two answers share; `?stream` sends them as one chunk of a stream. */
+static void shared(struct http_exchange *ex, void *arg)
+{
+    struct fl_buf b = FL_BUF_INIT;
+    char *p = fl_buf_reserve(&b, 3000000);
+    for (int i = 0; i < 3000000; i++)
+        p[i] = (char)('a' + i % 23);
+    b.len = 3000000;
+    _cleanup_(fl_region_unrefp) struct fl_region *r = fl_region_of_buf(&b);
+    if (!streq(http_exchange_request(ex)->query, "stream")) {
+        http_respond_region(ex, 200, "text/plain", r, false);
+        return;
+    }
+    struct http_stream *st = http_respond_stream(ex, 200, "text/plain", NULL, NULL);
+    http_stream_write_region(st, r);
+    http_stream_write(st, "abc", 3);
+    http_stream_end(st);
+}
+
 static const struct http_route routes[] = {
     {.path = "/echo", .handler = echo, .json_alias = true},
     {.path = "/echo/deep", .handler = empty},
@@ -45,6 +64,7 @@ static const struct http_route routes[] = {
     {.path = "/empty", .handler = empty},
     {.path = "/big", .handler = big},
     {.path = "/json", .handler = json},
+    {.path = "/shared", .handler = shared},
     {.path = "/chunks", .handler = chunks},
 };
 
@@ -158,6 +178,35 @@ START_TEST(pipelining)
 }
 END_TEST
 
+static const char *after_letters(const char *p)
+{
+    for (int i = 0; i < 3000000; i++)
+        ck_assert_int_eq(p[i], 'a' + i % 23);
+    return p + 3000000;
+}
+
+/* The second and the third wait for the first; the limit on what is unsent is not for them. */
+START_TEST(regions)
+{
+    struct fixture f;
+    struct http_server_config c = config(_i);
+    c.limits.max_unsent = 1000000;
+    fixture_start(&f, &c);
+    expect(&f, "HEAD /shared HTTP/1.1\r\n" CLOSE, "Content-Length: 3000000\r\n" CLOSE);
+    _cleanup_free_ char *got = ask(&f, "GET /shared HTTP/1.1\r\n\r\n"
+                                       "GET /shared?stream HTTP/1.1\r\n" CLOSE);
+    const char *at = strstr(got, "Content-Length: 3000000\r\n\r\n");
+    ck_assert_ptr_nonnull(at);
+    at = after_letters(strstr(at, "\r\n\r\n") + 4);
+    ck_assert_msg(str_starts(at, "HTTP/1.1 200 OK\r\n"), "%.100s", at);
+    at = strstr(at, CLOSE "2dc6c0\r\n");
+    ck_assert_ptr_nonnull(at);
+    at = after_letters(at + strlen(CLOSE "2dc6c0\r\n"));
+    ck_assert_str_eq(at, "\r\n3\r\nabc\r\n0\r\n\r\n");
+    fixture_stop(&f);
+}
+END_TEST
+
 START_TEST(byte_by_byte)
 {
     struct fixture f;
@@ -220,6 +269,7 @@ int main(void)
     tcase_add_loop_test(t, routing, 0, n);
     tcase_add_loop_test(t, streams, 0, n);
     tcase_add_loop_test(t, pipelining, 0, n);
+    tcase_add_loop_test(t, regions, 0, n);
     tcase_add_loop_test(t, byte_by_byte, 0, n);
     tcase_add_loop_test(t, refusals, 0, n);
     suite_add_tcase(s, t);
