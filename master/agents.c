@@ -156,7 +156,11 @@ void agents_free(struct master *m, struct agent *a)
     env_timer_free(core_env(m), a->reregister_timer);
     free_checkpointed(a);
     resources_done(&a->total);
-    roles_total_changed(a);
+    agents_total_changed(a);
+    agents_set_connected(a, false);
+    agents_set_active(a, false);
+    totals_change(a, &a->used, &a->used, false);
+    totals_change(a, &a->offered, &a->offered, false);
     resources_done(&a->used);
     resources_done(&a->offered);
     fl_pb_free(a->info);
@@ -178,7 +182,7 @@ void agents_attach(struct master *m, struct agent *a, struct link *l)
     }
     l->agent = a;
     a->peer = l->peer;
-    a->connected = true;
+    agents_set_connected(a, true);
     a->missed_pings = 0;
     a->pong_missing = false;
     removal_cancel(m, a);
@@ -191,11 +195,11 @@ void agents_admit(struct master *m, struct agent *a, struct link *l)
     if (l)
         agents_attach(m, a, l);
     maintenance_agent_added(m, a);
-    a->active = l && !a->deactivated && !a->drain_info;
+    agents_set_active(a, l && !a->deactivated && !a->drain_info);
     allocation_add_agent(m, a, false);
     agents_start_pings(m, a);
     if (!l) {
-        a->connected = true; /* it was, until its channel closed meanwhile */
+        agents_set_connected(a, true); /* it was, until its channel closed meanwhile */
         agents_disconnected(m, a);
     }
     publish_agent_added(m, a);

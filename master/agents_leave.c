@@ -102,7 +102,7 @@ static void end_not_checkpointing(struct master *m, struct agent *a)
 void agents_deactivate(struct master *m, struct agent *a)
 {
     if (a->active) {
-        a->active = false;
+        agents_set_active(a, false);
         m->alloc_ops->set_agent_active(m->alloc, a->id, false);
     }
     while (a->offers)
@@ -115,7 +115,7 @@ void agents_disconnected(struct master *m, struct agent *a)
     if (!a->connected)
         return;
     log_info("agent %s at %s (%s) disconnected", a->id, a->pid, a->info->hostname);
-    a->connected = false;
+    agents_set_connected(a, false);
     a->peer = NULL;
     agents_deactivate(m, a);
     end_not_checkpointing(m, a);

@@ -86,7 +86,7 @@ struct core {
     struct core_metrics c;
     unsigned task_count[32]; /* by TaskState */
     struct fl_buf pack;      /* reused */
-    struct totals *totals;   /* metrics.c */
+    struct totals *totals;
     struct total_gauge *total_gauges;
     struct metric *ends[END_STATES][END_SOURCES][END_REASONS]; /* made when first needed */
     struct role_share *shares;
@@ -145,6 +145,22 @@ char *core_printf(struct master *m, const char *fmt, ...) _printf_(2, 3); /* scr
 
 /* ---- metrics.c ---- */
 void core_metrics_init(struct master *m);
+
+/* ---- totals.c: what the whole cluster has and uses, kept as it changes ---- */
+extern const char *const totals_names[TOTALS_NAMES];
+struct totals {
+    const char *names[TOTALS_NAMES]; /* interned */
+    struct scalar_sums total, used, offered;
+    unsigned connected, active; /* agents */
+};
+void totals_init(struct master *m);
+void totals_free(struct master *m);
+/* `to` += or -= r, the agent's resources that are used or offered. */
+void totals_change(struct agent *a, struct resources *to, const struct resources *r, bool add);
+/* The agent's total changed. At its end with an empty total. */
+void agents_total_changed(struct agent *a);
+void agents_set_connected(struct agent *a, bool connected);
+void agents_set_active(struct agent *a, bool active);
 
 /* ---- counters.c ---- */
 void counters_init(struct master *m);

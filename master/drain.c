@@ -148,7 +148,7 @@ static void activate(struct master *m, struct agent *a)
     a->drain_start_time = 0;
     if (!a->connected || a->active)
         return; /* or when it is back */
-    a->active = true;
+    agents_set_active(a, true);
     m->alloc_ops->set_agent_active(m->alloc, a->id, true);
     allocation_kick(m);
 }

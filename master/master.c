@@ -173,7 +173,7 @@ static void free_core(struct master *m)
     env_timer_free(core_env(m), c->recovery_timer);
     env_timer_free(core_env(m), c->gc_timer);
     counters_free(m);
-    free(c->totals);
+    totals_free(m);
     free(c->total_gauges);
     fl_buf_done(&c->pack);
     fl_arena_free(c->scratch);

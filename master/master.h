@@ -144,6 +144,12 @@ struct usage {
     struct usage *next;
 };
 
+/* Amounts of the scalars that metrics name. */
+enum { TOTALS_NAMES = 4 }; /* cpus, gpus, mem, disk */
+struct scalar_sums {
+    milli_t of[2][TOTALS_NAMES]; /* [1]: what is revocable of it, [0]: the rest */
+};
+
 struct agent {
     unsigned magic;
     struct master *master; /* borrowed */
@@ -161,6 +167,7 @@ struct agent {
     bool deactivated; /* by the operator */
     struct resources total, used, offered; /* used and offered carry allocation_info */
     struct resources booked_reservations;  /* of `total`, as roles.c last saw it */
+    struct scalar_sums booked_total;       /* of `total`, as totals.c last saw it */
     struct usage *usages;                  /* per framework */
     struct task *tasks;                    /* list by agent_next */
     struct executor *executors;

@@ -1,9 +1,6 @@
-/* The core's metrics: rows of metrics.def, and the totals of resources. Gauges are asked when they
- * are read; totals over all agents are added up once for all of them that one reading asks for. */
+/* The core's metrics: rows of metrics.def, and the totals of resources (totals.c). Gauges are asked
+ * when they are read, and nothing that they ask for goes over all agents: monitors read often. */
 #include "master/core.h"
-
-#include <math.h>
-#include <stdio.h>
 
 static double pull_uptime(void *arg)
 {
@@ -16,44 +13,24 @@ static double pull_elected(void *arg)
     return ((struct master *)arg)->recovered;
 }
 
-static double count_agents(struct master *m, bool (*is)(const struct agent *a))
-{
-    struct agent *a, *tmp;
-    unsigned n = 0;
-
-    HASH_ITER (hh, m->agents, a, tmp)
-        n += is(a);
-    return n;
-}
-
-static bool is_connected(const struct agent *a)
-{
-    return a->connected;
-}
-
-static bool is_active(const struct agent *a)
-{
-    return a->active;
-}
-
 static double pull_slaves_connected(void *arg)
 {
-    return count_agents(arg, is_connected);
+    return ((struct master *)arg)->core->totals->connected;
 }
 
 static double pull_slaves_disconnected(void *arg)
 {
-    return HASH_COUNT(((struct master *)arg)->agents) - count_agents(arg, is_connected);
+    return HASH_COUNT(((struct master *)arg)->agents) - pull_slaves_connected(arg);
 }
 
 static double pull_slaves_active(void *arg)
 {
-    return count_agents(arg, is_active);
+    return ((struct master *)arg)->core->totals->active;
 }
 
 static double pull_slaves_inactive(void *arg)
 {
-    return HASH_COUNT(((struct master *)arg)->agents) - count_agents(arg, is_active);
+    return HASH_COUNT(((struct master *)arg)->agents) - pull_slaves_active(arg);
 }
 
 static double pull_slaves_unreachable(void *arg)
@@ -114,108 +91,59 @@ TASK_GAUGE(unreachable, UNREACHABLE)
 
 /* ---- totals of resources ---- */
 
-static const char *const counted[] = {"cpus", "gpus", "mem", "disk"};
-/* Long enough for one reading of all gauges, too short for anybody to see an old sum. */
-#define TOTALS_FRESH_US 2000
-
-struct totals {
-    struct master *m;
-    uint64_t at_us;
-    double total[2][ARRAY_SIZE(counted)]; /* [0] as they are, [1] revocable */
-    double used[2][ARRAY_SIZE(counted)];
-    double held[2][ARRAY_SIZE(counted)]; /* used or offered */
-};
-
 struct total_gauge {
-    struct totals *totals;
+    const struct totals *totals;
     int revocable;
     size_t resource;
     enum { GAUGE_TOTAL, GAUGE_USED, GAUGE_PERCENT, GAUGE_HELD } what;
 };
 
-static void add_up(double sums[2][ARRAY_SIZE(counted)], const struct resources *r)
-{
-    struct resources revocable = RESOURCES_INIT;
-
-    if (resources_has_revocable(r))
-        resources_revocable(r, true, &revocable);
-    for (size_t i = 0; i < ARRAY_SIZE(counted); i++) {
-        milli_t rev = resources_scalar(&revocable, counted[i]);
-        sums[1][i] += milli_to_double(rev);
-        sums[0][i] += milli_to_double(resources_scalar(r, counted[i]) - rev);
-    }
-    resources_done(&revocable);
-}
-
-static void refresh(struct totals *t)
-{
-    struct agent *a, *tmp;
-    uint64_t now = core_now(t->m);
-
-    if (t->at_us && now - t->at_us < TOTALS_FRESH_US)
-        return;
-    t->at_us = now;
-    memset(t->total, 0, sizeof(t->total));
-    memset(t->used, 0, sizeof(t->used));
-    memset(t->held, 0, sizeof(t->held));
-    HASH_ITER (hh, t->m->agents, a, tmp) {
-        add_up(t->total, &a->total);
-        add_up(t->used, &a->used);
-        add_up(t->held, &a->used);
-        add_up(t->held, &a->offered);
-    }
-}
-
-/* Sums of thousandths, without what adding doubles leaves behind them. */
-static double in_thousandths(double sum)
-{
-    return round(sum * 1000) / 1000;
-}
-
 static double pull_total(void *arg)
 {
     const struct total_gauge *g = arg;
-    double total, used;
+    const struct totals *t = g->totals;
+    double total = milli_to_double(t->total.of[g->revocable][g->resource]);
+    double used = milli_to_double(t->used.of[g->revocable][g->resource]);
 
-    refresh(g->totals);
-    total = in_thousandths(g->totals->total[g->revocable][g->resource]);
-    used = in_thousandths(g->totals->used[g->revocable][g->resource]);
-    if (g->what == GAUGE_TOTAL)
+    switch (g->what) {
+    case GAUGE_TOTAL:
         return total;
-    if (g->what == GAUGE_USED)
+    case GAUGE_USED:
         return used;
-    if (g->what == GAUGE_HELD)
-        return g->totals->held[0][g->resource] + g->totals->held[1][g->resource];
-    return total > 0 ? used / total : 0;
+    case GAUGE_PERCENT:
+        return total > 0 ? used / total : 0;
+    case GAUGE_HELD:
+        return milli_to_double(t->used.of[0][g->resource] + t->used.of[1][g->resource] +
+                               t->offered.of[0][g->resource] + t->offered.of[1][g->resource]);
+    }
+    return 0;
 }
 
-static void totals_init(struct master *m)
+static void total_gauges_init(struct master *m)
 {
     static const char *const whats[] = {"total", "used", "percent"};
-    struct totals *t = xnew0(struct totals);
-    struct total_gauge *g = xcalloc(ARRAY_SIZE(counted) * (2 * ARRAY_SIZE(whats) + 2), sizeof(*g));
+    const struct totals *t = m->core->totals;
+    struct total_gauge *g = xcalloc(TOTALS_NAMES * (2 * ARRAY_SIZE(whats) + 2), sizeof(*g));
     char name[64];
 
-    m->core->totals = t;
     m->core->total_gauges = g;
-    t->m = m;
     for (int rev = 0; rev < 2; rev++) {
-        for (size_t i = 0; i < ARRAY_SIZE(counted); i++) {
+        for (size_t i = 0; i < TOTALS_NAMES; i++) {
             for (size_t w = 0; w < ARRAY_SIZE(whats); w++, g++) {
                 *g = (struct total_gauge){t, rev, i, (int)w};
-                fl_snprintf(name, sizeof(name), "master/%s_%s%s", counted[i],
+                fl_snprintf(name, sizeof(name), "master/%s_%s%s", totals_names[i],
                             rev ? "revocable_" : "", whats[w]);
                 metrics_pull(m->metrics, name, pull_total, g);
             }
         }
     }
-    for (size_t i = 0; i < ARRAY_SIZE(counted); i++) {
+    for (size_t i = 0; i < TOTALS_NAMES; i++) {
         *g = (struct total_gauge){t, 0, i, GAUGE_TOTAL};
-        fl_snprintf(name, sizeof(name), "allocator/mesos/resources/%s/total", counted[i]);
+        fl_snprintf(name, sizeof(name), "allocator/mesos/resources/%s/total", totals_names[i]);
         metrics_pull(m->metrics, name, pull_total, g++);
         *g = (struct total_gauge){t, 0, i, GAUGE_HELD};
         fl_snprintf(name, sizeof(name), "allocator/mesos/resources/%s/offered_or_allocated",
-                    counted[i]);
+                    totals_names[i]);
         metrics_pull(m->metrics, name, pull_total, g++);
     }
 }
@@ -228,5 +156,6 @@ void core_metrics_init(struct master *m)
 #undef METRIC_COUNTER
 #undef METRIC_PULL
     totals_init(m);
+    total_gauges_init(m);
     counters_init(m);
 }

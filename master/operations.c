@@ -214,7 +214,7 @@ static bool undo(struct master *m, struct agent *a, const struct resources *from
     while (a->offers)
         offer_withdraw(m, a->offers, true, NULL);
     resources_move(&a->total, &total);
-    roles_total_changed(a);
+    agents_total_changed(a);
     allocation_add_agent(m, a, true);
     return true;
 }
@@ -373,7 +373,7 @@ void operation_start(struct master *m, struct framework *f, struct agent *a,
     resources_unallocate(&new);
     resources_subtract(&a->total, &old);
     resources_add(&a->total, &new);
-    roles_total_changed(a);
+    agents_total_changed(a);
     if (!speaks_operations(a)) {
         send_checkpointed(m, a);
         return;
@@ -432,7 +432,7 @@ bool operation_again(struct master *m, struct operation *o)
              a->id);
     resources_subtract(&a->total, &from);
     resources_add(&a->total, &to);
-    roles_total_changed(a);
+    agents_total_changed(a);
     resources_move(&o->from, &from);
     resources_move(&o->to, &to);
     send_operation(m, o);

@@ -189,7 +189,7 @@ static void come_back(struct master *m, struct agent *a, struct link *l,
     kill_again(m, a, msg);
     answer_frameworks(m, a, msg);
     if (!a->active && !a->deactivated && !a->drain_info) {
-        a->active = true;
+        agents_set_active(a, true);
         m->alloc_ops->set_agent_active(m->alloc, a->id, true);
         allocation_kick(m);
     }
@@ -463,6 +463,7 @@ static void replace_oversubscribed(struct agent *a, const Msg__UpdateSlaveMessag
     resources_revocable(&a->total, false, &total);
     resources_add(&total, &over);
     resources_move(&a->total, &total);
+    agents_total_changed(a);
 }
 
 /* The allocator first: what comes back from the offers below must not be offered again by the old total. Estimates come often, so

@@ -25,7 +25,7 @@ void usage_add(struct agent *a, struct framework *f, const struct resources *r, 
 
     roles_add(a->master, r, offered ? &u->offered : &u->used, offered);
     resources_add(offered ? &u->offered : &u->used, r);
-    resources_add(offered ? &a->offered : &a->used, r);
+    totals_change(a, offered ? &a->offered : &a->used, r, true);
     resources_add(offered ? &f->offered : &f->used, r);
 }
 
@@ -46,7 +46,7 @@ void usage_subtract(struct agent *a, struct framework *f, const struct resources
     }
     roles_subtract(a->master, r, offered ? &u->offered : &u->used, offered);
     resources_subtract(offered ? &u->offered : &u->used, r);
-    resources_subtract(offered ? &a->offered : &a->used, r);
+    totals_change(a, offered ? &a->offered : &a->used, r, false);
     resources_subtract(offered ? &f->offered : &f->used, r);
     if (resources_empty(&u->used) && resources_empty(&u->offered)) {
         LL_DELETE(a->usages, u);
@@ -130,5 +130,5 @@ void agents_put_total(struct agent *a)
     resources_done(&total);
     for (size_t i = 0; i < a->n_checkpointed; i++)
         apply_checkpointed(a, a->checkpointed[i]);
-    roles_total_changed(a);
+    agents_total_changed(a);
 }

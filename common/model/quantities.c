@@ -157,6 +157,7 @@ void resources_each_counted(const struct resources *r,
             .allocated_to = k->allocation,
             .reserved_to = k->role,
             .shared = k->shared,
+            .revocable = k->revocable,
         };
         fn(&item, arg);
     }

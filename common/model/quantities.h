@@ -47,7 +47,7 @@ struct counted_item {
     const char *name;
     milli_t amount;
     const char *allocated_to, *reserved_to; /* roles; NULL: none */
-    bool shared;
+    bool shared, revocable;
 };
 void resources_each_counted(const struct resources *r,
                             void (*fn)(const struct counted_item *item, void *arg), void *arg);
