@@ -92,7 +92,7 @@ void exec_link_call(struct exec_link *l, const void *body, size_t n)
 void exec_link_init(struct exec_link *l, struct fl_loop *loop, fw_answered_f *answered, void *arg)
 {
     l->http = http_client_new(loop);
-    l->sender = (struct fw_sender){.http = l->http,
+    l->sender = (struct fw_sender){.loop = loop,
                                    .path = API_PATH,
                                    .authorization = l->authorization,
                                    .answered = answered,

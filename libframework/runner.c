@@ -5,31 +5,24 @@
 #include <sys/eventfd.h>
 #include <utlist.h>
 
-static void item_free(struct fw_item *i)
-{
-    free(i->bytes);
-    free(i);
-}
-
 static void list_free(struct fw_item **list)
 {
     struct fw_item *i, *next;
 
     DL_FOREACH_SAFE (*list, i, next) {
         DL_DELETE(*list, i);
-        item_free(i);
+        free(i);
     }
 }
 
 /* NULL when out of memory. Terminated, so that a text can be read as one. */
 static struct fw_item *item_new(int kind, const void *bytes, size_t n)
 {
-    struct fw_item *i = calloc(1, sizeof(*i));
+    struct fw_item *i = malloc(sizeof(*i) + n + 1);
 
-    if (!i || !(i->bytes = malloc(n + 1))) {
-        free(i);
+    if (!i)
         return NULL;
-    }
+    i->bytes = (uint8_t *)(i + 1);
     if (n)
         memcpy(i->bytes, bytes, n);
     i->bytes[n] = '\0';
@@ -38,16 +31,16 @@ static struct fw_item *item_new(int kind, const void *bytes, size_t n)
     return i;
 }
 
-static struct fw_item *pop(struct fw_runner *r, struct fw_item **list)
+/* All that is queued, with one lock. */
+static struct fw_item *take_all(struct fw_runner *r, struct fw_item **list, size_t *n)
 {
-    struct fw_item *i;
-
     pthread_mutex_lock(&r->lock);
-    i = *list;
-    if (i)
-        DL_DELETE(*list, i);
+    struct fw_item *all = *list;
+    *list = NULL;
+    if (n)
+        *n = 0;
     pthread_mutex_unlock(&r->lock);
-    return i;
+    return all;
 }
 
 int fw_runner_init(struct fw_runner *r, const struct fw_runner_ops *ops, void *owner)
@@ -83,14 +76,11 @@ void fw_runner_done(struct fw_runner *r)
 
 void fw_runner_drain(struct fw_runner *r)
 {
-    struct fw_item *i;
+    struct fw_item *i, *next, *all = take_all(r, &r->calls, &r->n_calls);
 
-    while ((i = pop(r, &r->calls))) {
-        pthread_mutex_lock(&r->lock);
-        r->n_calls--;
-        pthread_mutex_unlock(&r->lock);
+    DL_FOREACH_SAFE (all, i, next) {
         r->ops->on_call(r->owner, i->bytes, i->n);
-        item_free(i);
+        free(i);
     }
 }
 
@@ -124,7 +114,7 @@ int fw_runner_call(struct fw_runner *r, const void *bytes, size_t n)
     }
     pthread_mutex_unlock(&r->lock);
     if (result < 0)
-        item_free(i);
+        free(i);
     return result;
 }
 
@@ -140,9 +130,11 @@ void fw_runner_tell(struct fw_runner *r, int kind, const void *bytes, size_t n, 
     if (!i)
         return;
     pthread_mutex_lock(&r->lock);
+    bool first = !r->notices;
     DL_APPEND(r->notices, i);
     pthread_mutex_unlock(&r->lock);
-    eventfd_write(r->notice_fd, 1);
+    if (first) /* dispatch takes all that is there */
+        eventfd_write(r->notice_fd, 1);
 }
 
 int fw_runner_run(struct fw_runner *r)
@@ -204,16 +196,17 @@ int fw_runner_fd(struct fw_runner *r)
 int fw_runner_dispatch(struct fw_runner *r)
 {
     eventfd_t ignored;
-    struct fw_item *i;
+    struct fw_item *i, *next, *all;
     int n = 0;
 
     if (r->notice_fd < 0)
         return -EINVAL;
     if (eventfd_read(r->notice_fd, &ignored) < 0 && errno != EAGAIN)
         return -errno;
-    while ((i = pop(r, &r->notices))) {
+    all = take_all(r, &r->notices, NULL);
+    DL_FOREACH_SAFE (all, i, next) {
         r->ops->on_notice(r->owner, i->kind, i->bytes, i->n, NULL);
-        item_free(i);
+        free(i);
         n++;
     }
     if (!atomic_load(&r->ended))

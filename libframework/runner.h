@@ -14,7 +14,7 @@
 /* Bytes on their way into the loop (a call) or out of it (an event, or a text that is terminated). */
 struct fw_item {
     int kind;
-    uint8_t *bytes; /* owned */
+    uint8_t *bytes; /* in the same block */
     size_t n;
     struct fw_item *next, *prev;
 };

@@ -29,6 +29,8 @@ struct sched_core {
     char *stream_id;
     struct recordio_reader reader;
     struct fl_arena *arena; /* of the event at hand */
+    struct fl_buf id;       /* a call of the framework's id alone, encoded */
+    struct fl_buf call;     /* reused */
     struct env_timer *retry;
     struct env_timer *silence; /* no bytes for HEARTBEATS_MISSED intervals */
     uint64_t backoff_us;
@@ -158,6 +160,8 @@ void sched_core_free(struct sched_core *c)
     env_timer_free(c->env, c->silence);
     recordio_reader_done(&c->reader);
     fl_arena_free(c->arena);
+    fl_buf_done(&c->id);
+    fl_buf_done(&c->call);
     fl_pb_free(c->info);
     for (size_t i = 0; i < c->n_suppressed; i++)
         free(c->suppressed[i]);
@@ -247,12 +251,22 @@ void sched_core_headers(struct sched_core *c, int status, const char *stream_id,
     die(c, text);
 }
 
+static void encode_id(struct sched_core *c)
+{
+    Sched__Call id = SCHED__CALL__INIT;
+
+    id.framework_id = c->info->id;
+    fl_buf_clear(&c->id);
+    fl_buf_pack(&c->id, &id.base);
+}
+
 static void subscribed(struct sched_core *c, const Sched__Event__Subscribed *s)
 {
     if (!c->info->id || !streq(c->info->id->value, s->framework_id->value)) {
         fl_pb_free(c->info->id);
         c->info->id = FL_PB_DUP(s->framework_id);
     }
+    encode_id(c);
     if (s->has_heartbeat_interval_seconds && s->heartbeat_interval_seconds > 0)
         c->heartbeat_s = s->heartbeat_interval_seconds;
     c->backoff_us = BACKOFF_FIRST_US;
@@ -325,16 +339,13 @@ void sched_core_call_answered(struct sched_core *c, int status, const char *body
 
 int sched_core_call(struct sched_core *c, const void *bytes, size_t n)
 {
-    _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
-    Sched__Call id = SCHED__CALL__INIT;
-
     if (c->state != LINK_SUBSCRIBED)
         return -ENOTCONN;
     /* Encoded messages that are put end to end are merged by their reader: this sets the framework id. */
-    id.framework_id = c->info->id;
-    fl_buf_add(&body, bytes, n);
-    fl_buf_pack(&body, &id.base);
-    c->io->call(c->ctx, c->host, c->port, c->stream_id, body.data, body.len);
+    fl_buf_clear(&c->call);
+    fl_buf_add(&c->call, bytes, n);
+    fl_buf_add(&c->call, c->id.data, c->id.len);
+    c->io->call(c->ctx, c->host, c->port, c->stream_id, c->call.data, c->call.len);
     return 0;
 }
 

@@ -121,8 +121,10 @@ void fw_sched_notice(void *scheduler, int kind, const void *bytes, size_t n, con
         run_event(s, message, bytes, n);
     } else {
         /* It was decoded before it was queued, so it is a message. */
-        _cleanup_pb_ Sched__Event *ev = sched__event__unpack(NULL, n, bytes);
-        if (ev)
-            run_event(s, ev, bytes, n);
+        _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4 * n + 512);
+        ProtobufCMessage *m = NULL;
+        if (fl_pb_decode(bytes, n, &sched__event__descriptor, fl_arena_allocator(arena), &m,
+                         NULL) == 0)
+            run_event(s, (const Sched__Event *)m, bytes, n);
     }
 }

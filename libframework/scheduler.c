@@ -200,8 +200,8 @@ int fw_scheduler_new(const char *master, const fw_info *info,
         return -ENOMEM;
     }
     s->http = http_client_new(s->runner.loop);
-    s->sender =
-        (struct fw_sender){.http = s->http, .path = API_PATH, .answered = answered, .arg = s};
+    s->sender = (struct fw_sender){
+        .loop = s->runner.loop, .path = API_PATH, .answered = answered, .arg = s};
     if (detector_new(s->runner.loop, master, leader_changed, s, &s->detector, &err) < 0) {
         log_debug("'%s' cannot be used as a master: %s", master, err.msg);
         fw_scheduler_free(s);

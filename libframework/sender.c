@@ -1,21 +1,10 @@
 /* See sender.h. */
 #include "libframework/sender.h"
 
-#include <utlist.h>
-
+#include "common/base/http_pipe.h"
 #include "common/base/log.h"
 
 #define TYPE_PROTOBUF "application/x-protobuf"
-
-struct fw_request {
-    char *host, *stream_id;
-    uint16_t port;
-    uint8_t *body;
-    size_t n;
-    struct fw_request *next, *prev;
-};
-
-static void send_first(struct fw_sender *s);
 
 size_t fw_headers(const char *stream_id, const char *authorization, struct http_header h[4])
 {
@@ -30,81 +19,58 @@ size_t fw_headers(const char *stream_id, const char *authorization, struct http_
     return n;
 }
 
-static void request_free(struct fw_request *q)
+void fw_sender_clear(struct fw_sender *s)
 {
-    free(q->host);
-    free(q->stream_id);
-    free(q->body);
-    free(q);
+    http_pipe_free(TAKE_PTR(s->pipe));
+    free(TAKE_PTR(s->host));
+    free(TAKE_PTR(s->stream_id));
 }
 
-static void drop_first(struct fw_sender *s)
+static bool same_text(const char *a, const char *b)
 {
-    struct fw_request *q = s->queue;
-
-    DL_DELETE(s->queue, q);
-    request_free(q);
+    return a == b || (a && b && streq(a, b));
 }
 
-static void done(struct http_call *c, const struct http_client_response *r,
-                 const struct fl_err *err, void *arg)
+/* A pipe for this address and stream id. NULL: they are not fit for a request. */
+static struct http_pipe *pipe_for(struct fw_sender *s, const char *host, uint16_t port,
+                                  const char *stream_id)
 {
-    struct fw_sender *s = arg;
+    struct http_header headers[4];
+    struct fl_err err;
 
-    s->in_flight = NULL;
-    drop_first(s);
-    /* The answer may clear the queue or add to it. */
-    s->answered(s->arg, r ? r->status : 0, r && r->body ? r->body : "");
-    send_first(s);
-}
-
-static void send_first(struct fw_sender *s)
-{
-    static const struct http_call_ops ops = {.on_done = done};
-
-    while (s->queue && !s->in_flight) {
-        struct fw_request *q = s->queue;
-        struct http_header headers[4];
-        struct fl_err err = {0};
-        struct http_call_config cfg = {
-            .method = "POST",
-            .host = q->host,
-            .port = q->port,
-            .path = s->path,
-            .headers = headers,
-            .n_headers = fw_headers(q->stream_id, s->authorization, headers),
-            .body = q->body,
-            .body_len = q->n,
-        };
-        if (http_client_call(s->http, &cfg, &ops, s, &s->in_flight, &err) == 0)
-            return;
-        log_debug("a call to '%s' could not be sent, ignoring: %s", q->host, err.msg);
-        s->in_flight = NULL;
-        drop_first(s);
+    if (s->pipe && port == s->port && streq(host, s->host) && same_text(stream_id, s->stream_id))
+        return s->pipe;
+    fw_sender_clear(s);
+    struct http_pipe_config cfg = {
+        .host = host,
+        .port = port,
+        .path = s->path,
+        .headers = headers,
+        .n_headers = fw_headers(stream_id, s->authorization, headers),
+    };
+    s->pipe = http_pipe_new(s->loop, &cfg, s->answered, s->arg, &err);
+    if (!s->pipe) {
+        log_debug("a call to '%s' could not be sent, ignoring: %s", host, err.msg);
+        return NULL;
     }
+    s->host = xstrdup(host);
+    s->port = port;
+    s->stream_id = stream_id ? xstrdup(stream_id) : NULL;
+    return s->pipe;
 }
 
 void fw_sender_push(struct fw_sender *s, const char *host, uint16_t port, const char *stream_id,
                     const void *body, size_t n)
 {
-    struct fw_request *q = xnew0(struct fw_request);
+    struct http_pipe *pipe = pipe_for(s, host, port, stream_id);
 
-    q->host = xstrdup(host);
-    q->port = port;
-    q->stream_id = stream_id ? xstrdup(stream_id) : NULL;
-    q->body = xmemdup(body, n);
-    q->n = n;
-    DL_APPEND(s->queue, q);
-    send_first(s);
+    if (pipe)
+        http_pipe_post(pipe, body, n);
 }
 
-void fw_sender_clear(struct fw_sender *s)
+bool fw_sender_idle(const struct fw_sender *s)
 {
-    if (s->in_flight)
-        http_call_cancel(s->in_flight);
-    s->in_flight = NULL;
-    while (s->queue)
-        drop_first(s);
+    return !s->pipe || http_pipe_pending(s->pipe) == 0;
 }
 
 int fw_open_stream(struct http_client *http, const char *host, uint16_t port, const char *path,
