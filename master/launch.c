@@ -83,7 +83,7 @@ static void send_task(struct acceptance *acc, V1__TaskInfo *info, const struct t
 {
     Msg__RunTaskMessage msg = MSG__RUN_TASK_MESSAGE__INIT;
 
-    upgrade(acc, &info->resources, &info->n_resources, &t->resources);
+    upgrade(acc, &info->resources, &info->n_resources, t->resources);
     msg.framework = acc->f->info;
     msg.task = info;
     msg.n_resource_version_uuids = resource_versions(acc, &msg.resource_version_uuids);
@@ -237,7 +237,7 @@ void accept_launch_group(struct acceptance *acc, V1__Offer__Operation *op)
     take(acc, &needs);
     for (size_t i = 0; i < n; i++) {
         struct task *t = task_add(acc->m, acc->f, acc->a, tasks[i]);
-        upgrade(acc, &tasks[i]->resources, &tasks[i]->n_resources, &t->resources);
+        upgrade(acc, &tasks[i]->resources, &tasks[i]->n_resources, t->resources);
     }
     send_group(acc, g, launch_executor);
 }

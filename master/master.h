@@ -62,37 +62,34 @@ struct master_io {
 
 /* ---- state ---- */
 
-/* What a task is, kept small (under 1 KiB with its statuses): what decisions need is in fields, the rest of the TaskInfo is kept encoded
- * and decoded on demand by master_task_pb(). */
+/* What a task is, kept small: what decisions need is in fields, the rest is encoded, shared with
+ * other tasks where it is the same, and read through task_pack.h or as a whole by master_task_pb(). */
 struct task {
-    char *id;                    /* owned; key in framework->tasks */
     struct framework *framework; /* borrowed */
     struct agent
         *agent; /* borrowed; NULL when the agent is not registered (unreachable, completed) */
-    char agent_id[64];
-    char *executor_id;      /* owned; NULL for a command task */
-    V1__TaskState state;    /* latest known on the agent */
-    bool has_status_update; /* what was last forwarded to the framework: */
-    V1__TaskState status_update_state;
-    uint8_t status_update_uuid[FL_UUID_LEN];
-    bool has_status_update_uuid;
-    bool released;              /* resources were given back to the allocator */
-    uint32_t mark;              /* scratch of a re-registration */
-    bool kill_requested;        /* KILL came: repeated when the agent comes back with it */
-    struct resources resources; /* with allocation_info */
-    const char *user;           /* intern_ref(); NULL: none of its own, or there are no rules */
-    uint8_t *info;              /* owned: encoded V1__Task without state, statuses and resources */
-    uint32_t info_len;
-    uint8_t *
-        statuses; /* owned: one encoded V1__TaskStatus after another, u32 length first (no `data`) */
+    const char *agent_id;              /* interned, a reference is owned */
+    const char *executor_id;           /* the same; NULL for a command task */
+    const char *user;                  /* the same; NULL: none of its own, or there are no rules */
+    const char *info;                  /* the same, no text: task_pack.h; or NULL */
+    const struct resources *resources; /* a reference is owned; with allocation_info; never NULL */
+    uint8_t *statuses;                 /* owned: task_pack.h */
     uint32_t statuses_len, n_statuses;
-    V1__TaskState last_status_state; /* of the last of `statuses` */
-    double first_status_time;        /* seconds; orders /tasks */
-    uint64_t unreachable_ns;         /* wall time, or 0 */
-    UT_hash_handle hh;               /* framework->tasks or ->unreachable_tasks */
+    V1__TaskState state;               /* latest known on the agent */
+    V1__TaskState last_status_state;   /* of the last of `statuses` */
+    V1__TaskState status_update_state; /* of what was last forwarded to the framework */
+    uint8_t status_update_uuid[FL_UUID_LEN];
+    bool has_status_update, has_status_update_uuid;
+    bool released;            /* resources were given back to the allocator */
+    bool kill_requested;      /* KILL came: repeated when the agent comes back with it */
+    uint32_t mark;            /* scratch of a re-registration */
+    uint32_t name_at;         /* task_pack.h */
+    double first_status_time; /* seconds; orders /tasks */
+    UT_hash_handle hh;        /* framework->tasks or ->unreachable_tasks */
     struct task *agent_next,
         *agent_prev;             /* agent->tasks list, or known_agent->tasks while unreachable */
     struct task *next_completed; /* framework->completed_tasks, oldest first */
+    char id[];                   /* key in framework->tasks; what follows it is task_pack.h's */
 };
 
 struct executor {

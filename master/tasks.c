@@ -7,96 +7,54 @@
  */
 #include "master/core.h"
 
-#include "common/model/intern.h"
+#include "master/task_pack.h"
 
-/* ---- encoded parts ---- */
-
-static void pack_info(struct master *m, struct task *t, V1__Task *pb)
-{
-    struct fl_buf *b = &m->core->pack;
-
-    fl_buf_clear(b);
-    fl_buf_pack(b, &pb->base);
-    t->info = xmemdup(b->data, b->len);
-    t->info_len = (uint32_t)b->len;
-    if (m->acls)
-        t->user = intern_ref(pb->user);
-}
-
-static uint32_t status_len_at(const struct task *t, uint32_t at)
-{
-    uint32_t n;
-
-    memcpy(&n, t->statuses + at, sizeof(n));
-    return n;
-}
-
-static uint32_t last_status_at(const struct task *t)
-{
-    uint32_t at = 0;
-
-    for (uint32_t i = 1; i < t->n_statuses; i++)
-        at += (uint32_t)sizeof(uint32_t) + status_len_at(t, at);
-    return at;
-}
-
-static V1__TaskStatus *decode_status(const struct task *t, uint32_t at, struct fl_arena *arena)
-{
-    V1__TaskStatus *st = v1__task_status__unpack(fl_arena_allocator(arena), status_len_at(t, at),
-                                                 t->statuses + at + sizeof(uint32_t));
-
-    assert(st); /* we encoded it */
-    return st;
-}
+/* ---- reading ---- */
 
 V1__TaskStatus *task_last_status(struct master *m, const struct task *t)
 {
-    return t->n_statuses ? decode_status(t, last_status_at(t), m->core->scratch) : NULL;
-}
+    struct task_status_view v;
 
-/* The history has one entry a state: a repeated state replaces the entry. True when it is new. */
-static bool add_status(struct master *m, struct task *t, const V1__TaskStatus *st)
-{
-    struct fl_buf *b = &m->core->pack;
-    V1__TaskStatus slim = *st;
-    bool is_new = t->n_statuses == 0 || t->last_status_state != st->state;
-    uint32_t at = is_new ? t->statuses_len : last_status_at(t), len;
-
-    slim.has_data = false;
-    fl_buf_clear(b);
-    fl_buf_pack(b, &slim.base);
-    len = (uint32_t)b->len;
-    t->statuses = xrealloc(t->statuses, at + sizeof(len) + len);
-    memcpy(t->statuses + at, &len, sizeof(len));
-    memcpy(t->statuses + at + sizeof(len), b->data, len);
-    t->statuses_len = at + (uint32_t)sizeof(len) + len;
-    if (is_new && t->n_statuses++ == 0)
-        t->first_status_time = st->timestamp;
-    t->last_status_state = st->state;
-    return is_new;
+    return task_status_last(t, &v) ? task_status_pb(t, &v, m->core->scratch) : NULL;
 }
 
 static void put_statuses(V1__Task *pb, const struct task *t, struct fl_arena *arena)
 {
+    struct task_status_view v;
     uint32_t at = 0;
 
     if (t->n_statuses == 0)
         return;
     pb->statuses = fl_arena_alloc(arena, t->n_statuses * sizeof(*pb->statuses));
-    while (pb->n_statuses < t->n_statuses) {
-        pb->statuses[pb->n_statuses++] = decode_status(t, at, arena);
-        at += (uint32_t)sizeof(uint32_t) + status_len_at(t, at);
+    while (task_status_next(t, &at, &v))
+        pb->statuses[pb->n_statuses++] = task_status_pb(t, &v, arena);
+}
+
+static void put_ids(V1__Task *pb, const struct task *t, struct fl_arena *arena)
+{
+    pb->name = fl_arena_strdup(arena, task_name(t));
+    pb->task_id = FL_ARENA_NEW(arena, V1__TaskID, v1__task_id);
+    pb->task_id->value = fl_arena_strdup(arena, t->id);
+    pb->framework_id = FL_ARENA_NEW(arena, V1__FrameworkID, v1__framework_id);
+    pb->framework_id->value = fl_arena_strdup(arena, t->framework->id);
+    pb->agent_id = FL_ARENA_NEW(arena, V1__AgentID, v1__agent_id);
+    pb->agent_id->value = fl_arena_strdup(arena, t->agent_id);
+    if (t->executor_id) {
+        pb->executor_id = FL_ARENA_NEW(arena, V1__ExecutorID, v1__executor_id);
+        pb->executor_id->value = fl_arena_strdup(arena, t->executor_id);
     }
 }
 
 V1__Task *master_task_pb(const struct task *t, struct fl_arena *arena)
 {
-    V1__Task *pb = v1__task__unpack(fl_arena_allocator(arena), t->info_len, t->info);
+    V1__Task *pb = task_info_pb(t, arena);
 
-    assert(pb); /* we encoded it */
+    if (!pb)
+        pb = FL_ARENA_NEW(arena, V1__Task, v1__task);
+    put_ids(pb, t, arena);
     pb->state = t->state;
     pb->n_resources =
-        resources_to_pb(&t->resources, RESOURCES_POST_REFINEMENT, true, arena, &pb->resources);
+        resources_to_pb(t->resources, RESOURCES_POST_REFINEMENT, true, arena, &pb->resources);
     put_statuses(pb, t, arena);
     if (t->has_status_update) {
         pb->has_status_update_state = true;
@@ -139,19 +97,16 @@ void count_terminal(struct master *m, V1__TaskState state)
 
 /* ---- entering the books ---- */
 
-static struct task *task_new(struct master *m, struct framework *f, struct agent *a, V1__Task *pb,
-                             V1__TaskState state)
+/* Takes the resources. */
+static struct task *task_new(struct master *m, struct framework *f, struct agent *a,
+                             const V1__Task *pb, V1__TaskState state, struct resources *res)
 {
-    struct task *t = xnew0(struct task);
+    struct task *t = task_pack_new(m, pb, a->id);
 
-    t->id = xstrdup(pb->task_id->value);
     t->framework = f;
     t->agent = a;
-    fl_snprintf(t->agent_id, sizeof(t->agent_id), "%s", a->id);
-    if (pb->executor_id)
-        t->executor_id = xstrdup(pb->executor_id->value);
+    t->resources = resources_hold(res);
     t->state = state;
-    pack_info(m, t, pb);
     HASH_ADD_KEYPTR(hh, f->tasks, t->id, strlen(t->id), t);
     DL_APPEND2(a->tasks, t, agent_prev, agent_next);
     count_state(m, state, 1);
@@ -185,6 +140,7 @@ struct task *task_add(struct master *m, struct framework *f, struct agent *a,
                       const V1__TaskInfo *info)
 {
     V1__Task pb = V1__TASK__INIT;
+    struct resources res = RESOURCES_INIT;
     struct task *t;
 
     pb.name = info->name;
@@ -199,10 +155,10 @@ struct task *task_add(struct master *m, struct framework *f, struct agent *a,
     pb.health_check = info->health_check;
     pb.kill_policy = info->kill_policy;
     put_limits(m, &pb, info);
-    t = task_new(m, f, a, &pb, V1__TASK_STATE__TASK_STAGING);
     /* Validated before: cannot fail. */
-    (void)resources_from_pb(info->resources, info->n_resources, &t->resources, NULL);
-    usage_add(a, f, &t->resources, false);
+    (void)resources_from_pb(info->resources, info->n_resources, &res, NULL);
+    t = task_new(m, f, a, &pb, V1__TASK_STATE__TASK_STAGING, &res);
+    usage_add(a, f, t->resources, false);
     publish_task_added(m, t);
     return t;
 }
@@ -210,22 +166,17 @@ struct task *task_add(struct master *m, struct framework *f, struct agent *a,
 struct task *task_add_known(struct master *m, struct framework *f, struct agent *a,
                             const V1__Task *known)
 {
-    V1__Task pb = *known;
+    struct resources res = RESOURCES_INIT;
     struct task *t;
     struct fl_err err;
 
-    pb.n_statuses = 0;
-    pb.n_resources = 0;
-    pb.has_status_update_state = pb.has_status_update_uuid = false;
-    pb.state = V1__TASK_STATE__TASK_STAGING;
-    pb.agent_id = a->info->id;
-    t = task_new(m, f, a, &pb, known->state);
-    if (resources_from_pb(known->resources, known->n_resources, &t->resources, &err) < 0)
+    if (resources_from_pb(known->resources, known->n_resources, &res, &err) < 0)
         log_warning("task '%s' of agent %s has resources that are not valid and counts as having "
                     "none: %s",
-                    t->id, a->id, err.msg);
+                    known->task_id->value, a->id, err.msg);
+    t = task_new(m, f, a, known, known->state, &res);
     for (size_t i = 0; i < known->n_statuses; i++)
-        add_status(m, t, known->statuses[i]);
+        task_pack_status(m, t, known->statuses[i]);
     if (known->has_status_update_state && known->has_status_update_uuid &&
         known->status_update_uuid.len == FL_UUID_LEN) {
         t->has_status_update = t->has_status_update_uuid = true;
@@ -235,7 +186,7 @@ struct task *task_add_known(struct master *m, struct framework *f, struct agent 
     if (task_state_is_released(t->state))
         t->released = true;
     else
-        usage_add(a, f, &t->resources, false);
+        usage_add(a, f, t->resources, false);
     publish_task_added(m, t);
     return t;
 }
@@ -249,8 +200,8 @@ static void release(struct master *m, struct task *t)
     t->released = true;
     if (!t->agent)
         return;
-    allocation_recover(m, t->framework->id, t->agent->id, &t->resources, NULL);
-    usage_subtract(t->agent, t->framework, &t->resources, false);
+    allocation_recover(m, t->framework->id, t->agent->id, t->resources, NULL);
+    usage_subtract(t->agent, t->framework, t->resources, false);
 }
 
 void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
@@ -267,7 +218,7 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
         count_state(m, now, 1);
         t->state = now;
     }
-    tell |= add_status(m, t, st);
+    tell |= task_pack_status(m, t, st);
     if (tell)
         publish_task_updated(m, t, st);
     log_debug("task '%s' of framework %s is %s (told: %s)", t->id, t->framework->id,
@@ -283,14 +234,7 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
 
 void task_free(struct task *t)
 {
-    resources_done(&t->resources);
-    if (t->user)
-        intern_unref(t->user);
-    free(t->id);
-    free(t->executor_id);
-    free(t->info);
-    free(t->statuses);
-    free(t);
+    task_pack_free(t);
 }
 
 void tasks_trim_completed(struct master *m, struct framework *f)

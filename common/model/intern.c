@@ -22,10 +22,16 @@ static struct {
 
 static uint32_t hash_bytes(const char *s, size_t n)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)s[i]) * 16777619u;
-    return h;
+    uint64_t h = 14695981039346656037u;
+    for (; n >= 8; s += 8, n -= 8) {
+        uint64_t word;
+        memcpy(&word, s, 8);
+        h = (h ^ word) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 29;
+    }
+    for (; n; s++, n--)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return (uint32_t)(h ^ (h >> 32));
 }
 
 static void grow_table(void)
@@ -87,9 +93,16 @@ const char *intern(const char *s)
 
 const char *intern_ref(const char *s)
 {
-    if (!s)
-        return NULL;
-    size_t n = strlen(s);
+    return s ? intern_ref_n(s, strlen(s)) : NULL;
+}
+
+size_t intern_len(const char *interned)
+{
+    return entry_of(interned)->len;
+}
+
+const char *intern_ref_n(const void *s, size_t n)
+{
     uint32_t hash = hash_bytes(s, n);
     pthread_mutex_lock(&table.lock);
     struct entry *e = find_or_add(s, n, hash);

@@ -14,7 +14,9 @@ const char *intern_n(const char *s, size_t n);
  * reference. Every intern_ref() needs an intern_unref(); a text that is handed out to be kept is pinned first. intern() of the same
  * text gives the same pointer. NULL stays NULL. */
 const char *intern_ref(const char *s);
+const char *intern_ref_n(const void *p, size_t n); /* any bytes; a zero follows them */
 void intern_unref(const char *interned);
+size_t intern_len(const char *interned);
 const char *intern_pin(const char *interned);
 size_t intern_count(void); /* texts in the table */
 

@@ -44,6 +44,13 @@ static inline bool resources_empty(const struct resources *r)
     return r->n == 0;
 }
 
+/* One copy for all who hold the same items in the same order: never changed, counted by reference. Takes the items over (r becomes
+ * empty). Any thread may hold and release; every hold needs a release. NULL may be released. */
+const struct resources *resources_hold(struct resources *r);
+const struct resources *resources_hold_again(const struct resources *held);
+void resources_release(const struct resources *held);
+size_t resources_held_count(void); /* different ones */
+
 /* ---- borders ---- */
 /* Checks every resource (name, type and value present and positive, ranges, sets, reservations well formed, either old or new
  * reservation format but not both) and converts any format. On failure *out is untouched; FL_INVALID names the resource. */

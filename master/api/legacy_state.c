@@ -51,7 +51,7 @@ void legacy_task(struct json_out *j, const struct task *t)
 {
     struct fl_arena *arena = fl_arena_new(2048);
 
-    legacy_json_task(j, master_task_pb(t, arena), &t->resources);
+    legacy_json_task(j, master_task_pb(t, arena), t->resources);
     fl_arena_free(arena);
 }
 
