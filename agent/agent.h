@@ -2,9 +2,9 @@
  * timers come in; messages, events, checkpoints and timers go out through `struct agent_env` and the containerizer's vtable. It touches no
  * clock, socket, disk or random source by itself, so a simulation and the emulator can drive it.
  *
- * Rooms: core.c frameworks.c executors.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c operations.c operation_commit.c
- * operation_hold.c volumes.c gc.c oversubscription.c are the core; agent/api turns HTTP into the calls below and state into JSON;
- * shell.c, disk*.c and main.c are the shell.
+ * Rooms: core.c frameworks.c executors.c executor_link.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c
+ * operations.c operation_commit.c operation_hold.c volumes.c gc.c oversubscription.c are the core; agent/api turns HTTP into the calls
+ * below and state into JSON; shell.c, disk*.c and main.c are the shell.
  *
  * The structs are open to agent/ and agent/api for reading. Only core files write them. Names begin with agent_ because the
  * simulation holds the master's structs beside these.

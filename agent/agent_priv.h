@@ -32,8 +32,6 @@ void agent_executor_free(struct agent_executor *e);
 /* Makes the sandbox, checkpoints, starts the container. On failure its tasks are ended and it is gone. */
 void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task_of_command_or_null);
 void agent_executor_attach(struct agent_executor *e);
-void agent_executor_deliver(
-    struct agent_executor *e); /* queued tasks to a running custom executor */
 void agent_executor_resize(
     struct agent_executor *e); /* tells the containerizer the sum of its tasks */
 void agent_executor_shutdown(struct agent_executor *e); /* SHUTDOWN, grace, destroy */
@@ -50,7 +48,14 @@ bool agent_executor_has_tasks(const struct agent_executor *e); /* queued, launch
 char **agent_executor_env(struct agent_executor *e,
                           const char *role_or_null); /* free with agent_env_free() */
 void agent_env_free(char **env);
+
+/* ---- executor_link.c: the executor API ---- */
 void agent_executor_send_event(struct agent_executor *e, const Exec__Event *ev);
+void agent_executor_send_shutdown(struct agent_executor *e);
+void agent_executor_deliver(
+    struct agent_executor *e); /* queued tasks to a running custom executor */
+void agent_executor_hang_up(struct agent_executor *e); /* closes its stream, if it has one */
+bool agent_executor_is_default(const struct agent_executor *e); /* it runs pods (type DEFAULT) */
 
 /* ---- tasks.c ---- */
 void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m);

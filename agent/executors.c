@@ -1,5 +1,5 @@
 /* Executors: one container each, started for the first task that needs it, fed with tasks while it runs, put away when its
- * last update is acknowledged. Custom executors talk over the executor API (features.md 1.3); command tasks have none (command.c).
+ * last update is acknowledged. Custom executors talk over the executor API (executor_link.c); command tasks have none (command.c).
  *
  * REGISTERING -> RUNNING -> TERMINATING -> TERMINATED; the container's end may come in any state.
  */
@@ -71,21 +71,13 @@ static void leave_container(struct agent_executor *e)
     e->contained = false;
 }
 
-static void close_stream(struct agent_executor *e)
-{
-    struct agent_env *env = e->core->env;
-
-    if (e->stream)
-        env->io->executor_close(env->ctx, TAKE_PTR(e->stream));
-}
-
 void agent_executor_free(struct agent_executor *e)
 {
     struct agent_task *t, *tmp;
 
     stop_timers(e);
     leave_container(e);
-    close_stream(e);
+    agent_executor_hang_up(e);
     HASH_ITER (hh, e->tasks, t, tmp) {
         HASH_DEL(e->tasks, t);
         agent_task_free(t);
@@ -197,18 +189,13 @@ static void on_registration_timeout(void *arg)
                            V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT, message);
 }
 
-static bool is_default(const struct agent_executor *e)
-{
-    return e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT;
-}
-
 /* What to run: the task's own command, or the executor's. For executors of type DEFAULT it is ours. */
 static int find_command(const struct agent_executor *e, const V1__TaskInfo *task,
                         V1__CommandInfo *own, const V1__CommandInfo **ret, struct fl_err *err)
 {
     const char *program = e->core->default_executor;
 
-    if (!task && is_default(e)) {
+    if (!task && agent_executor_is_default(e)) {
         if (!program)
             return fl_err_set(err, FL_NOT_FOUND,
                               "no program 'fairlead-default-executor' in --launcher_dir or beside "
@@ -282,244 +269,6 @@ void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task)
     env_timer_set(agent_time(a), e->registration_timer, a->flags->executor_registration_timeout);
 }
 
-/* ---- feeding ---- */
-
-void agent_executor_send_event(struct agent_executor *e, const Exec__Event *ev)
-{
-    struct agent_env *env = e->core->env;
-
-    if (e->stream)
-        env->io->executor_send(env->ctx, e->stream, ev);
-    else
-        log_warning("Executor '%s' is not connected, dropping an event for it", e->id);
-}
-
-static void send_launch(struct agent_executor *e, struct agent_task *t)
-{
-    Exec__Event ev = EXEC__EVENT__INIT;
-    Exec__Event__Launch l = EXEC__EVENT__LAUNCH__INIT;
-
-    l.task = t->info;
-    ev.has_type = true;
-    ev.type = EXEC__EVENT__TYPE__LAUNCH;
-    ev.launch = &l;
-    agent_executor_send_event(e, &ev);
-    agent_task_launched(t);
-}
-
-static void send_group(struct agent_executor *e, const void *group)
-{
-    Exec__Event ev = EXEC__EVENT__INIT;
-    Exec__Event__LaunchGroup l = EXEC__EVENT__LAUNCH_GROUP__INIT;
-    V1__TaskGroupInfo g = V1__TASK_GROUP_INFO__INIT;
-    _cleanup_free_ V1__TaskInfo **list = xcalloc(HASH_COUNT(e->tasks), sizeof(void *));
-
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
-        if (t->phase == AGENT_TASK_QUEUED && t->group == group)
-            list[g.n_tasks++] = t->info;
-    }
-    g.tasks = list;
-    l.task_group = &g;
-    ev.has_type = true;
-    ev.type = EXEC__EVENT__TYPE__LAUNCH_GROUP;
-    ev.launch_group = &l;
-    agent_executor_send_event(e, &ev);
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
-        if (t->phase == AGENT_TASK_QUEUED && t->group == group)
-            agent_task_launched(t);
-    }
-}
-
-void agent_executor_deliver(struct agent_executor *e)
-{
-    struct agent_task *t, *tmp;
-
-    if (e->state != EXECUTOR_RUNNING || !e->stream)
-        return;
-    /* It may be quicker to subscribe than the launcher is to say that it runs; only then can containers be nested in its own. */
-    if (is_default(e) && e->pid <= 0)
-        return;
-    agent_executor_resize(e);
-    HASH_ITER (hh, e->tasks, t, tmp) {
-        if (t->phase != AGENT_TASK_QUEUED)
-            continue;
-        if (t->group)
-            send_group(e, t->group);
-        else
-            send_launch(e, t);
-    }
-}
-
-/* ---- the executor API ---- */
-
-int agent_executor_check(struct agent_core *a, const Exec__Call *call,
-                         struct agent_executor **ret_executor, struct fl_err *err)
-{
-    struct agent_framework *f;
-    struct agent_executor *e;
-
-    if (a->state == AGENT_RECOVERING && call->type != EXEC__CALL__TYPE__SUBSCRIBE)
-        return fl_err_set(err, FL_UNAVAILABLE, "Agent has not finished recovery");
-    f = agent_find_framework(a, call->framework_id->value);
-    if (!f)
-        return fl_err_set(err, FL_INVALID, "Framework cannot be found");
-    e = agent_find_executor(f, call->executor_id->value);
-    if (!e || e->command)
-        return fl_err_set(err, FL_INVALID, "Executor cannot be found");
-    if (e->state == EXECUTOR_REGISTERING && call->type != EXEC__CALL__TYPE__SUBSCRIBE)
-        return fl_err_set(err, FL_FORBIDDEN, "Executor is not subscribed");
-    *ret_executor = e;
-    return 0;
-}
-
-static void on_heartbeat(void *arg)
-{
-    struct agent_executor *e = FL_CAST(agent_executor, AGENT_EXECUTOR_MAGIC, arg);
-    Exec__Event ev = EXEC__EVENT__INIT;
-
-    if (!e->stream)
-        return;
-    ev.has_type = true;
-    ev.type = EXEC__EVENT__TYPE__HEARTBEAT;
-    agent_executor_send_event(e, &ev);
-    env_timer_set(agent_time(e->core), e->heartbeat_timer,
-                  e->core->flags->executor_heartbeat_interval);
-}
-
-static void send_shutdown(struct agent_executor *e)
-{
-    Exec__Event ev = EXEC__EVENT__INIT;
-
-    ev.has_type = true;
-    ev.type = EXEC__EVENT__TYPE__SHUTDOWN;
-    agent_executor_send_event(e, &ev);
-}
-
-static void send_subscribed(struct agent_executor *e)
-{
-    Exec__Event ev = EXEC__EVENT__INIT;
-    Exec__Event__Subscribed s = EXEC__EVENT__SUBSCRIBED__INIT;
-    V1__ContainerID cid = V1__CONTAINER_ID__INIT;
-
-    cid.value = e->container_id;
-    s.executor_info = e->info;
-    s.framework_info = e->framework->info;
-    s.agent_info = e->core->info;
-    s.container_id = &cid;
-    ev.has_type = true;
-    ev.type = EXEC__EVENT__TYPE__SUBSCRIBED;
-    ev.subscribed = &s;
-    agent_executor_send_event(e, &ev);
-}
-
-static bool among(const Exec__Call__Subscribe *sub, const char *task_id)
-{
-    for (size_t i = 0; i < sub->n_unacknowledged_tasks; i++) {
-        if (streq(sub->unacknowledged_tasks[i]->task_id->value, task_id))
-            return true;
-    }
-    return false;
-}
-
-/* A task still in STAGING that the executor does not know: the agent died before it could hand it over. */
-static void drop_undelivered(struct agent_executor *e, const Exec__Call__Subscribe *sub)
-{
-    struct agent_task *t, *tmp;
-
-    HASH_ITER (hh, e->tasks, t, tmp) {
-        if (t->phase == AGENT_TASK_LAUNCHED && t->pb->state == V1__TASK_STATE__TASK_STAGING &&
-            !among(sub, t->id))
-            agent_drop_task(e->core, e->framework->id, e->framework->info, t->id, e->id,
-                            V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
-                            "Task launched during agent restart");
-    }
-}
-
-static void mark_http(struct agent_executor *e)
-{
-    struct agent_env *env = e->core->env;
-    _cleanup_free_ char *run = NULL, *path = NULL;
-    struct fl_err err;
-
-    if (!agent_checkpoints(e->framework))
-        return;
-    run = agent_path_run(e, true);
-    path = xasprintf("%s/http.marker", run);
-    if (env->io->write(env->ctx, path, "", 0, false, &err) < 0)
-        log_warning("Cannot write '%s': %s, ignoring", path, err.msg);
-}
-
-static void take_stream(struct agent_executor *e, void *stream)
-{
-    struct agent_core *a = e->core;
-
-    close_stream(e);
-    e->stream = stream;
-    e->state = EXECUTOR_RUNNING;
-    e->recovered = false;
-    env_timer_free(agent_time(a), e->registration_timer);
-    e->registration_timer = NULL;
-    if (!e->heartbeat_timer)
-        e->heartbeat_timer = env_timer_new(agent_time(a), on_heartbeat, e);
-    env_timer_set(agent_time(a), e->heartbeat_timer, e->core->flags->executor_heartbeat_interval);
-}
-
-void agent_executor_subscribe(struct agent_executor *e, void *stream,
-                              const Exec__Call__Subscribe *sub)
-{
-    struct agent_core *a = e->core;
-    struct agent_env *env = a->env;
-    Exec__Event ev = EXEC__EVENT__INIT;
-
-    if (a->state == AGENT_TERMINATING || e->framework->terminating ||
-        e->state == EXECUTOR_TERMINATING || e->state == EXECUTOR_TERMINATED) {
-        ev.has_type = true;
-        ev.type = EXEC__EVENT__TYPE__SHUTDOWN;
-        env->io->executor_send(env->ctx, stream, &ev);
-        env->io->executor_close(env->ctx, stream);
-        return;
-    }
-    log_info("Executor '%s' of framework '%s' subscribed", e->id, e->framework->id);
-    take_stream(e, stream);
-    mark_http(e);
-    /* First of all events: executors take nothing before it, and the updates below are acknowledged at once. */
-    send_subscribed(e);
-    for (size_t i = 0; i < sub->n_unacknowledged_updates; i++)
-        agent_executor_update(e, sub->unacknowledged_updates[i]->status);
-    if (e->state != EXECUTOR_RUNNING || e->stream != stream)
-        return; /* an update of its own ended it */
-    drop_undelivered(e, sub);
-    agent_executor_deliver(e);
-    agent_recovery_executor_back(a);
-}
-
-void agent_executor_closed(struct agent_executor *e, void *stream)
-{
-    if (e->stream != stream)
-        return;
-    log_info("Executor '%s' of framework '%s' has closed its connection", e->id, e->framework->id);
-    e->stream = NULL;
-}
-
-void agent_executor_message(struct agent_executor *e, const ProtobufCBinaryData *data)
-{
-    struct agent_core *a = e->core;
-    Msg__ExecutorToFrameworkMessage m = MSG__EXECUTOR_TO_FRAMEWORK_MESSAGE__INIT;
-    V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
-
-    if (a->state != AGENT_RUNNING) {
-        agent_count(a, COUNT_INVALID_MESSAGES);
-        return;
-    }
-    eid.value = e->id;
-    m.slave_id = a->info->id;
-    m.framework_id = e->framework->info->id;
-    m.executor_id = &eid;
-    m.data = *data;
-    agent_count(a, COUNT_VALID_MESSAGES);
-    agent_send(a, &m.base);
-}
-
 /* ---- the end ---- */
 
 static uint64_t shutdown_grace(const struct agent_executor *e)
@@ -569,7 +318,7 @@ void agent_executor_shutdown(struct agent_executor *e)
     }
     /* One that has lost its connection for a moment hears it when it subscribes again. */
     if (e->stream)
-        send_shutdown(e);
+        agent_executor_send_shutdown(e);
     e->shutdown_timer = env_timer_new(agent_time(a), on_shutdown_timeout, e);
     env_timer_set(agent_time(a), e->shutdown_timer, grace);
 }
@@ -659,7 +408,7 @@ void agent_executor_ended(struct agent_executor *e, const struct container_end *
         agent_tell_exited(e->core, e->framework->id, e->id, end->has_status ? end->status : -1);
     }
     stop_timers(e);
-    close_stream(e);
+    agent_executor_hang_up(e);
     e->state = EXECUTOR_TERMINATED;
     e->recovered = false;
     agent_executor_settle(e);
