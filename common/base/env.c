@@ -2,6 +2,7 @@
 #include "common/base/env.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -18,7 +19,7 @@ static uint64_t real_wall_ns(void *ctx)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void real_random(void *ctx, void *buf, size_t n)
+static void kernel_random(void *buf, size_t n)
 {
     char *p = buf;
     while (n > 0) {
@@ -30,6 +31,50 @@ static void real_random(void *ctx, void *buf, size_t n)
         p += got;
         n -= (size_t)got;
     }
+}
+
+/* Ids are short and many, so the kernel's bytes are taken some hundreds at a time; each is used once. A child of fork(2) must not use
+ * what its parent holds: its `forks` is another. */
+#define POOL_SIZE 1024
+#define POOL_MOST 64 /* whoever wants more asks the kernel */
+
+static unsigned forks;
+
+static void count_fork(void)
+{
+    forks++;
+}
+
+static void watch_forks(void)
+{
+    if (pthread_atfork(NULL, NULL, count_fork) != 0)
+        abort(); /* only for want of memory */
+}
+
+static void real_random(void *ctx, void *buf, size_t n)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static _Thread_local struct {
+        uint8_t bytes[POOL_SIZE];
+        size_t left;
+        unsigned forks;
+    } pool;
+    uint8_t *p;
+
+    if (n > POOL_MOST) {
+        kernel_random(buf, n);
+        return;
+    }
+    if (pool.left < n || pool.forks != forks) {
+        pthread_once(&once, watch_forks);
+        kernel_random(pool.bytes, POOL_SIZE);
+        pool.left = POOL_SIZE;
+        pool.forks = forks;
+    }
+    pool.left -= n;
+    p = pool.bytes + pool.left;
+    memcpy(buf, p, n);
+    memset(p, 0, n);
 }
 
 /* A struct env_timer of the real world is a struct fl_timer. */

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/env.h"
 #include "common/base/loop.h"
@@ -187,6 +189,40 @@ START_TEST(uuid)
 }
 END_TEST
 
+/* Random bytes are taken from the kernel in stock: no uuid comes twice, and a child does not go on with its parent's. */
+START_TEST(uuids_are_not_repeated)
+{
+    enum { N = 1000 };
+    static uint8_t all[N][FL_UUID_LEN];
+    struct fl_loop *loop = new_loop();
+    struct env e = env_from_loop(loop);
+    uint8_t own[FL_UUID_LEN], childs[FL_UUID_LEN];
+    int fds[2], status;
+    pid_t pid;
+
+    for (int i = 0; i < N; i++) {
+        fl_uuid_make(&e, all[i]);
+        for (int k = 0; k < i; k++)
+            ck_assert_mem_ne(all[i], all[k], FL_UUID_LEN);
+    }
+    ck_assert_int_eq(pipe(fds), 0);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        fl_uuid_make(&e, childs);
+        _exit(write(fds[1], childs, sizeof childs) == sizeof childs ? 0 : 1);
+    }
+    fl_uuid_make(&e, own);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(read(fds[0], childs, sizeof childs), sizeof childs);
+    ck_assert_mem_ne(own, childs, FL_UUID_LEN);
+    close(fds[0]);
+    close(fds[1]);
+    fl_loop_free(loop);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("loop");
@@ -198,6 +234,7 @@ int main(void)
     tcase_add_test(t, free_runs_what_waits);
     tcase_add_test(t, watch_and_signal);
     tcase_add_test(t, uuid);
+    tcase_add_test(t, uuids_are_not_repeated);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
