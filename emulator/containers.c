@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <utlist.h>
 
 enum phase { STARTING, RUNNING, ENDING };
 
@@ -14,8 +13,8 @@ struct emu_container {
     enum phase phase;
     bool destroyed;
     struct emu_plan plan;
-    struct env_timer *timer;
-    struct emu_container *prev, *next;
+    struct env_timer *timer; /* NULL: nothing is to come by itself */
+    UT_hash_handle hh;       /* owner->all, by id */
 };
 
 /* No process has it; operators see that there is one. */
@@ -25,29 +24,35 @@ static struct emu_container *find(struct emu_containers *c, const char *id)
 {
     struct emu_container *x;
 
-    DL_FOREACH (c->all, x) {
-        if (streq(x->id, id))
-            return x;
-    }
-    return NULL;
+    HASH_FIND_STR(c->all, id, x);
+    return x;
 }
 
 static void drop(struct emu_container *x)
 {
     struct emu_containers *c = x->owner;
 
-    DL_DELETE(c->all, x);
+    HASH_DEL(c->all, x);
     *c->running -= x->phase != STARTING;
     env_timer_free(c->env, x->timer);
     free(x);
 }
 
+static void on_timer(void *arg);
+
+/* Most containers run until they are told to end: those have none meanwhile. */
 static void set_timer(struct emu_container *x, uint64_t in_us)
 {
-    if (in_us == UINT64_MAX)
-        env_timer_stop(x->owner->env, x->timer);
-    else
-        env_timer_set(x->owner->env, x->timer, in_us);
+    const struct env *env = x->owner->env;
+
+    if (in_us == UINT64_MAX) {
+        env_timer_free(env, x->timer);
+        x->timer = NULL;
+        return;
+    }
+    if (!x->timer)
+        x->timer = env_timer_new(env, on_timer, x);
+    env_timer_set(env, x->timer, in_us);
 }
 
 static void end(struct emu_container *x)
@@ -96,8 +101,7 @@ static int launch(struct containerizer *base, const struct container_spec *spec,
     x->owner = c;
     x->plan = plan;
     snprintf(x->id, sizeof x->id, "%s", spec->container_id);
-    x->timer = env_timer_new(c->env, on_timer, x);
-    DL_PREPEND(c->all, x);
+    HASH_ADD_STR(c->all, id, x);
     set_timer(x, plan.start_us);
     return 0;
 }
