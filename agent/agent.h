@@ -105,15 +105,15 @@ enum agent_task_phase {
 };
 
 struct agent_task {
-    char *id; /* owned; key in executor->tasks */
+    char *id; /* owned; key in framework->tasks unless completed */
     struct agent_executor *executor;
     enum agent_task_phase phase;
     V1__Task *pb;       /* owned: as operators see it, state and statuses included */
     V1__TaskInfo *info; /* owned; NULL once delivered to a custom executor */
     const void *group;  /* tasks of one LAUNCH_GROUP share it; NULL = alone */
     struct resources resources;
-    UT_hash_handle hh;
-    struct agent_task *prev, *next; /* executor->completed */
+    UT_hash_handle hh;              /* framework->tasks */
+    struct agent_task *prev, *next; /* executor->tasks or ->completed */
 };
 
 enum agent_executor_state {
@@ -148,7 +148,7 @@ struct agent_executor {
     pid_t pid;
     void *stream; /* the executor's subscription or NULL */
     uint64_t last_heartbeat_us;
-    struct agent_task *tasks;     /* hash: every phase but COMPLETED */
+    struct agent_task *tasks;     /* in order of arrival; every phase but COMPLETED */
     struct agent_task *completed; /* oldest first */
     unsigned n_completed;
     struct resources resources; /* its own, without tasks; with allocation_info */
@@ -172,6 +172,7 @@ struct agent_framework {
     V1__FrameworkInfo *info; /* owned; id set */
     bool terminating;
     struct agent_executor *executors;
+    struct agent_task *tasks;         /* hash by id: those of all executors, not completed */
     struct agent_executor *completed; /* oldest first */
     unsigned n_completed;
     UT_hash_handle hh;

@@ -128,14 +128,10 @@ struct agent_executor *agent_find_container(const struct agent_core *a, const ch
 
 struct agent_task *agent_find_task(const struct agent_framework *f, const char *task_id)
 {
-    for (struct agent_executor *e = f->executors; e; e = e->hh.next) {
-        struct agent_task *t;
+    struct agent_task *t;
 
-        HASH_FIND_STR(e->tasks, task_id, t);
-        if (t)
-            return t;
-    }
-    return NULL;
+    HASH_FIND_STR(f->tasks, task_id, t);
+    return t;
 }
 
 void agent_allocated(const struct agent_core *a, struct resources *out)

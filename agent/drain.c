@@ -3,6 +3,8 @@
  * The order is checkpointed as drain.config beside slave.info, so that an agent that is started again goes on with it when its
  * executors are back. It ends by itself with the last framework and operation; a master that wants more sends it again.
  */
+#include <utlist.h>
+
 #include "agent/agent_priv.h"
 #include "common/base/log.h"
 
@@ -42,7 +44,7 @@ static void kill_all(struct agent_core *a)
         if (f->terminating)
             continue;
         HASH_ITER (hh, f->executors, e, etmp) {
-            HASH_ITER (hh, e->tasks, t, ttmp) {
+            DL_FOREACH_SAFE (e->tasks, t, ttmp) {
                 kill_one(t, max);
             }
         }

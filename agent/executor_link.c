@@ -3,6 +3,8 @@
  *
  * Core's thread.
  */
+#include <utlist.h>
+
 #include "agent/agent_priv.h"
 #include "common/base/log.h"
 
@@ -49,9 +51,13 @@ static void send_group(struct agent_executor *e, const void *group)
     Exec__Event ev = EXEC__EVENT__INIT;
     Exec__Event__LaunchGroup l = EXEC__EVENT__LAUNCH_GROUP__INIT;
     V1__TaskGroupInfo g = V1__TASK_GROUP_INFO__INIT;
-    _cleanup_free_ V1__TaskInfo **list = xcalloc(HASH_COUNT(e->tasks), sizeof(void *));
+    _cleanup_free_ V1__TaskInfo **list = NULL;
+    struct agent_task *t;
+    size_t n = 0;
 
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    DL_COUNT(e->tasks, t, n);
+    list = xcalloc(n, sizeof(void *));
+    for (t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_QUEUED && t->group == group)
             list[g.n_tasks++] = t->info;
     }
@@ -61,7 +67,7 @@ static void send_group(struct agent_executor *e, const void *group)
     ev.type = EXEC__EVENT__TYPE__LAUNCH_GROUP;
     ev.launch_group = &l;
     agent_executor_send_event(e, &ev);
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    for (t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_QUEUED && t->group == group)
             agent_task_launched(t);
     }
@@ -77,7 +83,7 @@ void agent_executor_deliver(struct agent_executor *e)
     if (agent_executor_is_default(e) && e->pid <= 0)
         return;
     agent_executor_resize(e);
-    HASH_ITER (hh, e->tasks, t, tmp) {
+    DL_FOREACH_SAFE (e->tasks, t, tmp) {
         if (t->phase != AGENT_TASK_QUEUED)
             continue;
         if (t->group)
@@ -163,7 +169,7 @@ static void drop_undelivered(struct agent_executor *e, const Exec__Call__Subscri
 {
     struct agent_task *t, *tmp;
 
-    HASH_ITER (hh, e->tasks, t, tmp) {
+    DL_FOREACH_SAFE (e->tasks, t, tmp) {
         if (t->phase == AGENT_TASK_LAUNCHED && t->pb->state == V1__TASK_STATE__TASK_STAGING &&
             !among(sub, t->id))
             agent_drop_task(e->core, e->framework->id, e->framework->info, t->id, e->id,

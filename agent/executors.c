@@ -78,8 +78,8 @@ void agent_executor_free(struct agent_executor *e)
     stop_timers(e);
     leave_container(e);
     agent_executor_hang_up(e);
-    HASH_ITER (hh, e->tasks, t, tmp) {
-        HASH_DEL(e->tasks, t);
+    DL_FOREACH_SAFE (e->tasks, t, tmp) {
+        DL_DELETE(e->tasks, t);
         agent_task_free(t);
     }
     DL_FOREACH_SAFE (e->completed, t, tmp) {
@@ -103,7 +103,7 @@ bool agent_executor_has_tasks(const struct agent_executor *e)
 void agent_executor_allocated(const struct agent_executor *e, struct resources *out)
 {
     resources_copy(out, &e->resources);
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    for (struct agent_task *t = e->tasks; t; t = t->next) {
         if (t->phase != AGENT_TASK_TERMINATED)
             resources_add(out, &t->resources);
     }
@@ -121,7 +121,7 @@ static double limit_of(const struct agent_executor *e, const char *name)
     double sum = milli_to_double(resources_scalar(&e->resources, name));
     bool any = false;
 
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    for (struct agent_task *t = e->tasks; t; t = t->next) {
         double one = milli_to_double(resources_scalar(&t->resources, name));
 
         for (size_t i = 0; i < t->pb->n_limits; i++) {
@@ -361,7 +361,7 @@ static void end_tasks(struct agent_executor *e, const struct container_end *end)
     struct agent_task *t, *tmp;
 
     explain_end(e, end, &why);
-    HASH_ITER (hh, e->tasks, t, tmp) {
+    DL_FOREACH_SAFE (e->tasks, t, tmp) {
         Msg__StatusUpdate *u;
 
         if (t->phase == AGENT_TASK_TERMINATED)
@@ -437,7 +437,7 @@ static void complete_tasks(struct agent_executor *e)
 {
     struct agent_task *t, *tmp;
 
-    HASH_ITER (hh, e->tasks, t, tmp) {
+    DL_FOREACH_SAFE (e->tasks, t, tmp) {
         agent_task_put_away(t);
     }
 }

@@ -95,7 +95,7 @@ struct inventory {
 
 static void add_executor(struct inventory *v, struct agent_executor *e)
 {
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next)
+    for (struct agent_task *t = e->tasks; t; t = t->next)
         push(&v->tasks, t->pb);
     if (!e->command && e->state != EXECUTOR_TERMINATED)
         push(&v->executors, e->info);

@@ -40,7 +40,8 @@ static struct agent_task *task_new(struct agent_executor *e, const char *id)
 
     t->id = xstrdup(id);
     t->executor = e;
-    HASH_ADD_KEYPTR(hh, e->tasks, t->id, strlen(t->id), t);
+    DL_APPEND(e->tasks, t);
+    HASH_ADD_KEYPTR(hh, e->framework->tasks, t->id, strlen(t->id), t);
     e->core->n_tasks++;
     return t;
 }
@@ -74,8 +75,10 @@ struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *
 
 void agent_task_free(struct agent_task *t)
 {
-    if (t->phase != AGENT_TASK_COMPLETED)
+    if (t->phase != AGENT_TASK_COMPLETED) {
+        HASH_DEL(t->executor->framework->tasks, t);
         t->executor->core->n_tasks--;
+    }
     fl_pb_free(t->pb);
     fl_pb_free(t->info);
     resources_done(&t->resources);
@@ -98,7 +101,8 @@ void agent_task_put_away(struct agent_task *t)
 {
     struct agent_executor *e = t->executor;
 
-    HASH_DEL(e->tasks, t);
+    DL_DELETE(e->tasks, t);
+    HASH_DEL(e->framework->tasks, t);
     t->phase = AGENT_TASK_COMPLETED;
     e->core->n_tasks--;
     DL_APPEND(e->completed, t);
@@ -397,7 +401,7 @@ static void kill_queued(struct agent_executor *e, struct agent_task *t)
     const void *group = t->group;
     struct agent_task *x, *tmp;
 
-    HASH_ITER (hh, e->tasks, x, tmp) {
+    DL_FOREACH_SAFE (e->tasks, x, tmp) {
         if (x->phase != AGENT_TASK_QUEUED || (x != t && (!group || x->group != group)))
             continue;
         agent_status_update(
@@ -415,7 +419,7 @@ static void kill_queued(struct agent_executor *e, struct agent_task *t)
 
 static bool has_queued(const struct agent_executor *e)
 {
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    for (struct agent_task *t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_QUEUED)
             return true;
     }

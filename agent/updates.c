@@ -5,7 +5,10 @@
  * is sent at once. A stream with a path is also an append log of UPDATE and ACK records, from which it is rebuilt after a restart: the
  * log is written before the update is sent, or the acknowledgement believed.
  *
- * Core's thread. Invariant: a stream's timer runs if and only if it has a head and the manager is not paused.
+ * Streams whose head is in flight wait in one list for each interval: in such a list they fall due in the order they came, so one
+ * timer for all looks only at the lists' first.
+ *
+ * Core's thread. Invariant: a stream waits if and only if it has a head and the manager is not paused.
  */
 #include <uthash.h>
 #include <utlist.h>
@@ -16,9 +19,14 @@
 /* A task that reports faster than its framework acknowledges: beyond this only terminal updates are taken. */
 #define MAX_PENDING 1000
 
+/* Intervals: the least, doubled; the last is the longest whatever it is. */
+#define LEVELS 16
+
+/* The uuids a stream has taken, in an open table: most streams see two or three. Free slots are zero. */
 struct seen {
-    uint8_t uuid[FL_UUID_LEN];
-    UT_hash_handle hh;
+    uint8_t (*slots)[FL_UUID_LEN];
+    uint32_t n, cap; /* a power of two, or 0 */
+    bool zero;       /* the uuid of zeros has been there */
 };
 
 struct pending {
@@ -31,11 +39,13 @@ struct stream {
     char *path;           /* owned; NULL: not checkpointed */
     size_t framework_len; /* of key */
     struct agent_updates *manager;
-    struct seen *seen; /* every uuid ever taken */
+    struct seen seen;
     struct pending *pending;
     unsigned n_pending;
-    struct env_timer *timer;
-    uint64_t interval_us;
+    unsigned level; /* of the interval after which the head is sent again */
+    bool waiting;   /* in manager->waiting[level] */
+    uint64_t due_us;
+    struct stream *prev, *next;
     UT_hash_handle hh;
 };
 
@@ -44,6 +54,9 @@ struct agent_updates {
     struct stream *streams;
     size_t n_pending; /* of all streams */
     bool paused;
+    struct env_timer *timer; /* NULL until there was something to wait for */
+    uint64_t timer_due_us;   /* UINT64_MAX: it is not set */
+    struct stream *waiting[LEVELS];
 };
 
 struct agent_updates *agent_updates_new(struct agent_core *a)
@@ -52,8 +65,12 @@ struct agent_updates *agent_updates_new(struct agent_core *a)
 
     u->core = a;
     u->paused = true;
+    u->timer_due_us = UINT64_MAX;
     return u;
 }
+
+static void retry(void *arg);
+static void send_head(struct stream *s);
 
 static void pop(struct stream *s)
 {
@@ -66,18 +83,90 @@ static void pop(struct stream *s)
     free(p);
 }
 
+/* ---- waiting ---- */
+
+static uint64_t interval_of(const struct agent_updates *u, unsigned level)
+{
+    uint64_t min = u->core->flags->status_update_retry_interval_min;
+    uint64_t max = u->core->flags->status_update_retry_interval_max;
+
+    if (level == 0)
+        return min;
+    if (level == LEVELS - 1 || min > max >> level)
+        return max;
+    return min << level;
+}
+
+static void stop_waiting(struct stream *s)
+{
+    if (!s->waiting)
+        return;
+    DL_DELETE(s->manager->waiting[s->level], s);
+    s->waiting = false;
+}
+
+static void set_timer(struct agent_updates *u, uint64_t due_us)
+{
+    uint64_t now = env_now_us(agent_time(u->core));
+
+    /* One that is due earlier finds nothing to do, and looks for the next. */
+    if (u->timer_due_us <= due_us)
+        return;
+    u->timer_due_us = due_us;
+    if (!u->timer)
+        u->timer = env_timer_new(agent_time(u->core), retry, u);
+    env_timer_set(agent_time(u->core), u->timer, due_us > now ? due_us - now : 0);
+}
+
+static void wait_for_ack(struct stream *s)
+{
+    struct agent_updates *u = s->manager;
+
+    stop_waiting(s);
+    s->waiting = true;
+    s->due_us = env_now_us(agent_time(u->core)) + FL_MAX(interval_of(u, s->level), 1u);
+    DL_APPEND(u->waiting[s->level], s);
+    set_timer(u, s->due_us);
+}
+
+static struct stream *first_due(const struct agent_updates *u)
+{
+    struct stream *first = NULL;
+
+    for (unsigned i = 0; i < LEVELS; i++) {
+        struct stream *s = u->waiting[i];
+
+        if (s && (!first || s->due_us < first->due_us))
+            first = s;
+    }
+    return first;
+}
+
+static void retry(void *arg)
+{
+    struct agent_updates *u = arg;
+    uint64_t now = env_now_us(agent_time(u->core));
+    struct stream *s;
+
+    u->timer_due_us = UINT64_MAX;
+    while ((s = first_due(u)) && s->due_us <= now) {
+        stop_waiting(s);
+        s->level = FL_MIN(s->level + 1, LEVELS - 1u);
+        send_head(s);
+    }
+    if (s)
+        set_timer(u, s->due_us);
+}
+
+/* ---- streams ---- */
+
 static void stream_free(struct stream *s)
 {
-    struct seen *x, *tmp;
-
     HASH_DEL(s->manager->streams, s);
+    stop_waiting(s);
     while (s->pending)
         pop(s);
-    HASH_ITER (hh, s->seen, x, tmp) {
-        HASH_DEL(s->seen, x);
-        free(x);
-    }
-    env_timer_free(agent_time(s->manager->core), s->timer);
+    free(s->seen.slots);
     free(s->key);
     free(s->path);
     free(s);
@@ -92,6 +181,7 @@ void agent_updates_free(struct agent_updates *u)
     HASH_ITER (hh, u->streams, s, tmp) {
         stream_free(s);
     }
+    env_timer_free(agent_time(u->core), u->timer);
     free(u);
 }
 
@@ -103,22 +193,19 @@ size_t agent_updates_streams(const struct agent_updates *u)
 static struct stream *find_stream(const struct agent_updates *u, const char *framework_id,
                                   const char *task_id)
 {
-    _cleanup_free_ char *key = xasprintf("%s/%s", framework_id, task_id);
+    char small[256];
+    _cleanup_free_ char *large = NULL;
+    size_t n = strlen(framework_id), m = strlen(task_id);
+    char *key = small;
     struct stream *s;
 
-    HASH_FIND_STR(u->streams, key, s);
+    if (n + 1 + m > sizeof small)
+        key = large = xmalloc(n + 1 + m);
+    memcpy(key, framework_id, n);
+    key[n] = '/';
+    memcpy(key + n + 1, task_id, m);
+    HASH_FIND(hh, u->streams, key, n + 1 + m, s);
     return s;
-}
-
-static void send_head(struct stream *s);
-
-static void retry(void *arg)
-{
-    struct stream *s = arg;
-
-    s->interval_us =
-        FL_MIN(s->interval_us * 2, s->manager->core->flags->status_update_retry_interval_max);
-    send_head(s);
 }
 
 static struct stream *add_stream(struct agent_updates *u, const char *framework_id,
@@ -130,8 +217,6 @@ static struct stream *add_stream(struct agent_updates *u, const char *framework_
     s->framework_len = strlen(framework_id);
     s->path = path ? xstrdup(path) : NULL;
     s->manager = u;
-    s->interval_us = s->manager->core->flags->status_update_retry_interval_min;
-    s->timer = env_timer_new(agent_time(u->core), retry, s);
     HASH_ADD_KEYPTR(hh, u->streams, s->key, strlen(s->key), s);
     return s;
 }
@@ -140,7 +225,7 @@ static void send_head(struct stream *s)
 {
     if (s->manager->paused || !s->pending)
         return;
-    env_timer_set(agent_time(s->manager->core), s->timer, s->interval_us);
+    wait_for_ack(s);
     agent_forward(s->manager->core, s->pending->update);
 }
 
@@ -168,16 +253,52 @@ static int keep(struct stream *s, Msg__StatusUpdateRecord__Type type, const Msg_
     return r2;
 }
 
+/* Where the uuid is, or would be. Uuids are random: their first bytes are as good as a hash. */
+static uint8_t (*seen_slot(const struct seen *seen, const void *uuid))[FL_UUID_LEN]
+{
+    static const uint8_t zero[FL_UUID_LEN];
+    uint32_t i;
+
+    memcpy(&i, uuid, sizeof i);
+    for (i &= seen->cap - 1; memcmp(seen->slots[i], uuid, FL_UUID_LEN) != 0 &&
+                             memcmp(seen->slots[i], zero, FL_UUID_LEN) != 0;)
+        i = (i + 1) & (seen->cap - 1);
+    return &seen->slots[i];
+}
+
+static void seen_grow(struct seen *seen)
+{
+    static const uint8_t zero[FL_UUID_LEN];
+    struct seen old = *seen;
+
+    seen->cap = old.cap ? 2 * old.cap : 4;
+    seen->slots = xcalloc(seen->cap, FL_UUID_LEN);
+    for (uint32_t i = 0; i < old.cap; i++) {
+        if (memcmp(old.slots[i], zero, FL_UUID_LEN) != 0)
+            memcpy(*seen_slot(seen, old.slots[i]), old.slots[i], FL_UUID_LEN);
+    }
+    free(old.slots);
+}
+
 static bool seen_before(struct stream *s, const void *uuid)
 {
-    struct seen *x;
+    static const uint8_t zero[FL_UUID_LEN];
+    struct seen *seen = &s->seen;
+    uint8_t(*at)[FL_UUID_LEN];
 
-    HASH_FIND(hh, s->seen, uuid, FL_UUID_LEN, x);
-    if (x)
+    if (memcmp(uuid, zero, FL_UUID_LEN) == 0) {
+        bool before = seen->zero;
+
+        seen->zero = true;
+        return before;
+    }
+    if (4 * (seen->n + 1) > 3 * seen->cap)
+        seen_grow(seen);
+    at = seen_slot(seen, uuid);
+    if (memcmp(*at, uuid, FL_UUID_LEN) == 0)
         return true;
-    x = xnew0(struct seen);
-    memcpy(x->uuid, uuid, FL_UUID_LEN);
-    HASH_ADD(hh, s->seen, uuid, FL_UUID_LEN, x);
+    memcpy(*at, uuid, FL_UUID_LEN);
+    seen->n++;
     return false;
 }
 
@@ -228,8 +349,8 @@ static bool advance(struct stream *s)
 {
     bool terminal = task_state_is_terminal(s->pending->update->status->state);
 
-    env_timer_stop(agent_time(s->manager->core), s->timer);
-    s->interval_us = s->manager->core->flags->status_update_retry_interval_min;
+    stop_waiting(s);
+    s->level = 0;
     pop(s);
     if (terminal)
         stream_free(s);
@@ -265,7 +386,7 @@ void agent_updates_pause(struct agent_updates *u)
 
     u->paused = true;
     HASH_ITER (hh, u->streams, s, tmp) {
-        env_timer_stop(agent_time(u->core), s->timer);
+        stop_waiting(s);
     }
 }
 
@@ -275,7 +396,8 @@ void agent_updates_resume(struct agent_updates *u)
 
     u->paused = false;
     HASH_ITER (hh, u->streams, s, tmp) {
-        s->interval_us = s->manager->core->flags->status_update_retry_interval_min;
+        stop_waiting(s);
+        s->level = 0;
         send_head(s);
     }
 }
@@ -293,7 +415,8 @@ void agent_updates_resend(struct agent_updates *u, const char *framework_id)
     HASH_ITER (hh, u->streams, s, tmp) {
         if (!is_of(s, framework_id, n))
             continue;
-        s->interval_us = s->manager->core->flags->status_update_retry_interval_min;
+        stop_waiting(s);
+        s->level = 0;
         send_head(s);
     }
 }

@@ -93,7 +93,7 @@ static void add_tasks(Aapi__Response__GetTasks *m, const struct agent_executor *
 {
     struct agent_task *t;
 
-    for (t = e->tasks; t; t = t->hh.next) {
+    for (t = e->tasks; t; t = t->next) {
         if (!agent_viewer_task(v, t))
             continue;
         if (t->phase == AGENT_TASK_QUEUED)

@@ -17,13 +17,13 @@ static void write_tasks(struct json_out *j, const struct agent_executor *e,
                         const struct agent_viewer *v)
 {
     json_karray(j, "tasks");
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    for (struct agent_task *t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_LAUNCHED)
             write_task(j, t, v);
     }
     json_end_array(j);
     json_karray(j, "queued_tasks");
-    for (struct agent_task *t = e->tasks; t; t = t->hh.next) {
+    for (struct agent_task *t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_QUEUED)
             write_task(j, t, v);
     }
@@ -39,7 +39,7 @@ static void write_completed_tasks(struct json_out *j, const struct agent_executo
     DL_FOREACH (e->completed, t) {
         write_task(j, t, v);
     }
-    for (t = e->tasks; t; t = t->hh.next) {
+    for (t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_TERMINATED)
             write_task(j, t, v);
     }

@@ -70,6 +70,36 @@ START_TEST(repeats_the_head_after_10_20_40_seconds_up_to_ten_minutes)
 }
 END_TEST
 
+/* One timer serves them all: what one task's stream does must not move another's. */
+START_TEST(each_stream_has_its_own_times)
+{
+    h_run(h, "a", "", H_COMMAND);
+    h_started(h);
+    h_pass(h, SECONDS(7));
+    h_run(h, "b", "", H_COMMAND);
+    h_started(h);
+    ck_assert_uint_eq(h_updates(h), 2);
+    h_pass(h, SECONDS(3)); /* a: 10 s */
+    ck_assert_uint_eq(h_updates(h), 3);
+    ck_assert_str_eq(h_update(h)->status->task_id->value, "a");
+    h_pass(h, SECONDS(7) - 1);
+    ck_assert_uint_eq(h_updates(h), 3);
+    h_pass(h, 1); /* b: 10 s */
+    ck_assert_uint_eq(h_updates(h), 4);
+    h_ack(h, "b", V1__TASK_STATE__TASK_STARTING); /* at 17 s; RUNNING follows */
+    ck_assert_uint_eq(h_updates(h), 5);
+    h_pass(h, SECONDS(10) - 1);
+    ck_assert_uint_eq(h_updates(h), 5);
+    h_pass(h, 1); /* b's RUNNING: 10 s again */
+    ck_assert_uint_eq(h_updates(h), 6);
+    ck_assert_str_eq(h_update(h)->status->task_id->value, "b");
+    h_pass(h, SECONDS(3)); /* a: 20 s after the second */
+    ck_assert_uint_eq(h_updates(h), 7);
+    ck_assert_str_eq(h_update(h)->status->task_id->value, "a");
+    h_ack(h, "a", V1__TASK_STATE__TASK_STARTING);
+}
+END_TEST
+
 START_TEST(refuses_an_acknowledgement_of_another_update)
 {
     uint8_t other[FL_UUID_LEN] = {1, 2, 3};
@@ -460,6 +490,7 @@ int main(void)
     tcase_add_test(tc, an_executor_is_not_started_twice);
     tcase_add_test(tc, tells_starting_running_finished_each_after_the_acknowledgement);
     tcase_add_test(tc, repeats_the_head_after_10_20_40_seconds_up_to_ten_minutes);
+    tcase_add_test(tc, each_stream_has_its_own_times);
     tcase_add_test(tc, refuses_an_acknowledgement_of_another_update);
     tcase_add_test(tc, a_failing_command_names_its_status_and_no_reason);
     tcase_add_test(tc, ends_that_are_not_the_commands_own_have_reasons);
