@@ -131,6 +131,8 @@ void http_server_free(struct http_server *s);
 #define HTTP_TEXT "text/plain; charset=utf-8"
 
 const struct http_request *http_exchange_request(const struct http_exchange *ex);
+bool http_exchange_threaded(
+    const struct http_exchange *ex); /* its connection is on an I/O thread */
 struct fl_loop *http_exchange_loop(const struct http_exchange *ex);
 const struct http_route *http_exchange_route(const struct http_exchange *ex); /* NULL: none fits */
 /* Who sent the request, or NULL when nobody was authenticated; lives as long as the exchange. */
@@ -181,7 +183,8 @@ typedef void http_body_f(struct http_exchange *ex, const char *p, size_t n, void
 void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg);
 
 /* Protocol switch (426 when the request does not ask for one): answers 101 with `protocol` and hands the connection over as a stream ON `loop` (which may be
- * another thread's: `taken` runs there). The exchange is gone. */
+ * another thread's: `taken` runs there). NULL: on the loop that it is on, which is an I/O thread's when the server has such; who takes it
+ * there must let go of it when that loop ends (fl_loop_at_end()). The exchange is gone. */
 typedef void http_taken_f(struct fl_stream *s, void *arg);
 void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
                   http_taken_f *taken, void *arg);

@@ -241,6 +241,11 @@ struct fl_loop *http_exchange_loop(const struct http_exchange *ex)
     return ex->server ? ex->server->owner : NULL;
 }
 
+bool http_exchange_threaded(const struct http_exchange *ex)
+{
+    return ex->server && ex->io->threaded;
+}
+
 const struct http_route *http_exchange_route(const struct http_exchange *ex)
 {
     return ex->route;

@@ -246,10 +246,22 @@ void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop, bo
     fl_timer_set(io->sweep, SWEEP_US);
 }
 
+static void io_close(struct http_io *io)
+{
+    io->draining = true; /* what still arrives is refused */
+    fl_listener_free(TAKE_PTR(io->listener));
+    while (io->conns)
+        conn_close(io->conns);
+    fl_timer_free(TAKE_PTR(io->sweep));
+}
+
+/* Ends what it has by itself: its streams, and perhaps its descriptors, are nobody else's. */
 static void *run_io(void *arg)
 {
     struct http_io *io = arg;
     fl_loop_run(io->loop);
+    io_close(io);
+    fl_loop_end(io->loop);
     return NULL;
 }
 
@@ -261,15 +273,6 @@ int io_start(struct http_io *io, struct fl_err *err)
     return 0;
 }
 
-/* On the owner's thread, when no I/O thread runs any more (or there was none). */
-static void io_close(struct http_io *io)
-{
-    fl_listener_free(TAKE_PTR(io->listener));
-    while (io->conns)
-        conn_close(io->conns);
-    fl_timer_free(TAKE_PTR(io->sweep));
-}
-
 void io_stop(struct http_io *io)
 {
     if (!io->loop)
@@ -278,8 +281,7 @@ void io_stop(struct http_io *io)
         fl_loop_stop(io->loop);
         pthread_join(io->thread, NULL);
     }
-    io->draining = true; /* what still arrives is refused */
-    io_close(io);
+    io_close(io); /* nothing is left of a thread that ran */
     if (io->threaded)
         fl_loop_free(io->loop);
     io->loop = NULL;

@@ -1,6 +1,10 @@
 /* The event loop: libevent for descriptors, timers and signals; an eventfd and a locked queue for
  * work from other threads. Each loop belongs to the one thread that runs it, so libevent's own
- * locking stays off: the letter box is the only thing two threads touch. */
+ * locking stays off: the letter box is the only thing two threads touch.
+ *
+ * A wake costs both threads a system call and mostly a switch, so a loop is only woken when it sleeps: `awake` is set by
+ * what runs on the loop and cleared, with the box locked and empty, right before the loop may wait. What is posted
+ * meanwhile runs before the next wait. */
 #include "common/base/loop_priv.h"
 
 #include <errno.h>
@@ -34,7 +38,14 @@ struct fl_box {
     pthread_mutex_t lock;
     int wake_fd; /* owned */
     bool closed;
+    atomic_bool awake; /* the loop will look here before it waits */
     struct job_list jobs;
+};
+
+struct end_hook {
+    struct end_hook *next;
+    fl_callback_f *fn;
+    void *arg;
 };
 
 struct fl_loop {
@@ -48,6 +59,8 @@ struct fl_loop {
     uint64_t tick_due_us, delay_us;
     char *scratch; /* owned; made when first asked for */
     unsigned lookups;
+    atomic_uint sockets;
+    struct end_hook *hooks; /* owned */
 };
 
 struct fl_timer {
@@ -133,11 +146,11 @@ bool fl_box_post(struct fl_box *box, fl_callback_f *fn, void *arg)
 {
     pthread_mutex_lock(&box->lock);
     bool open = !box->closed;
-    bool first = box->jobs.n == 0;
+    bool wake = box->jobs.n == 0 && !atomic_load_explicit(&box->awake, memory_order_relaxed);
     if (open)
         job_push(&box->jobs, fn, arg);
     pthread_mutex_unlock(&box->lock);
-    if (open && first)
+    if (open && wake)
         box_wake(box);
     return open;
 }
@@ -167,12 +180,16 @@ static void run_posted(struct fl_loop *loop)
     loop->running = jobs;
 }
 
+void fl_loop_stay_awake(struct fl_loop *loop)
+{
+    atomic_store_explicit(&loop->box->awake, true, memory_order_relaxed);
+}
+
+/* Edge-triggered: each write is an event, and nobody needs to read the count back. */
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct fl_loop *loop = FL_CAST(fl_loop, LOOP_MAGIC, arg);
-    uint64_t n;
-    ssize_t got = read(fd, &n, sizeof n);
-    (void)got; /* nothing to read is as good */
+    fl_loop_stay_awake(loop);
     if (atomic_load(&loop->stop))
         event_base_loopbreak(loop->base);
     run_posted(loop);
@@ -181,6 +198,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 static void on_deferred(evutil_socket_t fd, short what, void *arg)
 {
     struct fl_loop *loop = FL_CAST(fl_loop, LOOP_MAGIC, arg);
+    fl_loop_stay_awake(loop);
     struct job_list jobs = loop->deferred;
     loop->deferred = loop->deferred_running;
     loop->deferred_running = (struct job_list){0};
@@ -264,7 +282,7 @@ int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
     }
     if (!loop->base)
         return fl_err_set(err, FL_NO_MEMORY, "make an event loop: libevent gave none");
-    loop->wake_ev = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_wake, loop);
+    loop->wake_ev = event_new(loop->base, fd, EV_READ | EV_PERSIST | EV_ET, on_wake, loop);
     loop->defer_ev = event_new(loop->base, -1, 0, on_deferred, loop);
     loop->tick_ev = event_new(loop->base, -1, 0, on_tick, loop);
     if (!loop->wake_ev || !loop->defer_ev || !loop->tick_ev || event_add(loop->wake_ev, NULL) != 0)
@@ -289,10 +307,29 @@ static void run_what_is_left(struct fl_loop *loop)
         on_deferred(-1, 0, loop);
 }
 
+void fl_loop_at_end(struct fl_loop *loop, fl_callback_f *fn, void *arg)
+{
+    struct end_hook *h = xnew0(struct end_hook);
+    *h = (struct end_hook){loop->hooks, fn, arg};
+    loop->hooks = h;
+}
+
+void fl_loop_end(struct fl_loop *loop)
+{
+    while (loop->hooks) {
+        struct end_hook *h = loop->hooks;
+        loop->hooks = h->next;
+        h->fn(h->arg);
+        free(h);
+    }
+    run_what_is_left(loop);
+}
+
 void fl_loop_free(struct fl_loop *loop)
 {
     if (!loop)
         return;
+    fl_loop_end(loop);
     /* What was posted or deferred may free things: it must still run, and may defer again. */
     run_what_is_left(loop);
     pthread_mutex_lock(&loop->box->lock);
@@ -314,16 +351,36 @@ void fl_loop_free(struct fl_loop *loop)
     free(loop);
 }
 
-void fl_loop_run(struct fl_loop *loop)
+/* Runs what was posted while the loop was awake. False when nothing was: then the loop may wait, and the next post wakes it. */
+static bool ran_posted(struct fl_loop *loop)
 {
-    while (!atomic_load(&loop->stop))
-        event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    atomic_store(&loop->stop, false);
+    pthread_mutex_lock(&loop->box->lock);
+    bool any = loop->box->jobs.n > 0;
+    atomic_store_explicit(&loop->box->awake, any, memory_order_relaxed);
+    pthread_mutex_unlock(&loop->box->lock);
+    if (!any)
+        return false;
+    run_posted(loop);
+    /* At once, and not by an event, which would cost a look at all descriptors. */
+    if (loop->deferred.n > 0) {
+        event_del(loop->defer_ev);
+        on_deferred(-1, 0, loop);
+    }
+    return true;
 }
 
 void fl_loop_run_once(struct fl_loop *loop)
 {
-    event_base_loop(loop->base, EVLOOP_ONCE);
+    /* What was posted has had its turn: then the sockets have theirs, without waiting. */
+    int flags = ran_posted(loop) ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+    event_base_loop(loop->base, flags);
+}
+
+void fl_loop_run(struct fl_loop *loop)
+{
+    while (!atomic_load(&loop->stop))
+        fl_loop_run_once(loop);
+    atomic_store(&loop->stop, false);
 }
 
 void fl_loop_stop(struct fl_loop *loop)
@@ -349,6 +406,17 @@ char *fl_loop_scratch(struct fl_loop *loop)
     return loop->scratch;
 }
 
+void fl_loop_count_sockets(struct fl_loop *loop, int by)
+{
+    unsigned n = atomic_load_explicit(&loop->sockets, memory_order_relaxed);
+    atomic_store_explicit(&loop->sockets, n + (unsigned)by, memory_order_relaxed);
+}
+
+unsigned fl_loop_sockets(const struct fl_loop *loop)
+{
+    return atomic_load_explicit((atomic_uint *)&loop->sockets, memory_order_relaxed);
+}
+
 unsigned *fl_loop_lookups(struct fl_loop *loop)
 {
     return &loop->lookups;
@@ -365,6 +433,7 @@ static void add_timer(struct fl_timer *t, uint64_t in_us)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct fl_timer *t = FL_CAST(fl_timer, TIMER_MAGIC, arg);
+    fl_loop_stay_awake(t->loop);
     /* libevent counts by a coarse clock; a timer of ours never fires before its time. */
     uint64_t now = monotonic_us();
     if (now < t->due_us)

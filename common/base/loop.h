@@ -28,6 +28,12 @@ void fl_loop_post(struct fl_loop *loop, fl_callback_f *fn, void *arg);
 void fl_loop_defer(struct fl_loop *loop, fl_callback_f *fn, void *arg);
 /* Own thread: what was deferred with this arg does not run any more. For objects that are freed with their loop still alive. */
 void fl_loop_forget(struct fl_loop *loop, const void *arg);
+/* Own thread: fn(arg) runs when the loop ends, last registered first: with fl_loop_end(), or else when it is freed. For what
+ * lives on the loop of somebody else. */
+void fl_loop_at_end(struct fl_loop *loop, fl_callback_f *fn, void *arg);
+/* On the thread that ran the loop, after fl_loop_run(): the hooks above and what is posted and deferred. Only for a thread
+ * that must close its descriptors itself; fl_loop_free() does it otherwise. */
+void fl_loop_end(struct fl_loop *loop);
 /* How late the loop's last tick came, for the metric of its own delay. */
 uint64_t fl_loop_delay_us(const struct fl_loop *loop);
 

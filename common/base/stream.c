@@ -21,6 +21,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     struct fl_stream *s = FL_CAST(fl_stream, STREAM_MAGIC, arg);
     if (s->dead || s->state == STREAM_OVER)
         return;
+    fl_loop_stay_awake(s->loop);
     stream_read_ready(s, false);
 }
 
@@ -43,7 +44,8 @@ static void on_time(void *arg)
     if (s->closing && now >= s->close_by_us) {
         fl_err_set(&why, FL_CLOSED, "close the stream to %s: it took too long", fl_stream_peer(s));
         stream_fail(s, &why);
-    } else if (!s->closing && s->idle_s && now >= s->last_read_us + s->idle_s * 1000000ull) {
+    } else if (!s->closing && s->idle_s && !s->paused &&
+               now >= s->last_read_us + s->idle_s * 1000000ull) {
         fl_err_set(&why, FL_TIMEOUT, "read from %s: nothing came for %u s", fl_stream_peer(s),
                    s->idle_s);
         stream_fail(s, &why);
@@ -59,8 +61,8 @@ void stream_arm_timer(struct fl_stream *s)
     uint64_t now = fl_loop_now_us(s->loop), due;
     if (s->closing)
         due = s->close_by_us;
-    else if (s->idle_s)
-        due = s->last_read_us + s->idle_s * 1000000ull;
+    else if (s->idle_s) /* who does not read does not know whether the peer is silent */
+        due = (s->paused ? now : s->last_read_us) + s->idle_s * 1000000ull;
     else
         return;
     if (!s->timer)
@@ -76,10 +78,16 @@ struct fl_stream *stream_new(struct fl_loop *loop, const struct fl_stream_ops *o
     s->fd = -EBADF;
     s->ops = ops;
     s->arg = arg;
-    s->out = evbuffer_new();
+    return s;
+}
+
+struct evbuffer *stream_out(struct fl_stream *s)
+{
+    if (!s->out)
+        s->out = evbuffer_new();
     if (!s->out)
         abort(); /* out of memory, as in xmalloc() */
-    return s;
+    return s->out;
 }
 
 void stream_nodelay(int fd)
@@ -94,6 +102,7 @@ void stream_set_fd(struct fl_stream *s, int fd)
     event_assign(&s->rd, fl_loop_base(s->loop), fd, EV_READ | EV_PERSIST, on_readable, s);
     event_assign(&s->wr, fl_loop_base(s->loop), fd, EV_WRITE, on_writable, s);
     s->have_events = true;
+    fl_loop_count_sockets(s->loop, 1);
 }
 
 void stream_drop_fd(struct fl_stream *s)
@@ -102,6 +111,7 @@ void stream_drop_fd(struct fl_stream *s)
         event_del(&s->rd);
         event_del(&s->wr);
         s->have_events = false;
+        fl_loop_count_sockets(s->loop, -1);
     }
     if (s->fd >= 0)
         close(TAKE_FD(s->fd));
@@ -110,6 +120,7 @@ void stream_drop_fd(struct fl_stream *s)
 void stream_established(struct fl_stream *s)
 {
     s->last_read_us = fl_loop_now_us(s->loop);
+    stream_connect_done(s);
     if (s->tls) {
         struct fl_err err;
         if (fl_tls_conn_new(s->tls, s->fd, s->outgoing ? s->host : NULL, &s->tls_conn, &err) < 0) {
@@ -126,7 +137,7 @@ void stream_established(struct fl_stream *s)
         event_add(&s->rd, NULL);
     if (s->outgoing && s->ops->on_connected)
         s->ops->on_connected(s, s->arg);
-    if (!s->dead && evbuffer_get_length(s->out) > 0)
+    if (!s->dead && stream_unsent(s) > 0)
         stream_flush(s);
 }
 
@@ -155,12 +166,18 @@ int fl_stream_adopt(struct fl_loop *loop, int fd, struct fl_tls *tls_or_null,
     return 0;
 }
 
+static void drop_out(struct fl_stream *s)
+{
+    if (s->out)
+        evbuffer_free(s->out);
+    s->out = NULL;
+}
+
 static void destroy(void *arg)
 {
     struct fl_stream *s = arg;
-    evbuffer_free(s->out);
+    drop_out(s);
     fl_buf_done(&s->in);
-    free(s->addrs);
     free(s->host);
     free(s->peer);
     free(s->local);
@@ -171,7 +188,7 @@ static void destroy(void *arg)
 static void let_go(struct fl_stream *s)
 {
     s->dead = true;
-    stream_connect_cancel(s);
+    stream_connect_done(s);
     fl_timer_free(TAKE_PTR(s->timer));
     if (s->tls_conn && s->state == STREAM_OPEN && !s->broken)
         fl_tls_close_notify(s->tls_conn);
@@ -257,13 +274,13 @@ void fl_stream_close_after_write(struct fl_stream *s)
     }
     if (s->state == STREAM_OVER)
         s->state = STREAM_OPEN; /* end of file was told; the end is still to come */
-    if (s->state == STREAM_HANDSHAKE && evbuffer_get_length(s->out) > 0) {
+    if (s->state == STREAM_HANDSHAKE && stream_unsent(s) > 0) {
         stream_arm_timer(s); /* what waits can only leave when the handshake is done */
         return;
     }
     event_del(&s->rd);
     stream_arm_timer(s);
-    if (evbuffer_get_length(s->out) == 0)
+    if (stream_unsent(s) == 0)
         linger(s);
 }
 
@@ -293,6 +310,10 @@ static void arrive(void *arg)
     s->flush_pending = false;
     int fd = s->fd;
     stream_set_fd(s, fd);
+    /* The new owner may keep it for days; what the old one made goes. */
+    if (stream_unsent(s) == 0)
+        drop_out(s);
+    free(TAKE_PTR(s->local));
     s->last_read_us = fl_loop_now_us(s->loop);
     s->paused = false;
     event_add(&s->rd, NULL);
@@ -306,7 +327,7 @@ static void arrive(void *arg)
         fl_loop_defer(s->loop, over_job, s);
     if (s->in.len > s->in_off)
         event_active(&s->rd, EV_READ, 1);
-    if (evbuffer_get_length(s->out) > 0)
+    if (stream_unsent(s) > 0)
         event_add(&s->wr, NULL);
 }
 
@@ -320,6 +341,7 @@ static void depart(void *arg)
         event_del(&s->rd);
         event_del(&s->wr);
         s->have_events = false;
+        fl_loop_count_sockets(s->loop, -1);
     }
     fl_timer_free(TAKE_PTR(s->timer));
     s->idle_s = 0;
@@ -383,6 +405,11 @@ static char *address_name(int fd, int (*get)(int, struct sockaddr *, socklen_t *
         return xasprintf("[%s]:%u", ip, ntohs(in6->sin6_port));
     }
     return xstrdup("unix");
+}
+
+struct fl_loop *fl_stream_loop(const struct fl_stream *s)
+{
+    return s->loop;
 }
 
 const char *fl_stream_peer(const struct fl_stream *s)

@@ -10,6 +10,7 @@
 #include "common/base/region.h"
 
 struct fl_stream;
+struct iovec;
 struct fl_tls; /* common/base/tls.h: a TLS context, client or server */
 
 struct fl_stream_ops {
@@ -48,12 +49,15 @@ void fl_stream_close_after_write(struct fl_stream *s);
 void fl_stream_move(struct fl_stream *s, struct fl_loop *to,
                     void (*taken)(struct fl_stream *s, void *arg), void *arg);
 
+struct fl_loop *fl_stream_loop(const struct fl_stream *s);
 void fl_stream_set_ops(struct fl_stream *s, const struct fl_stream_ops *ops, void *arg);
 void fl_stream_write(struct fl_stream *s, const void *p, size_t n); /* copies */
 void fl_stream_write_buf(struct fl_stream *s,
                          struct fl_buf *b); /* takes the memory; b is empty afterwards */
 void fl_stream_write_region(struct fl_stream *s,
                             struct fl_region *r); /* takes a reference of its own */
+/* Several pieces in order. They leave before this returns as far as the kernel takes them; the rest is copied. */
+void fl_stream_writev(struct fl_stream *s, const struct iovec *v, int n);
 size_t fl_stream_unsent(const struct fl_stream *s);
 /* All received bytes in one piece; valid until the next call on the stream. */
 const char *fl_stream_peek(struct fl_stream *s, size_t *ret_len);

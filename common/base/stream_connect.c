@@ -14,7 +14,8 @@ static int connect_to(struct fl_stream *s, const struct sockaddr *addr, socklen_
     _cleanup_close_ int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fl_err_errno(err, errno, "make a socket for '%s'", s->host);
-    if (s->bind_len > 0 && bind(fd, (const struct sockaddr *)&s->bind_addr, s->bind_len) < 0)
+    const struct stream_dial *d = s->dial;
+    if (d->bind_len > 0 && bind(fd, (const struct sockaddr *)&d->bind_addr, d->bind_len) < 0)
         return fl_err_errno(err, errno, "bind the source address of a connection to '%s'", s->host);
     stream_nodelay(fd);
     if (connect(fd, addr, len) < 0 && errno != EINPROGRESS)
@@ -28,8 +29,9 @@ static int connect_to(struct fl_stream *s, const struct sockaddr *addr, socklen_
 /* Starts with the next address; fails the stream with `err` when there is none. */
 static void try_next(struct fl_stream *s, struct fl_err *err)
 {
-    while (s->next_addr < s->n_addrs) {
-        const struct sockaddr_storage *ss = &s->addrs[s->next_addr++];
+    struct stream_dial *d = s->dial;
+    while (d->next_addr < d->n_addrs) {
+        const struct sockaddr_storage *ss = &d->addrs[d->next_addr++];
         if (connect_to(s, (const struct sockaddr *)ss, resolve_addr_len(ss), err) == 0)
             return;
     }
@@ -57,20 +59,37 @@ static void on_resolved(struct sockaddr_storage *addrs, size_t n, const struct f
 {
     struct fl_stream *s = FL_CAST(fl_stream, STREAM_MAGIC, arg);
     struct fl_err last = {0};
-    s->resolve = NULL;
+    s->dial->resolve = NULL;
     if (err) {
         s->broken = true;
         stream_fail(s, err);
         return;
     }
-    s->addrs = addrs;
-    s->n_addrs = n;
+    s->dial->addrs = addrs;
+    s->dial->n_addrs = n;
     try_next(s, &last);
 }
 
-void stream_connect_cancel(struct fl_stream *s)
+void stream_connect_done(struct fl_stream *s)
 {
-    resolve_cancel(TAKE_PTR(s->resolve));
+    struct stream_dial *d = TAKE_PTR(s->dial);
+    if (!d)
+        return;
+    resolve_cancel(d->resolve);
+    free(d->addrs);
+    free(d);
+}
+
+static struct fl_stream *new_outgoing(struct fl_loop *loop, const char *host,
+                                      const struct fl_stream_ops *ops, void *arg)
+{
+    struct fl_stream *s = stream_new(loop, ops, arg);
+    s->outgoing = true;
+    s->state = STREAM_CONNECTING;
+    s->dial = xnew0(struct stream_dial);
+    s->host = xstrdup(host);
+    s->last_read_us = fl_loop_now_us(loop);
+    return s;
 }
 
 static void start_job(void *arg)
@@ -88,22 +107,18 @@ int fl_stream_connect(struct fl_loop *loop, const char *host, uint16_t port, con
     struct sockaddr_storage addr, source;
     if (bind_ip && resolve_numeric(bind_ip, 0, &source) < 0)
         return fl_err_set(err, FL_INVALID, "connect from '%s': not a numeric address", bind_ip);
-    struct fl_stream *s = stream_new(loop, ops, arg);
-    s->outgoing = true;
-    s->state = STREAM_CONNECTING;
+    struct fl_stream *s = new_outgoing(loop, host, ops, arg);
     s->tls = tls_or_null;
-    s->host = xstrdup(host);
-    s->last_read_us = fl_loop_now_us(loop);
     if (bind_ip) {
-        s->bind_addr = source;
-        s->bind_len = resolve_addr_len(&source);
+        s->dial->bind_addr = source;
+        s->dial->bind_len = resolve_addr_len(&source);
     }
     if (resolve_numeric(host, port, &addr) == 0) {
-        s->addrs = xmemdup(&addr, sizeof addr);
-        s->n_addrs = 1;
+        s->dial->addrs = xmemdup(&addr, sizeof addr);
+        s->dial->n_addrs = 1;
         fl_loop_defer(loop, start_job, s);
     } else {
-        int rc = resolve_start(loop, host, port, on_resolved, s, &s->resolve, err);
+        int rc = resolve_start(loop, host, port, on_resolved, s, &s->dial->resolve, err);
         if (rc < 0) {
             fl_stream_free(s);
             return rc;
@@ -121,11 +136,7 @@ int fl_stream_connect_unix(struct fl_loop *loop, const char *path, const struct 
         return fl_err_set(err, FL_INVALID, "connect to '%s': a socket's path has at most %zu bytes",
                           path, sizeof un.sun_path - 1);
     memcpy(un.sun_path, path, strlen(path) + 1);
-    struct fl_stream *s = stream_new(loop, ops, arg);
-    s->outgoing = true;
-    s->state = STREAM_CONNECTING;
-    s->host = xstrdup(path);
-    s->last_read_us = fl_loop_now_us(loop);
+    struct fl_stream *s = new_outgoing(loop, path, ops, arg);
     int rc = connect_to(s, (const struct sockaddr *)&un, sizeof un, err);
     if (rc < 0) {
         fl_stream_free(s);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/uio.h>
 
 #include "common/base/loop_priv.h"
 
@@ -90,7 +91,7 @@ static void handshake(struct fl_stream *s)
             event_del(&s->rd);
         if (s->outgoing && s->ops->on_connected)
             s->ops->on_connected(s, s->arg);
-        if (!s->dead && s->state == STREAM_OPEN && evbuffer_get_length(s->out) > 0)
+        if (!s->dead && s->state == STREAM_OPEN && stream_unsent(s) > 0)
             stream_flush(s);
         /* Bytes that came with the end of the handshake are in the session, not in the socket. */
         if (!s->dead && s->state == STREAM_OPEN && !s->paused)
@@ -114,7 +115,7 @@ static void over(struct fl_stream *s, enum io_result r, struct fl_err *err)
     event_del(&s->rd);
     if (r == IO_EOF) {
         s->eof = true;
-        if (s->closing && !s->lingering && evbuffer_get_length(s->out) > 0)
+        if (s->closing && !s->lingering && stream_unsent(s) > 0)
             return; /* the flush ends it */
         fl_err_set(err, FL_CLOSED, "%s closed the connection", fl_stream_peer(s));
     } else {
@@ -205,13 +206,13 @@ static enum io_result write_tls(struct fl_stream *s, struct fl_err *err)
 {
     size_t sent = 0;
     s->tls_write_wants_read = false;
-    while (evbuffer_get_length(s->out) > 0) {
+    while (stream_unsent(s) > 0) {
         size_t done;
         if (sent > TURN_MAX)
             return IO_AGAIN;
         size_t n = evbuffer_get_contiguous_space(s->out);
         /* Small pieces are joined, so that a head and its body share a TLS record. */
-        size_t want = FL_MIN(evbuffer_get_length(s->out), (size_t)16384);
+        size_t want = FL_MIN(stream_unsent(s), (size_t)16384);
         n = FL_MAX(n, want);
         const void *p = evbuffer_pullup(s->out, (ev_ssize_t)FL_MIN(n, want));
         enum fl_tls_need need = fl_tls_write(s->tls_conn, p, FL_MIN(n, want), &done, err);
@@ -228,8 +229,8 @@ static enum io_result write_tls(struct fl_stream *s, struct fl_err *err)
 static enum io_result write_plain(struct fl_stream *s, struct fl_err *err)
 {
     size_t sent = 0;
-    while (evbuffer_get_length(s->out) > 0) {
-        size_t before = evbuffer_get_length(s->out);
+    while (stream_unsent(s) > 0) {
+        size_t before = stream_unsent(s);
         if (sent >= TURN_MAX)
             return IO_AGAIN;
         int n = evbuffer_write_atmost(s->out, s->fd, TURN_MAX);
@@ -280,7 +281,7 @@ void stream_flush(struct fl_stream *s)
     }
     if (s->dead || s->broken || s->fd < 0 || s->state == STREAM_CONNECTING || s->moving)
         return;
-    size_t before = evbuffer_get_length(s->out);
+    size_t before = stream_unsent(s);
     if (before == 0)
         return;
     switch (write_some(s, &err)) {
@@ -288,7 +289,7 @@ void stream_flush(struct fl_stream *s)
         stream_flushed(s);
         break;
     case IO_AGAIN:
-        if (evbuffer_get_length(s->out) < before && s->ops->on_progress && s->state == STREAM_OPEN)
+        if (stream_unsent(s) < before && s->ops->on_progress && s->state == STREAM_OPEN)
             s->ops->on_progress(s, s->arg);
         break;
     case IO_EOF:
@@ -298,7 +299,7 @@ void stream_flush(struct fl_stream *s)
         hear_last_words(s);
         s->broken = true;
         if (s->state == STREAM_OVER && !s->dead)
-            evbuffer_drain(s->out, evbuffer_get_length(s->out)); /* end of file was told before */
+            evbuffer_drain(s->out, stream_unsent(s)); /* end of file was told before */
         else
             stream_fail(s, &err);
         break;
@@ -318,7 +319,7 @@ static void wrote(struct fl_stream *s)
     if (s->fd < 0 || s->moving || s->state == STREAM_CONNECTING || s->state == STREAM_HANDSHAKE ||
         event_pending(&s->wr, EV_WRITE, NULL))
         return;
-    if (!s->tls_conn && evbuffer_get_length(s->out) >= FLUSH_NOW) {
+    if (!s->tls_conn && stream_unsent(s) >= FLUSH_NOW) {
         struct fl_err err;
         write_plain(s, &err); /* failures show again in the job */
     }
@@ -332,8 +333,33 @@ void fl_stream_write(struct fl_stream *s, const void *p, size_t n)
 {
     if (n == 0 || s->broken || s->dead || s->lingering)
         return;
-    evbuffer_add(s->out, p, n);
+    evbuffer_add(stream_out(s), p, n);
     wrote(s);
+}
+
+/* What the kernel takes at once; 0 when it must wait or fail in the usual way. */
+static size_t write_through(struct fl_stream *s, const struct iovec *v, int n)
+{
+    ssize_t sent;
+
+    if (s->tls_conn || s->fd < 0 || s->state != STREAM_OPEN || s->moving || stream_unsent(s) > 0)
+        return 0;
+    do
+        sent = writev(s->fd, v, n);
+    while (sent < 0 && errno == EINTR);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+void fl_stream_writev(struct fl_stream *s, const struct iovec *v, int n)
+{
+    if (s->broken || s->dead || s->lingering)
+        return;
+    size_t sent = write_through(s, v, n);
+    for (int i = 0; i < n; i++) {
+        size_t skip = FL_MIN(sent, v[i].iov_len);
+        sent -= skip;
+        fl_stream_write(s, (const char *)v[i].iov_base + skip, v[i].iov_len - skip);
+    }
 }
 
 static void free_memory(const void *data, size_t n, void *extra)
@@ -348,7 +374,7 @@ void fl_stream_write_buf(struct fl_stream *s, struct fl_buf *b)
     if (b->len > 0 && b->len < copy_below) {
         fl_stream_write(s, b->data, b->len);
     } else if (b->len > 0 && !s->broken && !s->dead && !s->lingering) {
-        evbuffer_add_reference(s->out, b->data, b->len, free_memory, b->data);
+        evbuffer_add_reference(stream_out(s), b->data, b->len, free_memory, b->data);
         *b = (struct fl_buf)FL_BUF_INIT;
         wrote(s);
     }
@@ -365,7 +391,7 @@ void fl_stream_write_region(struct fl_stream *s, struct fl_region *r)
 {
     if (fl_region_len(r) == 0 || s->broken || s->dead || s->lingering)
         return;
-    if (evbuffer_add_reference(s->out, fl_region_data(r), fl_region_len(r), unref_region,
+    if (evbuffer_add_reference(stream_out(s), fl_region_data(r), fl_region_len(r), unref_region,
                                fl_region_ref(r)) < 0)
         abort(); /* out of memory, as in xmalloc() */
     wrote(s);
@@ -373,5 +399,5 @@ void fl_stream_write_region(struct fl_stream *s, struct fl_region *r)
 
 size_t fl_stream_unsent(const struct fl_stream *s)
 {
-    return evbuffer_get_length(s->out);
+    return stream_unsent(s);
 }

@@ -23,6 +23,16 @@ enum stream_state {
     STREAM_OVER, /* on_closed was called */
 };
 
+/* What only a stream that connects needs, until it is established. */
+struct stream_dial {
+    struct resolve *resolve;        /* under way; cancelled when freed */
+    struct sockaddr_storage *addrs; /* owned */
+    size_t n_addrs, next_addr;
+    struct sockaddr_storage bind_addr;
+    socklen_t bind_len;
+};
+
+/* Connections are many and mostly silent: what an idle one does not need is made when it is needed. */
 struct fl_stream {
     unsigned magic;
     struct fl_loop *loop; /* borrowed */
@@ -42,7 +52,7 @@ struct fl_stream {
     bool flush_pending; /* a deferred flush will run */
     bool moving;        /* on its way to another loop */
 
-    struct evbuffer *out; /* owned */
+    struct evbuffer *out; /* owned; NULL until something must wait. See stream_unsent(). */
     /* What was read and not consumed: `view` into the loop's scratch while on_read runs, else `in`.
      */
     struct fl_buf in;
@@ -60,19 +70,19 @@ struct fl_stream {
     uint64_t close_by_us;
     char *peer, *local; /* owned; made when asked for */
 
-    /* outgoing */
-    struct resolve *resolve;        /* under way; cancelled when freed */
-    struct sockaddr_storage *addrs; /* owned */
-    size_t n_addrs, next_addr;
-    char *host; /* owned */
-    struct sockaddr_storage bind_addr;
-    socklen_t bind_len;
+    struct stream_dial *dial; /* owned; outgoing, while connecting */
+    char *host;               /* owned; outgoing */
 
     struct fl_loop *move_to; /* borrowed */
     void (*move_taken)(struct fl_stream *s, void *arg);
     void *move_arg;
 };
 
+static inline size_t stream_unsent(const struct fl_stream *s)
+{
+    return s->out ? evbuffer_get_length(s->out) : 0;
+}
+struct evbuffer *stream_out(struct fl_stream *s); /* made when it is not there */
 struct fl_stream *stream_new(struct fl_loop *loop, const struct fl_stream_ops *ops, void *arg);
 /* Gives the stream its socket and events; for outgoing ones the connect is under way. */
 void stream_set_fd(struct fl_stream *s, int fd);
@@ -85,7 +95,7 @@ void stream_read_ready(struct fl_stream *s, bool kicked);
 void stream_flush(struct fl_stream *s);
 void stream_flushed(struct fl_stream *s); /* all is handed over */
 void stream_connect_ready(struct fl_stream *s);
-void stream_connect_cancel(struct fl_stream *s);
+void stream_connect_done(struct fl_stream *s); /* drops what connecting needed */
 void stream_arm_timer(struct fl_stream *s);
 void stream_nodelay(int fd);
 

@@ -1,4 +1,5 @@
-/* Channels: messages of both directions over one stream. On the loop of the channel's owner.
+/* Channels: messages of both directions over one stream. On the loop of the channel's owner. A channel has either a stream of its own, on the
+ * same loop, or a link to one on an I/O thread (wire_port.c).
  *
  * Sending encodes at once, so the message may go, into `out`; what has gathered there is handed to the stream once per turn of the loop, or
  * earlier when it is much. Receiving decodes each frame into one arena, which is reset after its callback.
@@ -6,7 +7,7 @@
  * A channel ends once: by wire_channel_free(), or by fail() and then on_closed. Both may happen inside its own callbacks, so every
  * function looks at the state after calling back; memory goes by a deferred job.
  */
-#include "common/wire/wire_priv.h"
+#include "common/wire/wire_port.h"
 
 #define WIRE_MAGIC 0x31e0f1a5u
 /* What has gathered is written at once when it is this long. */
@@ -20,6 +21,7 @@
 const struct wire_limits wire_limits_default = {
     .max_frame = (size_t)64 << 20,
     .max_unsent = (size_t)256 << 20,
+    .max_inbox = (size_t)64 << 20,
 };
 
 enum wire_state { WIRE_OPENING, WIRE_OPEN, WIRE_CLOSING, WIRE_CLOSED, WIRE_FREED };
@@ -28,17 +30,19 @@ struct wire_channel {
     unsigned magic;
     enum wire_state state;
     struct fl_loop *loop;
-    struct fl_stream *stream;
-    struct fl_timer *timer; /* while opening */
-    struct wire_limits limits;
+    struct fl_stream *stream; /* owned */
+    struct wire_link *link;   /* owned */
+    struct fl_timer *timer;   /* while opening */
+    size_t max_frame, max_unsent;
+    unsigned idle_timeout_s;
     const struct wire_ops *ops; /* borrowed */
     void *arg;
     struct fl_buf request; /* of an outgoing channel, until it is connected */
     struct fl_buf out;
     struct wire_back back;
     bool flush_coming;
-    bool failing; /* on_closed is on its way, with `why` */
-    struct fl_err why;
+    bool failing;       /* on_closed is on its way, with `why` */
+    struct fl_err *why; /* owned; of a channel that fails */
     struct fl_arena *arena;
     char *peer;
 };
@@ -52,6 +56,7 @@ static void free_memory(void *arg)
     wire_back_done(&c->back);
     fl_arena_free(c->arena);
     free(c->peer);
+    free(c->why);
     c->magic = 0;
     free(c);
 }
@@ -62,8 +67,11 @@ struct wire_channel *wire_channel_new(struct fl_loop *loop, const struct wire_li
 
     c->magic = WIRE_MAGIC;
     c->loop = loop;
-    c->limits = limits ? *limits : wire_limits_default;
-    c->peer = xstrdup("?");
+    if (!limits)
+        limits = &wire_limits_default;
+    c->max_frame = limits->max_frame;
+    c->max_unsent = limits->max_unsent;
+    c->idle_timeout_s = limits->idle_timeout_s;
     return c;
 }
 
@@ -78,6 +86,8 @@ void wire_set_ops(struct wire_channel *c, const struct wire_ops *ops, void *arg)
 static void drop_stream(struct wire_channel *c)
 {
     fl_stream_free(TAKE_PTR(c->stream));
+    if (c->link)
+        wire_link_free(TAKE_PTR(c->link));
     fl_timer_free(TAKE_PTR(c->timer));
     fl_buf_done(&c->out);
 }
@@ -98,15 +108,16 @@ static void fail_now(void *arg)
 {
     struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
 
-    fail(c, &c->why);
+    fail(c, c->why);
 }
 
 /* For failures found inside a call of the owner, who does not expect its callback before that returns. */
-static void fail_soon(struct wire_channel *c)
+static void fail_soon(struct wire_channel *c, const struct fl_err *why)
 {
     if (c->failing)
         return;
     c->failing = true;
+    c->why = xmemdup(why, sizeof(*why));
     fl_loop_defer(c->loop, fail_now, c);
 }
 
@@ -138,52 +149,77 @@ static void flush_later(void *arg)
     wire_back_done(&c->back);
 }
 
-bool wire_send(struct wire_channel *c, const ProtobufCMessage *m)
+static int encode(struct wire_channel *c, const ProtobufCMessage *m, struct fl_err *err)
 {
-    if (c->state > WIRE_OPEN || c->failing)
-        return false;
-    if (wire_frame_encode(&c->out, &c->back, m, c->limits.max_frame, &c->why) < 0) {
-        fail_soon(c);
-        return false;
-    }
+    if (c->link)
+        return wire_link_send(c->link, m, c->max_frame, err);
+    int r = wire_frame_encode(&c->out, &c->back, m, c->max_frame, err);
+    if (r < 0)
+        return r;
     if (c->back.cap > BACK_KEEP)
         wire_back_done(&c->back);
-    if (wire_unsent(c) > c->limits.max_unsent) {
-        fl_err_set(&c->why, FL_LIMIT,
-                   "%s does not read: %zu bytes are unsent, over the limit of %zu", c->peer,
-                   wire_unsent(c), c->limits.max_unsent);
-        fail_soon(c);
-        return false;
-    }
+    return 0;
+}
+
+static void gather(struct wire_channel *c)
+{
     if (c->out.len >= FLUSH_NOW)
         flush(c);
     if (c->out.len && !c->flush_coming) {
         c->flush_coming = true;
         fl_loop_defer(c->loop, flush_later, c);
     }
+}
+
+bool wire_send(struct wire_channel *c, const ProtobufCMessage *m)
+{
+    struct fl_err err;
+
+    if (c->state > WIRE_OPEN || c->failing || (c->link && wire_link_ended(c->link)))
+        return false;
+    if (encode(c, m, &err) < 0) {
+        fail_soon(c, &err);
+        return false;
+    }
+    if (wire_unsent(c) > c->max_unsent) {
+        fl_err_set(&err, FL_LIMIT, "%s does not read: %zu bytes are unsent, over the limit of %zu",
+                   wire_peer(c), wire_unsent(c), c->max_unsent);
+        fail_soon(c, &err);
+        return false;
+    }
+    gather(c);
     return true;
 }
 
 size_t wire_unsent(const struct wire_channel *c)
 {
+    if (c->link)
+        return wire_link_unsent(c->link);
     return c->out.len + (c->stream ? fl_stream_unsent(c->stream) : 0);
 }
 
 const char *wire_peer(const struct wire_channel *c)
 {
-    return c->peer;
+    return c->peer ? c->peer : "?";
 }
 
 void wire_channel_close(struct wire_channel *c)
 {
+    struct fl_err err;
+
     if (c->state >= WIRE_CLOSING || c->failing)
         return;
     if (c->state == WIRE_OPENING) {
-        fl_err_set(&c->why, FL_CLOSED, "the channel to %s was closed before it was open", c->peer);
-        fail_soon(c);
+        fl_err_set(&err, FL_CLOSED, "the channel to %s was closed before it was open",
+                   wire_peer(c));
+        fail_soon(c, &err);
         return;
     }
     c->state = WIRE_CLOSING;
+    if (c->link) {
+        wire_link_close(c->link);
+        return;
+    }
     flush(c);
     fl_stream_close_after_write(c->stream);
 }
@@ -206,14 +242,14 @@ static int take_frame(struct wire_channel *c, const char *p, size_t n, size_t *r
     struct wire_frame f;
     struct wire_message m;
     struct fl_err err;
-    int r = wire_frame_next(p, n, c->limits.max_frame, &f, &err);
+    int r = wire_frame_next(p, n, c->max_frame, &f, &err);
 
     if (r == 0)
         return 0;
     if (r > 0)
         r = wire_frame_decode(&f, c->arena, &m, &err);
     if (r < 0) {
-        fl_err_wrap(&err, "from %s", c->peer);
+        fl_err_wrap(&err, "from %s", wire_peer(c));
         fail(c, &err);
         return r;
     }
@@ -250,7 +286,7 @@ static void on_answer(struct wire_channel *c)
     struct fl_err err;
     size_t n;
     const char *p = fl_stream_peek(c->stream, &n);
-    ssize_t r = wire_answer(p, n, c->peer, &err);
+    ssize_t r = wire_answer(p, n, wire_peer(c), &err);
 
     if (r < 0)
         fail(c, &err);
@@ -258,7 +294,7 @@ static void on_answer(struct wire_channel *c)
         return;
     fl_stream_consume(c->stream, (size_t)r);
     fl_timer_free(TAKE_PTR(c->timer));
-    fl_stream_set_idle_timeout(c->stream, c->limits.idle_timeout_s);
+    fl_stream_set_idle_timeout(c->stream, c->idle_timeout_s);
     c->state = WIRE_OPEN;
     flush(c);
     if (c->ops->on_open)
@@ -310,7 +346,8 @@ static void on_open_timeout(void *arg)
     struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
     struct fl_err err;
 
-    fl_err_set(&err, FL_TIMEOUT, "%s did not open the channel within %d s", c->peer, WIRE_OPEN_S);
+    fl_err_set(&err, FL_TIMEOUT, "%s did not open the channel within %d s", wire_peer(c),
+               WIRE_OPEN_S);
     fail(c, &err);
 }
 
@@ -336,5 +373,29 @@ void wire_channel_attach(struct wire_channel *c, struct fl_stream *s)
     c->state = WIRE_OPEN;
     take_peer(c);
     fl_stream_set_ops(s, &stream_ops, c);
-    fl_stream_set_idle_timeout(s, c->limits.idle_timeout_s);
+    fl_stream_set_idle_timeout(s, c->idle_timeout_s);
+}
+
+/* ---- with a link ---- */
+
+struct wire_channel *wire_channel_of_link(struct wire_link *l, const struct wire_accepting *how,
+                                          char *peer)
+{
+    struct wire_channel *c = wire_channel_new(how->loop, &how->limits);
+
+    c->link = l;
+    c->state = WIRE_OPEN;
+    c->peer = peer;
+    return c;
+}
+
+void wire_channel_deliver(struct wire_channel *c, const struct wire_message *m)
+{
+    if (c->state == WIRE_OPEN && !c->failing)
+        c->ops->on_message(c, m, c->arg);
+}
+
+void wire_channel_over(struct wire_channel *c, const struct fl_err *why)
+{
+    fail(c, why);
 }

@@ -9,6 +9,11 @@
  *
  * Sending encodes at once into the channel's buffer, which is written once per turn of the loop (batching). A channel whose peer does
  * not read is closed when `max_unsent` is reached.
+ *
+ * Threads: a channel belongs to its owner's loop. The socket of one that an HTTP server with I/O threads accepted stays on that server's I/O
+ * thread, which reads, decodes and writes: what a turn of that thread brought comes to the owner as one batch, and what a
+ * turn of the owner's sent goes there as one. When the server is freed such channels are dead: nothing is sent, no callback
+ * follows, and they are still to be freed.
  */
 #ifndef COMMON_WIRE_WIRE_H
 #define COMMON_WIRE_WIRE_H
@@ -49,6 +54,8 @@ struct wire_limits {
     size_t max_frame;        /* 64 MiB */
     size_t max_unsent;       /* 256 MiB */
     unsigned idle_timeout_s; /* 0 = none: pings of the protocol above find dead peers */
+    /* 64 MiB; 0 = that. Decoded messages of one I/O thread that the owner has not taken. Above it nothing is read; it goes on at half. */
+    size_t max_inbox;
 };
 extern const struct wire_limits wire_limits_default;
 
@@ -70,5 +77,12 @@ const char *wire_peer(const struct wire_channel *c); /* "ip:port" */
 void wire_channel_close(
     struct wire_channel *c); /* after what is queued has been sent; on_closed follows */
 void wire_channel_free(struct wire_channel *c); /* at once; no callback */
+
+/* Of all channels of the process that are read by I/O threads. Any thread. */
+struct wire_counters {
+    uint64_t batches_in, messages_in, batches_out;
+    uint64_t pauses; /* times that a channel was not read because of max_inbox */
+};
+void wire_counters(struct wire_counters *ret);
 
 #endif

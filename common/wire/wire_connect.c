@@ -1,7 +1,7 @@
 /* How a channel begins: an HTTP/1.1 request that asks for an upgrade, and its answer; both ends. */
 #include <strings.h>
 
-#include "common/wire/wire_priv.h"
+#include "common/wire/wire_port.h"
 
 /* ---- the end that asks ---- */
 
@@ -90,41 +90,36 @@ int wire_connect(struct fl_loop *loop, const char *host, uint16_t port, const ch
 
 /* ---- the end that is asked ---- */
 
-/* What wire_accept() was called with. A connection may end between the answer and its handing over without a word, so
- * this belongs to the thread and not to the connection: one a server. */
-struct accepting {
-    struct wire_limits limits;
-    struct fl_loop *loop;
-    wire_accepted_f *accepted;
-    void *arg;
-    struct accepting *next;
-};
-static _Thread_local struct accepting *acceptings;
+/* A connection may end between the answer and its handing over without a word, so what wire_accept() was called with
+ * belongs to the thread and not to the connection: one a server. */
+static _Thread_local struct wire_accepting *acceptings;
 
-static struct accepting *find_accepting(const struct wire_limits *limits, struct fl_loop *loop,
-                                        wire_accepted_f *accepted, void *arg)
+static bool same_limits(const struct wire_limits *a, const struct wire_limits *b)
 {
-    struct accepting *a;
+    return a->max_frame == b->max_frame && a->max_unsent == b->max_unsent &&
+           a->idle_timeout_s == b->idle_timeout_s && a->max_inbox == b->max_inbox;
+}
 
+static struct wire_accepting *find_accepting(struct wire_limits limits, struct fl_loop *loop,
+                                             wire_accepted_f *accepted, void *arg)
+{
+    struct wire_accepting *a;
+
+    if (!limits.max_inbox)
+        limits.max_inbox = wire_limits_default.max_inbox;
     for (a = acceptings; a; a = a->next)
         if (a->loop == loop && a->accepted == accepted && a->arg == arg &&
-            a->limits.max_frame == limits->max_frame &&
-            a->limits.max_unsent == limits->max_unsent &&
-            a->limits.idle_timeout_s == limits->idle_timeout_s)
+            same_limits(&a->limits, &limits))
             return a;
-    a = xnew0(struct accepting);
-    a->limits = *limits;
-    a->loop = loop;
-    a->accepted = accepted;
-    a->arg = arg;
-    a->next = acceptings;
+    a = xnew0(struct wire_accepting);
+    *a = (struct wire_accepting){limits, loop, accepted, arg, acceptings};
     acceptings = a;
     return a;
 }
 
 static void on_taken(struct fl_stream *s, void *arg)
 {
-    const struct accepting *a = arg;
+    const struct wire_accepting *a = arg;
     struct wire_channel *c = wire_channel_new(a->loop, &a->limits);
 
     wire_channel_attach(c, s);
@@ -148,6 +143,10 @@ void wire_accept(struct http_exchange *ex, const struct wire_limits *limits,
                      "This is where daemons of Fairlead meet: Upgrade: " WIRE_PROTOCOL "\n");
         return;
     }
-    http_upgrade(ex, WIRE_PROTOCOL, loop, on_taken,
-                 find_accepting(limits ? limits : &wire_limits_default, loop, accepted, arg));
+    struct wire_accepting *a =
+        find_accepting(limits ? *limits : wire_limits_default, loop, accepted, arg);
+    if (http_exchange_threaded(ex))
+        http_upgrade(ex, WIRE_PROTOCOL, NULL, wire_port_taken, a);
+    else
+        http_upgrade(ex, WIRE_PROTOCOL, loop, on_taken, a);
 }

@@ -51,7 +51,19 @@ static void on_open(struct wire_channel *c, void *arg)
 static const struct wire_ops ops = {
     .on_message = on_message, .on_closed = on_closed, .on_open = on_open};
 
-static void start(unsigned io_threads)
+static unsigned io_threads; /* of the server: every test runs on one loop and with I/O threads */
+
+static void one_loop(void)
+{
+    io_threads = 0;
+}
+
+static void with_threads(void)
+{
+    io_threads = 2;
+}
+
+static void start(void)
 {
     at_server = at_client = (struct end){0};
     w_start(&server, io_threads, &ops, &at_server);
@@ -192,7 +204,7 @@ START_TEST(messages_both_ways)
     Msg__ShutdownMessage m;
     struct w_update u;
 
-    start((unsigned)_i); /* without and with I/O threads */
+    start();
     at_server.echo = true;
     c = dial();
     shutdown_init(&m, "before it is open");
@@ -221,7 +233,7 @@ START_TEST(thousands_in_order)
     struct wire_channel *c;
     char text[32];
 
-    start(0);
+    start();
     c = dial();
     for (unsigned i = 0; i < 50000; i++) {
         Msg__ShutdownMessage m;
@@ -246,7 +258,7 @@ START_TEST(a_large_message)
     struct wire_channel *c;
     struct w_update u;
 
-    start(0);
+    start();
     w_update_init(&u);
     m.slave_id = &u.agent_id;
     m.framework_id = &u.framework_id;
@@ -269,7 +281,7 @@ START_TEST(close_after_what_is_queued)
     struct wire_channel *c;
     Msg__ShutdownMessage m;
 
-    start(0);
+    start();
     c = dial();
     RUN_UNTIL(at_client.opened && at_server.messages == 0 && server.accepted);
     shutdown_init(&m, "last");
@@ -290,7 +302,7 @@ START_TEST(freed_in_its_own_callback)
     struct wire_channel *c;
     Msg__ShutdownMessage m;
 
-    start(0);
+    start();
     at_server.free_at = 3;
     c = dial();
     shutdown_init(&m, "x");
@@ -308,7 +320,7 @@ START_TEST(closed_in_its_own_callback)
     struct wire_channel *c;
     Msg__ShutdownMessage m;
 
-    start(0);
+    start();
     at_server.close_at = 3;
     at_server.echo = true;
     c = dial();
@@ -326,7 +338,7 @@ START_TEST(closed_before_it_is_open)
 {
     struct wire_channel *c;
 
-    start(0);
+    start();
     c = dial();
     wire_channel_close(c);
     ck_assert_uint_eq(at_client.closed, 0);
@@ -341,7 +353,7 @@ START_TEST(nobody_there)
     struct wire_channel *c = NULL;
     uint16_t port;
 
-    start(0);
+    start();
     port = server.port;
     http_server_free(TAKE_PTR(server.http));
     ck_assert_int_eq(wire_connect(server.loop, "127.0.0.1", port, NULL, NULL, "test/1", NULL, NULL,
@@ -361,7 +373,7 @@ START_TEST(too_large_to_send)
     struct wire_channel *c = NULL;
     struct w_update u;
 
-    start(0);
+    start();
     w_update_init(&u);
     m.slave_id = &u.agent_id;
     m.framework_id = &u.framework_id;
@@ -450,7 +462,7 @@ START_TEST(wrong_upgrades)
     };
     struct raw r;
 
-    start(0);
+    start();
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         raw_dial(&r, rows[i].request);
         RUN_UNTIL(r.closed || has(&r, "\r\n\r\n"));
@@ -470,14 +482,14 @@ START_TEST(bad_input_closes_its_channel_alone)
     Msg__ShutdownMessage m;
     struct raw r;
 
-    start(0);
+    start();
     server.ops = &ops;
     good = dial();
     RUN_UNTIL(server.accepted == 1 && at_client.opened);
     raw_dial(&r, UPGRADE);
     fl_stream_write(r.s, b->bytes, b->n); /* with the upgrade, before its answer */
     RUN_UNTIL(r.closed);
-    ck_assert_uint_eq(at_server.closed, 1);
+    RUN_UNTIL(at_server.closed == 1);
     ck_assert_int_eq(at_server.why.reason, b->reason);
     ck_assert_msg(strstr(at_server.why.msg, b->text), "%s", at_server.why.msg);
     raw_done(&r);
@@ -494,7 +506,7 @@ START_TEST(truncated)
 {
     struct raw r;
 
-    start(0);
+    start();
     raw_dial(&r, UPGRADE);
     fl_stream_write(r.s, "\x10\0\0\0\x08\0\0\0half", 12);
     RUN_UNTIL(has(&r, "101"));
@@ -516,7 +528,7 @@ START_TEST(drop_by_drop)
     Msg__ShutdownMessage m;
     struct raw r;
 
-    start(0);
+    start();
     shutdown_init(&m, "slowly");
     fl_buf_adds(&b, UPGRADE);
     ck_assert_int_eq(wire_frame_encode(&b, &back, &m.base, 1000, NULL), 0);
@@ -540,7 +552,7 @@ START_TEST(slow_reader_is_closed)
     struct w_update u;
     unsigned sent = 0;
 
-    start(0);
+    start();
     server.limits.max_unsent = 1 << 20;
     raw_dial(&r, UPGRADE);
     RUN_UNTIL(server.last && has(&r, "\r\n\r\n"));
@@ -598,7 +610,7 @@ static void add_tests(TCase *t)
     tcase_add_test(t, types_both_ways);
     tcase_add_test(t, frame_layout);
     tcase_add_test(t, nested_without_end);
-    tcase_add_loop_test(t, messages_both_ways, 0, 3);
+    tcase_add_test(t, messages_both_ways);
     tcase_add_test(t, thousands_in_order);
     tcase_add_test(t, a_large_message);
     tcase_add_test(t, close_after_what_is_queued);
@@ -618,13 +630,18 @@ static void add_tests(TCase *t)
 int main(void)
 {
     Suite *s = suite_create("wire");
-    TCase *t = tcase_create("channels");
+    TCase *t = tcase_create("channels"), *threaded = tcase_create("channels of I/O threads");
     SRunner *r;
     int failed;
 
     tcase_set_timeout(t, 10);
+    tcase_set_timeout(threaded, 20);
+    tcase_add_checked_fixture(t, one_loop, NULL);
+    tcase_add_checked_fixture(threaded, with_threads, NULL);
     add_tests(t);
+    add_tests(threaded);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, threaded);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
