@@ -192,7 +192,7 @@ int fw_executor_new(const struct fw_executor_callbacks *cb, void *arg, fw_execut
     e->magic = FW_EXECUTOR_MAGIC;
     memcpy(&e->cb, cb, cb->size);
     e->arg = arg;
-    if (fw_runner_init(&e->runner, &runner_ops, e) < 0) {
+    if (fw_runner_init(&e->runner, &runner_ops, e, NULL) < 0) {
         fw_executor_free(e);
         return -ENOMEM;
     }

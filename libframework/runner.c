@@ -43,13 +43,16 @@ static struct fw_item *take_all(struct fw_runner *r, struct fw_item **list, size
     return all;
 }
 
-int fw_runner_init(struct fw_runner *r, const struct fw_runner_ops *ops, void *owner)
+int fw_runner_init(struct fw_runner *r, const struct fw_runner_ops *ops, void *owner,
+                   struct fl_loop *loop_or_null)
 {
     r->ops = ops;
     r->owner = owner;
     r->notice_fd = -1;
     pthread_mutex_init(&r->lock, NULL);
-    if (fl_loop_new(&r->loop, NULL) < 0)
+    r->loop = loop_or_null;
+    r->shared = loop_or_null;
+    if (!r->shared && fl_loop_new(&r->loop, NULL) < 0)
         return -ENOMEM;
     r->env = env_from_loop(r->loop);
     return 0;
@@ -68,10 +71,27 @@ void fw_runner_done(struct fw_runner *r)
 {
     list_free(&r->calls);
     list_free(&r->notices);
-    fl_loop_free(r->loop);
+    r->closed = true;
+    if (!r->shared)
+        fl_loop_free(r->loop);
     if (r->notice_fd >= 0)
         close(r->notice_fd);
-    pthread_mutex_destroy(&r->lock);
+    if (!r->shared)
+        pthread_mutex_destroy(&r->lock);
+}
+
+static void free_owner(void *owner)
+{
+    free(owner);
+}
+
+void fw_runner_free_owner(struct fw_runner *r, void *owner)
+{
+    /* What is posted runs in order. */
+    if (r->shared)
+        fl_loop_post(r->loop, free_owner, owner);
+    else
+        free(owner);
 }
 
 void fw_runner_drain(struct fw_runner *r)
@@ -88,6 +108,8 @@ static void woken(void *arg)
 {
     struct fw_runner *r = arg;
 
+    if (r->closed)
+        return;
     pthread_mutex_lock(&r->lock);
     r->wake_posted = false;
     pthread_mutex_unlock(&r->lock);
@@ -139,6 +161,8 @@ void fw_runner_tell(struct fw_runner *r, int kind, const void *bytes, size_t n, 
 
 int fw_runner_run(struct fw_runner *r)
 {
+    if (r->shared)
+        return -EINVAL;
     if (r->started)
         return -EALREADY;
     r->started = true;
@@ -160,6 +184,8 @@ int fw_runner_start(struct fw_runner *r)
 {
     int rc;
 
+    if (r->shared)
+        return -EINVAL;
     if (r->started)
         return -EALREADY;
     rc = pthread_create(&r->thread, NULL, thread_main, r);
@@ -222,5 +248,6 @@ void fw_runner_end(struct fw_runner *r)
     atomic_store(&r->ended, true);
     if (r->notice_fd >= 0)
         eventfd_write(r->notice_fd, 1);
-    fl_loop_stop(r->loop);
+    if (!r->shared)
+        fl_loop_stop(r->loop);
 }

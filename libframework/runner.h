@@ -30,6 +30,9 @@ struct fw_runner {
     const struct fw_runner_ops *ops;
     void *owner;
     struct fl_loop *loop;
+    bool
+        shared; /* the loop is a fw_loop, of others as well: it is neither run, stopped nor freed here */
+    bool closed; /* what is still posted to a shared loop finds nothing to do */
     struct env env;
     pthread_mutex_t lock; /* guards what follows, and the owner's texts */
     struct fw_item *calls, *notices;
@@ -41,10 +44,14 @@ struct fw_runner {
     atomic_bool ended;
 };
 
-int fw_runner_init(struct fw_runner *r, const struct fw_runner_ops *ops, void *owner);
+/* `loop_or_null`: a shared one. */
+int fw_runner_init(struct fw_runner *r, const struct fw_runner_ops *ops, void *owner,
+                   struct fl_loop *loop_or_null);
 /* Ends the thread and waits for it. Loop objects of the owner may be freed afterwards, before fw_runner_done(). */
 void fw_runner_quit(struct fw_runner *r);
 void fw_runner_done(struct fw_runner *r);
+/* After it: frees `owner`, of which the runner is a part, as soon as nothing is posted for it any more. */
+void fw_runner_free_owner(struct fw_runner *r, void *owner);
 
 /* Any thread. Copies. 0, -ENOMEM, -EAGAIN. */
 int fw_runner_call(struct fw_runner *r, const void *bytes, size_t n);
@@ -54,7 +61,7 @@ void fw_runner_drain(struct fw_runner *r);
 void fw_runner_tell(struct fw_runner *r, int kind, const void *bytes, size_t n,
                     const void *message);
 
-/* -EALREADY: it ran before. */
+/* -EALREADY: it ran before; -EINVAL: on a shared loop. */
 int fw_runner_run(struct fw_runner *r);
 int fw_runner_start(struct fw_runner *r);
 int fw_runner_join(struct fw_runner *r);

@@ -7,6 +7,7 @@
 
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "libframework/fw_loop.h"
 
 #define API_PATH         "/api/v1/scheduler"
 #define TEARDOWN_WAIT_US 5000000ull
@@ -138,10 +139,13 @@ static const struct sched_io io = {
     .on_dead = io_dead,
 };
 
+static void make_core(struct fw_scheduler *s);
+
 static void leader_changed(const struct detected_master *m, void *arg)
 {
     struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
 
+    make_core(s);
     sched_core_leader(s->core, m ? m->host : NULL, m ? m->port : 0);
 }
 
@@ -178,9 +182,9 @@ static fw_info *copy_info(const fw_info *info)
     return copy;
 }
 
-int fw_scheduler_new(const char *master, const fw_info *info,
-                     const struct fw_scheduler_callbacks *cb, void *arg,
-                     fw_scheduler **ret_scheduler)
+static int scheduler_new(struct fl_loop *loop_or_null, const char *master, const fw_info *info,
+                         const struct fw_scheduler_callbacks *cb, void *arg,
+                         fw_scheduler **ret_scheduler)
 {
     struct fw_scheduler *s;
     struct fl_err err = {0};
@@ -195,7 +199,7 @@ int fw_scheduler_new(const char *master, const fw_info *info,
     memcpy(&s->cb, cb, cb->size);
     s->arg = arg;
     s->info = copy_info(info);
-    if (fw_runner_init(&s->runner, &runner_ops, s) < 0 || !s->info) {
+    if (fw_runner_init(&s->runner, &runner_ops, s, loop_or_null) < 0 || !s->info) {
         fw_scheduler_free(s);
         return -ENOMEM;
     }
@@ -209,6 +213,25 @@ int fw_scheduler_new(const char *master, const fw_info *info,
     }
     *ret_scheduler = s;
     return 0;
+}
+
+int fw_scheduler_new(const char *master, const fw_info *info,
+                     const struct fw_scheduler_callbacks *cb, void *arg,
+                     fw_scheduler **ret_scheduler)
+{
+    return scheduler_new(NULL, master, info, cb, arg, ret_scheduler);
+}
+
+int fw_scheduler_new_on(fw_loop *loop, const char *master, const fw_info *info,
+                        const struct fw_scheduler_callbacks *cb, void *arg,
+                        fw_scheduler **ret_scheduler)
+{
+    return loop ? scheduler_new(fw_loop_base(loop), master, info, cb, arg, ret_scheduler) : -EINVAL;
+}
+
+bool fw_scheduler_ended(const fw_scheduler *s)
+{
+    return atomic_load(&s->runner.ended);
 }
 
 void fw_scheduler_free(fw_scheduler *s)
@@ -228,8 +251,7 @@ void fw_scheduler_free(fw_scheduler *s)
     fw_info_free(s->info);
     free_roles(s);
     free(s->authorization);
-    s->magic = 0;
-    free(s);
+    fw_runner_free_owner(&s->runner, s);
 }
 
 void fw_scheduler_set_explicit_acks(fw_scheduler *s, bool on)
@@ -312,7 +334,8 @@ static void stop_now(void *arg)
 {
     struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
 
-    fw_runner_end(&s->runner);
+    if (!s->runner.closed)
+        fw_runner_end(&s->runner);
 }
 
 /* What was queued before is sent first; the loop ends with the answer to the last call, or when it does not come. */
@@ -322,6 +345,8 @@ static void stop_after_teardown(void *arg)
     _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
     Sched__Call call = SCHED__CALL__INIT;
 
+    if (s->runner.closed)
+        return;
     fw_runner_drain(&s->runner);
     call.has_type = true;
     call.type = SCHED__CALL__TYPE__TEARDOWN;

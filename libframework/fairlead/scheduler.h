@@ -9,7 +9,9 @@
  *   fw_scheduler_run()      the calling thread runs the library's loop until the end;
  *   fw_scheduler_start()    a thread of the library's own runs it;
  *   fw_scheduler_fd() and fw_scheduler_dispatch()   any event loop of the caller's: wait until the
- * descriptor is readable, then dispatch. Calls (fw_accept() ...) may be made from any thread, in
+ * descriptor is readable, then dispatch;
+ *   fw_loop_run_once()      one thread for many schedulers, made with fw_scheduler_new_on().
+ * Calls (fw_accept() ...) may be made from any thread, in
  * callbacks as well. They are sent in order and never block; they return -ENOTCONN while not
  * subscribed: nothing was sent then, and nothing will be.
  *
@@ -87,6 +89,18 @@ FW_PUBLIC int fw_scheduler_dispatch(
 /* Ends run(), join() and dispatch(). With teardown, the framework and its tasks are ended at the
  * master first. */
 FW_PUBLIC void fw_scheduler_stop(fw_scheduler *s, bool teardown);
+/* Many schedulers on one thread: each belongs to a loop, and needs no run, start, join, fd or dispatch (which answer -EINVAL). It
+ * begins when the loop runs next, so settings come before that. Loop, schedulers, and callbacks are one thread's; calls may still
+ * come from any. Schedulers are freed before their loop. */
+typedef struct fw_loop fw_loop;
+FW_PUBLIC fw_loop *fw_loop_new(void);
+FW_PUBLIC void fw_loop_free(fw_loop *l);
+FW_PUBLIC void fw_loop_run_once(fw_loop *l); /* what is due; waits for it, half a second at most */
+FW_PUBLIC int fw_scheduler_new_on(fw_loop *loop, const char *master, const fw_info *info,
+                                  const struct fw_scheduler_callbacks *cb, void *arg,
+                                  fw_scheduler **ret_scheduler);
+/* After fw_scheduler_stop(), once all is sent; after on_error. */
+FW_PUBLIC bool fw_scheduler_ended(const fw_scheduler *s);
 FW_PUBLIC const char *
 fw_scheduler_framework_id(const fw_scheduler *s); /* "" before the first subscription */
 FW_PUBLIC const char *fw_scheduler_last_error(const fw_scheduler *s); /* "" when there is none */
