@@ -86,10 +86,3 @@ char *fl_buf_take(struct fl_buf *b)
     *b = (struct fl_buf)FL_BUF_INIT;
     return s;
 }
-
-void fl_buf_pack(struct fl_buf *b, const ProtobufCMessage *m)
-{
-    char *p = fl_buf_reserve(b, protobuf_c_message_get_packed_size(m));
-
-    b->len += protobuf_c_message_pack(m, (uint8_t *)p);
-}

@@ -39,7 +39,7 @@ struct wire_channel {
     void *arg;
     struct fl_buf request; /* of an outgoing channel, until it is connected */
     struct fl_buf out;
-    struct wire_back back;
+    struct pb_back back;
     bool flush_coming;
     bool failing;       /* on_closed is on its way, with `why` */
     struct fl_err *why; /* owned; of a channel that fails */
@@ -53,7 +53,7 @@ static void free_memory(void *arg)
 
     fl_buf_done(&c->request);
     fl_buf_done(&c->out);
-    wire_back_done(&c->back);
+    pb_back_done(&c->back);
     fl_arena_free(c->arena);
     free(c->peer);
     free(c->why);
@@ -146,7 +146,7 @@ static void flush_later(void *arg)
     c->flush_coming = false;
     flush(c);
     /* Channels are many and mostly silent: between turns they keep no working memory. */
-    wire_back_done(&c->back);
+    pb_back_done(&c->back);
 }
 
 static int encode(struct wire_channel *c, const ProtobufCMessage *m, struct fl_err *err)
@@ -157,7 +157,7 @@ static int encode(struct wire_channel *c, const ProtobufCMessage *m, struct fl_e
     if (r < 0)
         return r;
     if (c->back.cap > BACK_KEEP)
-        wire_back_done(&c->back);
+        pb_back_done(&c->back);
     return 0;
 }
 

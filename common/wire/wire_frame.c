@@ -61,7 +61,7 @@ int wire_frame_decode(const struct wire_frame *f, struct fl_arena *arena, struct
     return 0;
 }
 
-int wire_frame_encode(struct fl_buf *out, struct wire_back *back, const ProtobufCMessage *m,
+int wire_frame_encode(struct fl_buf *out, struct pb_back *back, const ProtobufCMessage *m,
                       size_t max_frame, struct fl_err *err)
 {
     int type = wire_type_of(m->descriptor);
@@ -71,7 +71,7 @@ int wire_frame_encode(struct fl_buf *out, struct wire_back *back, const Protobuf
     if (type < 0)
         return fl_err_set(err, FL_INVALID, "a %s is no message of the channels",
                           m->descriptor->name);
-    size = wire_encode_back(back, m);
+    size = pb_encode_back(back, m);
     len = size + WIRE_HEADER - 4;
     if (len > max_frame || len > UINT32_MAX)
         return fl_err_set(err, FL_TOO_LARGE, "a %s of %zu bytes is over the limit of %zu",

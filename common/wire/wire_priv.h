@@ -2,6 +2,7 @@
 #ifndef COMMON_WIRE_WIRE_PRIV_H
 #define COMMON_WIRE_WIRE_PRIV_H
 
+#include "common/base/pb_priv.h"
 #include "common/base/stream.h"
 #include "common/wire/wire.h"
 
@@ -11,12 +12,6 @@
 /* ---- wire_frame.c: bytes and messages. Pure. ---- */
 
 #define WIRE_HEADER 8
-
-/* A buffer that is filled from its end. */
-struct wire_back {
-    uint8_t *data;  /* owned */
-    size_t cap, at; /* what is written is [at, cap) */
-};
 
 struct wire_frame {
     unsigned type;
@@ -32,14 +27,8 @@ int wire_frame_decode(const struct wire_frame *f, struct fl_arena *arena, struct
                       struct fl_err *err);
 /* Appends a frame. FL_INVALID for a message that is in no row of wire_types.def. `back` is working memory, for one frame after
  * another. */
-int wire_frame_encode(struct fl_buf *out, struct wire_back *back, const ProtobufCMessage *m,
+int wire_frame_encode(struct fl_buf *out, struct pb_back *back, const ProtobufCMessage *m,
                       size_t max_frame, struct fl_err *err);
-
-/* ---- wire_encode.c: messages to bytes. Pure. ---- */
-
-/* The encoded message (proto2) is the last *return* bytes of the buffer, until the next call. */
-size_t wire_encode_back(struct wire_back *b, const ProtobufCMessage *m);
-void wire_back_done(struct wire_back *b);
 
 /* ---- wire_connect.c: the upgrade ---- */
 

@@ -55,7 +55,7 @@ static void bench_channel(struct wire_server *s, struct wire_channel *c)
 static void bench_codec(void)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    _cleanup_(wire_back_done) struct wire_back back = {0};
+    _cleanup_(pb_back_done) struct pb_back back = {0};
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
     struct w_update u;
     struct wire_frame f;

@@ -16,7 +16,7 @@ static void fuzz_answer(const uint8_t *data, size_t size)
 static void check_again(const struct wire_message *m, struct fl_arena *arena)
 {
     _cleanup_buf_ struct fl_buf one = FL_BUF_INIT, two = FL_BUF_INIT;
-    _cleanup_(wire_back_done) struct wire_back back = {0};
+    _cleanup_(pb_back_done) struct pb_back back = {0};
     struct wire_message again;
     struct wire_frame f;
     struct fl_err err;

@@ -128,7 +128,7 @@ END_TEST
 START_TEST(frame_layout)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    _cleanup_(wire_back_done) struct wire_back back = {0};
+    _cleanup_(pb_back_done) struct pb_back back = {0};
     Msg__PingSlaveMessage ping = MSG__PING_SLAVE_MESSAGE__INIT;
     const uint8_t want[] = {6, 0, 0, 0, 6, 0, 0, 0, 8, 1};
     struct wire_frame f;
@@ -171,7 +171,7 @@ START_TEST(nested_without_end)
     static V1__ContainerID ids[LEVELS];
     V1__ContainerStatus status = V1__CONTAINER_STATUS__INIT;
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
-    _cleanup_(wire_back_done) struct wire_back back = {0};
+    _cleanup_(pb_back_done) struct pb_back back = {0};
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
     struct wire_message m;
     struct wire_frame f;
@@ -524,7 +524,7 @@ END_TEST
 START_TEST(drop_by_drop)
 {
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    _cleanup_(wire_back_done) struct wire_back back = {0};
+    _cleanup_(pb_back_done) struct pb_back back = {0};
     Msg__ShutdownMessage m;
     struct raw r;
 
