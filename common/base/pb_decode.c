@@ -162,8 +162,10 @@ static const uint8_t *get_sub_message(struct decoder *d, const struct pb_field *
 }
 
 /* Reads one value of the type that the field has into `at`. */
-static inline const uint8_t *get_value(struct decoder *d, const struct pb_field *f, void *at,
-                                       const uint8_t *p, const uint8_t *end)
+static inline __attribute__((always_inline)) const uint8_t *get_value(struct decoder *d,
+                                                                      const struct pb_field *f,
+                                                                      void *at, const uint8_t *p,
+                                                                      const uint8_t *end)
 {
     const uint8_t *start = p;
     uint64_t v;

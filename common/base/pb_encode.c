@@ -70,8 +70,10 @@ static inline uint8_t *put_bytes(struct pb_back *b, uint8_t *at, const void *p, 
 static inline uint8_t *put_fixed(uint8_t *at, uint64_t v, size_t n)
 {
     at -= n;
-    for (size_t i = 0; i < n; i++)
-        at[i] = (uint8_t)(v >> 8 * i);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v << (64 - 8 * n));
+#endif
+    memcpy(at, &v, n);
     return at;
 }
 
@@ -92,8 +94,8 @@ static uint8_t *put_sub_message(struct pb_back *b, uint8_t *at, const struct pb_
 }
 
 /* The value alone. There is room for the tag when it returns. */
-static inline uint8_t *put_value(struct pb_back *b, uint8_t *at, const struct pb_field *f,
-                                 const void *p)
+static inline __attribute__((always_inline)) uint8_t *
+put_value(struct pb_back *b, uint8_t *at, const struct pb_field *f, const void *p)
 {
     const ProtobufCBinaryData *bytes = p;
     const char *s;
@@ -152,25 +154,23 @@ static uint8_t *put_repeated(struct pb_back *b, uint8_t *at, const struct pb_fie
     return at;
 }
 
-static inline bool is_there(const struct pb_field *f, const char *m)
+static inline bool may_be_there(const struct pb_probe *probe, const char *m)
 {
-    const void *p = m + f->offset;
+    uint64_t v;
 
-    switch ((enum pb_shape)f->shape) {
-    case PB_POINTER:
-        return *(const void *const *)p && *(const void *const *)p != f->dflt;
-    case PB_HAS:
-        return *(const protobuf_c_boolean *)(m + f->quantifier);
-    case PB_ONEOF:
-        if (*(const uint32_t *)(m + f->quantifier) != f->id)
-            return false;
-        return (f->op != PB_STRING && f->op != PB_MESSAGE) ||
-               (*(const void *const *)p && *(const void *const *)p != f->dflt);
-    case PB_REPEATED:
-        return *(const size_t *)(m + f->quantifier) > 0;
-    default:
+    memcpy(&v, m + probe->offset, sizeof(v));
+    return v & probe->mask;
+}
+
+/* Of those that a probe is not sure of. */
+static bool is_there(const struct pb_field *f, const char *m)
+{
+    if (f->shape == PB_ONEOF && *(const uint32_t *)(m + f->quantifier) != f->id)
+        return false;
+    if (f->op != PB_STRING && f->op != PB_MESSAGE)
         return true;
-    }
+    return *(const void *const *)(m + f->offset) &&
+           *(const void *const *)(m + f->offset) != f->dflt;
 }
 
 static uint8_t *put_unknown(struct pb_back *b, uint8_t *at, const ProtobufCMessage *m)
@@ -188,9 +188,12 @@ static uint8_t *put_unknown(struct pb_back *b, uint8_t *at, const ProtobufCMessa
 
 static uint8_t *put_message(struct pb_back *b, uint8_t *at, const struct pb_table *t, const char *m)
 {
-    at = put_unknown(b, at, (const ProtobufCMessage *)m);
-    for (const struct pb_field *f = t->fields + t->n_fields; f-- > t->fields;) {
-        if (!is_there(f, m))
+    if (((const ProtobufCMessage *)m)->n_unknown_fields)
+        at = put_unknown(b, at, (const ProtobufCMessage *)m);
+    for (unsigned i = t->n_fields; i-- > 0;) {
+        const struct pb_field *f = &t->fields[i];
+
+        if (!may_be_there(&t->probes[i], m) || (!t->probes[i].sure && !is_there(f, m)))
             continue;
         if (f->shape == PB_REPEATED) {
             at = put_repeated(b, at, f, *(const size_t *)(m + f->quantifier),

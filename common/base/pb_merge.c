@@ -22,13 +22,15 @@ static void concatenate(struct fl_arena *a, const struct pb_field *f, char *from
 /* `set` tells of scalars. */
 static bool is_wanted(const struct pb_field *f, const void *from, const void *to, bool set)
 {
-    const ProtobufCBinaryData *x = from, *y = to, *dflt = f->dflt;
-    const void *shared = dflt ? dflt->data : NULL;
+    const ProtobufCBinaryData *x = from, *y = to, *dflt;
 
     if (f->op == PB_STRING || f->op == PB_MESSAGE)
         return *(void *const *)from != f->dflt && *(void *const *)to == f->dflt;
-    if (f->op == PB_BYTES)
-        return x->data && x->data != shared && y->data == shared;
+    if (f->op == PB_BYTES) {
+        dflt = f->dflt;
+        return x->data && (!dflt || x->data != dflt->data) &&
+               (!y->data || (dflt && y->data == dflt->data));
+    }
     return set;
 }
 

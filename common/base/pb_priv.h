@@ -97,6 +97,13 @@ struct pb_field {
     _Atomic(const struct pb_table *) sub_table; /* NULL until asked for */
 };
 
+/* Whether an encoder need look at a field at all: not when the eight bytes have none of the mask's bits. */
+struct pb_probe {
+    uint64_t mask;
+    uint32_t offset;
+    bool sure; /* when they have, it is set */
+};
+
 struct pb_table {
     const ProtobufCMessageDescriptor *desc;
     const struct pb_table *next; /* in its bucket */
@@ -106,6 +113,7 @@ struct pb_table {
     unsigned n_tags, n_owned;
     uint16_t *by_tag; /* tag (number and wire type) -> 1 + index of its field; 0: look closer */
     uint16_t *owned;  /* the fields that own memory */
+    struct pb_probe *probes; /* one a field */
     unsigned n_fields;
     struct pb_field fields[]; /* by number */
 };

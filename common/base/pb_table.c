@@ -98,6 +98,23 @@ static void index_fields(struct pb_table *t)
     }
 }
 
+/* A message has always a descriptor: what is there always is looked for in its place. */
+static struct pb_probe probe_for(const struct pb_field *f, size_t message_size)
+{
+    size_t len = f->shape == PB_HAS || f->shape == PB_ONEOF ? sizeof(uint32_t) : sizeof(void *);
+    size_t at = f->shape == PB_ALWAYS    ? offsetof(ProtobufCMessage, descriptor)
+                : f->shape == PB_POINTER ? f->offset
+                                         : f->quantifier;
+    size_t from = FL_MIN(at, message_size - sizeof(uint64_t));
+    struct pb_probe p = {
+        .offset = (uint32_t)from,
+        .sure = f->shape != PB_ONEOF && !(f->shape == PB_POINTER && f->dflt),
+    };
+
+    memset((char *)&p.mask + (at - from), 0xff, len);
+    return p;
+}
+
 static struct pb_table *table_new(const ProtobufCMessageDescriptor *d)
 {
     struct pb_table *t = xcalloc(1, sizeof(*t) + d->n_fields * sizeof(t->fields[0]));
@@ -109,8 +126,11 @@ static struct pb_table *table_new(const ProtobufCMessageDescriptor *d)
     t->size = d->sizeof_message;
     t->image = image;
     t->n_fields = d->n_fields;
-    for (unsigned i = 0; i < d->n_fields; i++)
+    t->probes = xcalloc(d->n_fields + 1, sizeof(*t->probes));
+    for (unsigned i = 0; i < d->n_fields; i++) {
         init_field(&t->fields[i], &d->fields[i]);
+        t->probes[i] = probe_for(&t->fields[i], t->size);
+    }
     index_fields(t);
     return t;
 }
