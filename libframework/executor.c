@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "common/base/flags.h"
+#include "common/base/json.h"
 #include "common/base/log.h"
 #include "libframework/exec_link.h"
 #include "libframework/fairlead/executor.h"
@@ -122,9 +123,12 @@ static void notice(void *owner, int kind, const void *bytes, size_t n, const voi
     } else if (message) {
         run_event(e, message);
     } else {
-        _cleanup_pb_ Exec__Event *ev = exec__event__unpack(NULL, n, bytes);
-        if (ev)
-            run_event(e, ev);
+        _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4 * n);
+        ProtobufCMessage *ev;
+
+        if (fl_pb_decode(bytes, n, &exec__event__descriptor, fl_arena_allocator(arena), &ev,
+                         NULL) == 0)
+            run_event(e, (const Exec__Event *)ev);
     }
 }
 

@@ -12,7 +12,7 @@
 #include "common/base/json.h"
 #include "common/base/pb_priv.h"
 
-enum { DEPTH_MAX = 100, SHORT_STRING = 64, ID_SIZE = sizeof(ProtobufCMessage) + sizeof(char *) };
+enum { DEPTH_MAX = 100, SHORT_STRING = 64 };
 
 struct decoder {
     struct fl_arena *arena;
@@ -131,13 +131,13 @@ static uint8_t *get_bytes(struct decoder *d, const uint8_t *p, size_t n)
 static ProtobufCMessage *get_message(struct decoder *d, const struct pb_table *t, const uint8_t *p,
                                      size_t n)
 {
-    char *m = fl_arena_take(d->arena, t->size, 8);
+    char *m = fl_arena_take(d->arena, t->image_size, 8);
 
-    /* Most are ids: one string. */
-    if (t->size == ID_SIZE)
-        memcpy(m, t->image, ID_SIZE);
-    else
-        memcpy(m, t->image, t->size);
+    /* A call of memcpy would cost more than the copying. */
+    for (size_t i = 0; i < t->image_size; i += PB_IMAGE_STEP) {
+        memcpy(m + i, t->image + i, PB_IMAGE_STEP);
+        __asm__ volatile("" ::: "memory"); /* lest the compiler make it one */
+    }
     if (d->depth == 0) {
         d->why = "nested too deeply";
         return NULL;

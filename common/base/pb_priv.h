@@ -104,10 +104,13 @@ struct pb_probe {
     bool sure; /* when they have, it is set */
 };
 
+#define PB_IMAGE_STEP 32
+
 struct pb_table {
     const ProtobufCMessageDescriptor *desc;
     const struct pb_table *next; /* in its bucket */
     size_t size;
+    size_t image_size; /* that size, rounded up to PB_IMAGE_STEP */
     const char *image; /* an initialised message */
     uint64_t required; /* fields that must come */
     unsigned n_tags, n_owned;

@@ -118,12 +118,14 @@ static struct pb_probe probe_for(const struct pb_field *f, size_t message_size)
 static struct pb_table *table_new(const ProtobufCMessageDescriptor *d)
 {
     struct pb_table *t = xcalloc(1, sizeof(*t) + d->n_fields * sizeof(t->fields[0]));
-    char *image = xcalloc(1, d->sizeof_message);
+    size_t image_size = (d->sizeof_message + PB_IMAGE_STEP - 1) / PB_IMAGE_STEP * PB_IMAGE_STEP;
+    char *image = xcalloc(1, image_size);
 
     assert(d->n_fields < UINT16_MAX && d->message_init);
     protobuf_c_message_init(d, image);
     t->desc = d;
     t->size = d->sizeof_message;
+    t->image_size = image_size;
     t->image = image;
     t->n_fields = d->n_fields;
     t->probes = xcalloc(d->n_fields + 1, sizeof(*t->probes));
