@@ -56,13 +56,15 @@ static ProtobufCMessage *unpack_after(const ProtobufCMessageDescriptor *d, const
                                       struct fl_arena *arena)
 {
     uint8_t *whole = fl_arena_alloc(arena, n_lead + n);
-    ProtobufCMessage *msg;
+    ProtobufCMessage *msg = NULL;
+    int r;
 
     memcpy(whole, lead, n_lead);
     if (n > 0)
         memcpy(whole + n_lead, part, n);
-    msg = protobuf_c_message_unpack(d, fl_arena_allocator(arena), n_lead + n, whole);
-    assert(msg); /* we encoded it */
+    r = fl_pb_decode(whole, n_lead + n, d, fl_arena_allocator(arena), &msg, NULL);
+    assert(r == 0); /* we encoded it */
+    (void)r;
     return msg;
 }
 
