@@ -107,7 +107,7 @@ struct wire_port {
     /* owner */
     struct batch_out *out; /* owned; NULL: nothing yet */
     bool flush_due;
-    struct wire_back back;
+    struct pb_back back;
     /* both */
     atomic_size_t inbox_bytes;  /* decoded and not yet taken */
     atomic_size_t resume_below; /* of them */
@@ -173,7 +173,7 @@ static void port_unref(struct wire_port *p)
         next = b->next;
         batch_out_free(b);
     }
-    wire_back_done(&p->back);
+    pb_back_done(&p->back);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -652,7 +652,7 @@ static void flush(struct wire_port *p)
     else
         fl_loop_post(p->io, apply, b);
     if (p->back.cap > BACK_KEEP)
-        wire_back_done(&p->back);
+        pb_back_done(&p->back);
 }
 
 static void flush_later(void *arg)
