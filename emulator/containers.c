@@ -11,7 +11,7 @@ struct emu_container {
     struct emu_containers *owner;
     char id[FL_UUID_STR];
     enum phase phase;
-    bool destroyed;
+    bool destroyed, over; /* over: nobody has been told yet */
     struct emu_plan plan;
     struct env_timer *timer; /* NULL: nothing is to come by itself */
     UT_hash_handle hh;       /* owner->all, by id */
@@ -33,7 +33,7 @@ static void drop(struct emu_container *x)
     struct emu_containers *c = x->owner;
 
     HASH_DEL(c->all, x);
-    *c->running -= x->phase != STARTING;
+    *c->running -= x->phase != STARTING && !x->over;
     env_timer_free(c->env, x->timer);
     free(x);
 }
@@ -63,6 +63,11 @@ static void end(struct emu_container *x)
                               .status = x->plan.status};
     char id[FL_UUID_STR];
 
+    if (!c->core) { /* the agent learns of it when it is back */
+        *c->running -= !x->over;
+        x->over = true;
+        return;
+    }
     memcpy(id, x->id, sizeof id);
     drop(x);
     c->cb.ended(c->cb.arg, id, &e);
@@ -80,7 +85,8 @@ static void on_timer(void *arg)
     x->phase = RUNNING;
     ++*c->running;
     set_timer(x, x->plan.run_us);
-    c->cb.started(c->cb.arg, x->id, FAKE_PID);
+    if (c->core)
+        c->cb.started(c->cb.arg, x->id, FAKE_PID);
 }
 
 static int launch(struct containerizer *base, const struct container_spec *spec, struct fl_err *err)
@@ -151,17 +157,34 @@ static int status(struct containerizer *base, const char *id, struct fl_arena *a
     return 0;
 }
 
-/* Containers live as long as the process: what is still here went on while the agent was away. */
+static bool wanted(const char *const *ids, size_t n, const char *id)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (streq(ids[i], id))
+            return true;
+    }
+    return false;
+}
+
+/* What is still here went on while the agent was away. What the agent does not know of any more is ended, as orphans are. */
 static void recover(struct containerizer *base, const char *const *ids, size_t n)
 {
     struct emu_containers *c = container_of(base, struct emu_containers, base);
     const struct container_end lost = {.reason = CONTAINER_LOST};
+    struct emu_container *x, *tmp;
 
+    HASH_ITER (hh, c->all, x, tmp) {
+        if (!wanted(ids, n, x->id))
+            drop(x);
+    }
     for (size_t i = 0; i < n; i++) {
-        if (find(c, ids[i]))
-            c->cb.recovered(c->cb.arg, ids[i], FAKE_PID);
-        else
+        x = find(c, ids[i]);
+        if (!x)
             c->cb.ended(c->cb.arg, ids[i], &lost);
+        else if (x->over)
+            end(x);
+        else
+            c->cb.recovered(c->cb.arg, ids[i], FAKE_PID);
     }
     c->cb.recovery_done(c->cb.arg, NULL);
 }
@@ -190,6 +213,11 @@ void emu_containers_init(struct emu_containers *c, struct agent_core *core)
     c->core = core;
     agent_containerizer_callbacks(core, &c->cb);
     agent_set_containerizer(core, &c->base);
+}
+
+void emu_containers_orphan(struct emu_containers *c)
+{
+    c->core = NULL;
 }
 
 void emu_containers_done(struct emu_containers *c)

@@ -12,13 +12,15 @@ struct emu_containers {
     struct agent_core *core;
     const struct env *env;
     const struct emu_workload *workload;
-    struct emu_random *random; /* borrowed, of the whole cluster */
-    uint64_t *running;         /* borrowed: counts those of the whole cluster */
+    struct emu_random *random; /* borrowed */
+    uint64_t *running;         /* borrowed: counts them, with those of other nodes */
     struct containerizer_callbacks cb;
     struct emu_container *all;
 };
 /* `core` is told of its containers; the rest of *c was set by the caller. */
 void emu_containers_init(struct emu_containers *c, struct agent_core *core);
+/* The core is about to go, as by kill -9: containers go on, and those that end meanwhile are told to the next core when it recovers. */
+void emu_containers_orphan(struct emu_containers *c);
 void emu_containers_done(struct emu_containers *c);
 
 #endif

@@ -2,13 +2,13 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
-#include "emulator/emulator.h"
+#include "emulator/supervisor.h"
 
 #define PROGRAM "fairlead-emulator"
 
 struct flags {
-    char *master, *first_address, *logging_level;
-    uint64_t port, connecting, report;
+    char *master, *first_address, *control, *logging_level;
+    uint64_t port, connecting, connect_rate, report, workers;
     bool check, print_domain, print_agents;
 };
 
@@ -22,6 +22,10 @@ static const struct fl_flag rows[] = {
         "agents say of themselves.")
     ROW(port, FLAG_UINT, "5051", "The port that agents say they listen on. Nobody does.", .check = "1..65535")
     ROW(connecting, FLAG_UINT, "256", "How many agents connect at a time.", .check = "1..")
+    ROW(connect_rate, FLAG_UINT, "20000", "How many agents begin to connect a second, at most; 0 for no limit.")
+    ROW(workers, FLAG_UINT, "0", "Processes that carry the agents; 0: as many as they need, at least one for 15000.", .check = "0..512")
+    ROW(control, FLAG_STRING, "127.0.0.1:0",
+        "Where commands are taken while it runs; it says at which port when this is 0. Whoever can connect may give them. Empty: nowhere.")
     ROW(report, FLAG_DURATION, "10secs", "Time between lines of numbers; 0secs for none.")
     ROW(logging_level, FLAG_STRING, "ERROR", "Least level of what the agents log: INFO, WARNING or ERROR.")
     ROW(print_domain, FLAG_BOOL, "false", "Write the fault domain that suits the master, as its --domain takes it, or nothing; and end.")
@@ -84,9 +88,11 @@ static int work(const struct flags *f, const char *path, struct fl_err *err)
                                   .first_address = f->first_address,
                                   .port = f->port,
                                   .connecting = f->connecting,
+                                  .connect_rate = f->connect_rate,
+                                  .workers = f->workers,
+                                  .control = f->control,
                                   .report_us = f->report};
     _cleanup_(emu_cluster_freep) struct emu_cluster *c = NULL;
-    _cleanup_(emulator_freep) struct emulator *e = NULL;
     enum fl_log_level level;
     int r;
 
@@ -106,12 +112,7 @@ static int work(const struct flags *f, const char *path, struct fl_err *err)
     }
     fl_log_set_level(level);
     tell(c);
-    if (f->check)
-        return 0;
-    r = emulator_new(c, &o, &e, err);
-    if (r == 0)
-        emulator_run(e);
-    return r;
+    return f->check ? 0 : emu_supervise(c, &o, err);
 }
 
 int main(int argc, char **argv)

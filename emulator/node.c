@@ -16,18 +16,12 @@ struct emu_job {
 
 static void address_of(const struct emu_node *n, char *buf, size_t size)
 {
-    struct in_addr a = {htonl(n->emu->first_ip + n->index)};
+    struct in_addr a = {htonl(n->emu->kit->first_ip + n->index)};
 
     inet_ntop(AF_INET, &a, buf, (socklen_t)size);
 }
 
 /* ---- the link ---- */
-
-static void unregistered(struct emu_node *n)
-{
-    n->emu->registered -= n->registered;
-    n->registered = false;
-}
 
 /* Without telling the core. */
 static void close_channel(struct emu_node *n)
@@ -39,11 +33,11 @@ static void close_channel(struct emu_node *n)
     wire_channel_free(c);
     emu_faults_forget(n);
     if (n->open)
-        n->emu->disconnects++;
+        n->emu->stats->disconnects++;
     else
-        emulator_connected(n->emu);
+        emulator_attempt_over(n->emu);
     n->open = false;
-    unregistered(n);
+    emulator_registered(n, false);
 }
 
 void emu_node_drop_channel(struct emu_node *n)
@@ -60,7 +54,7 @@ static void on_open(struct wire_channel *c, void *arg)
     struct emu_node *n = arg;
 
     n->open = true;
-    emulator_connected(n->emu);
+    emulator_attempt_worked(n->emu);
     agent_master_up(n->core, wire_peer(c));
 }
 
@@ -69,9 +63,7 @@ void emu_node_deliver(struct emu_node *n, const ProtobufCMessage *m)
     agent_master_message(n->core, m);
     if (n->registered || !n->open || !n->core || n->core->state != AGENT_RUNNING)
         return;
-    n->registered = true;
-    n->emu->registered++;
-    emulator_registered(n->emu);
+    emulator_registered(n, true);
 }
 
 static void on_message(struct wire_channel *c, const struct wire_message *m, void *arg)
@@ -87,6 +79,8 @@ static void on_closed(struct wire_channel *c, const struct fl_err *why, void *ar
     struct emu_node *n = arg;
 
     log_info("Agent %u: no connection to the master: %s", n->index, why ? why->msg : "closed");
+    if (!n->open)
+        emulator_attempt_failed(n->emu);
     emu_node_drop_channel(n);
     if (n->wanted)
         emulator_connect_soon(n);
@@ -102,8 +96,8 @@ void emu_node_connect(struct emu_node *n)
     char ip[INET_ADDRSTRLEN];
     struct fl_err err;
 
-    limits.max_frame = e->flags.wire_max_frame;
-    limits.max_unsent = e->flags.wire_max_unsent;
+    limits.max_frame = e->kit->flags.wire_max_frame;
+    limits.max_unsent = e->kit->flags.wire_max_unsent;
     address_of(n, ip, sizeof ip);
     /* Only to a master of this machine can one come from 127.0.0.0/8. */
     if (wire_connect(e->loop, e->host, e->port, str_starts(e->host, "127.") ? ip : NULL, NULL,
@@ -111,7 +105,8 @@ void emu_node_connect(struct emu_node *n)
                      &err) < 0) {
         log_warning("Agent %u: cannot connect from %s to %s:%u: %s", n->index, ip, e->host, e->port,
                     err.msg);
-        emulator_connected(e);
+        emulator_attempt_failed(e);
+        emulator_attempt_over(e);
         emulator_connect_soon(n);
     }
 }
@@ -148,15 +143,24 @@ static void io_master_reset(void *ctx, enum agent_link_reset how)
         emulator_connect_soon(n);
 }
 
+void emu_node_start_again(struct emu_node *n)
+{
+    struct fl_err err;
+
+    if (n->core || n->leaving)
+        return;
+    n->emu->stats->restarts++;
+    if (emu_node_start(n, &err) < 0)
+        log_error("Agent %u does not start again: %s", n->index, err.msg);
+}
+
 static void restart(void *arg)
 {
     struct emu_node *n = arg;
-    struct fl_err err;
 
     emu_node_stop(n);
-    n->emu->restarts++;
-    if (emu_node_start(n, &err) < 0)
-        log_error("Agent %u stays away: %s", n->index, err.msg);
+    if (!emu_faults_dead(n))
+        emu_node_start_again(n);
 }
 
 /* The agent's process ends, and what watches over it starts it again. Within a call of the core, which must return first. */
@@ -168,6 +172,10 @@ static void io_exit(void *ctx, int status, const char *why)
     close_channel(n);
     emulator_not_waiting(n);
     n->wanted = false;
+    if (n->leaving) {
+        emulator_gone(n);
+        return;
+    }
     fl_loop_forget(n->emu->loop, n);
     fl_loop_defer(n->emu->loop, restart, n);
 }
@@ -296,14 +304,6 @@ static const struct agent_io io = {
 
 /* ---- life ---- */
 
-/* "a100-0042": as many digits as the group's last has. */
-static void hostname_of(const struct emu_node *n, char *buf, size_t size)
-{
-    int digits = snprintf(NULL, 0, "%llu", (unsigned long long)n->group->count);
-
-    snprintf(buf, size, "%s-%0*u", n->group->name, digits, n->number);
-}
-
 int emu_node_start(struct emu_node *n, struct fl_err *err)
 {
     struct emulator *e = n->emu;
@@ -312,22 +312,23 @@ int emu_node_start(struct emu_node *n, struct fl_err *err)
     int r;
 
     address_of(n, ip, sizeof ip);
-    snprintf(address, sizeof address, "%s:%u", ip, (unsigned)e->options.port);
-    hostname_of(n, host, sizeof host);
+    snprintf(address, sizeof address, "%s:%u", ip, (unsigned)e->kit->options.port);
+    emu_roster_name(e->kit->cluster, &e->roster->all[n->index], host, sizeof host);
     info.hostname = host;
     n->env = (struct agent_env){.env = e->env, .io = &io, .ctx = n};
-    r = agent_new(&n->env, &e->flags, e->metrics, &info, address, &n->core, err);
+    r = agent_new(&n->env, &e->kit->flags, e->metrics, &info, address, &n->core, err);
     if (r < 0)
         return r;
     n->containers.env = &n->env.env;
     n->containers.workload = &n->group->tasks;
-    n->containers.random = &e->random;
-    n->containers.running = &e->running;
+    n->containers.random = &n->random;
+    n->containers.running = &n->stats->running;
     emu_containers_init(&n->containers, n->core);
     return agent_recover(n->core, err);
 }
 
-void emu_node_stop(struct emu_node *n)
+/* The process, and nothing that outlives it. */
+static void end_process(struct emu_node *n)
 {
     struct emu_job *j, *tmp;
 
@@ -340,6 +341,28 @@ void emu_node_stop(struct emu_node *n)
         fl_loop_forget(n->emu->loop, j);
         free(j);
     }
-    emu_containers_done(&n->containers);
     agent_free(TAKE_PTR(n->core));
+}
+
+void emu_node_stop(struct emu_node *n)
+{
+    end_process(n);
+    emu_containers_done(&n->containers);
+}
+
+void emu_node_kill(struct emu_node *n)
+{
+    emu_containers_orphan(&n->containers);
+    end_process(n);
+}
+
+void emu_node_leave(struct emu_node *n, bool kill)
+{
+    bool polite = !kill && n->open && n->core && n->core->state == AGENT_RUNNING;
+
+    n->leaving = true;
+    if (polite)
+        agent_shutdown(n->core, "the cluster shrinks", true);
+    else
+        emulator_gone(n);
 }

@@ -15,6 +15,10 @@ static int connect_to(struct fl_stream *s, const struct sockaddr *addr, socklen_
     if (fd < 0)
         return fl_err_errno(err, errno, "make a socket for '%s'", s->host);
     const struct stream_dial *d = s->dial;
+
+    /* The port is chosen when it connects: then it must be free for this peer only, not among all of the address. */
+    if (d->bind_len > 0 && addr->sa_family == AF_INET)
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int));
     if (d->bind_len > 0 && bind(fd, (const struct sockaddr *)&d->bind_addr, d->bind_len) < 0)
         return fl_err_errno(err, errno, "bind the source address of a connection to '%s'", s->host);
     stream_nodelay(fd);
