@@ -2,7 +2,7 @@
  * timers come in; messages, events, checkpoints and timers go out through `struct agent_env` and the containerizer's vtable. It touches no
  * clock, socket, disk or random source by itself, so a simulation and the emulator can drive it.
  *
- * Rooms: core.c frameworks.c executors.c executor_link.c tasks.c command.c updates.c registration.c checkpoint.c recovery.c
+ * Rooms: core.c frameworks.c executors.c executor_link.c tasks.c task_record.c command.c updates.c registration.c checkpoint.c recovery.c
  * operations.c operation_commit.c operation_hold.c volumes.c gc.c oversubscription.c are the core; agent/api turns HTTP into the calls
  * below and state into JSON; shell.c, disk*.c and main.c are the shell.
  *
@@ -108,9 +108,21 @@ struct agent_task {
     char *id; /* owned; key in framework->tasks unless completed */
     struct agent_executor *executor;
     enum agent_task_phase phase;
-    V1__Task *pb;       /* owned: as operators see it, state and statuses included */
-    V1__TaskInfo *info; /* owned; NULL once delivered to a custom executor */
-    const void *group;  /* tasks of one LAUNCH_GROUP share it; NULL = alone */
+    V1__TaskState state;
+    /* What was last sent to the framework. */
+    bool told;
+    V1__TaskState told_state;
+    uint8_t told_uuid[FL_UUID_LEN];
+    bool has_grace; /* a grace period in its kill policy */
+    int64_t grace_ns;
+    double cpu_limit, mem_limit; /* < 0: it has none */
+    /* An encoded V1__Task, to be read by agent_task_pb(): first what it was launched as, then its statuses. There may be a million
+     * of them in a process. */
+    uint8_t *record;                  /* owned */
+    uint32_t record_len, last_status; /* the last of the statuses begins here; 0: there is none */
+    V1__TaskInfo *
+        info; /* owned; NULL once delivered to a custom executor, or where a command task needs no more of it */
+    const void *group; /* tasks of one LAUNCH_GROUP share it; NULL = alone */
     struct resources resources;
     UT_hash_handle hh;              /* framework->tasks */
     struct agent_task *prev, *next; /* executor->tasks or ->completed */
@@ -128,7 +140,7 @@ struct agent_pending_end {
     bool set;
     V1__TaskState state;
     V1__TaskStatus__Reason reason;
-    char message[200];
+    char *message; /* owned */
 };
 
 struct agent_executor {
@@ -136,10 +148,12 @@ struct agent_executor {
     char *id; /* owned; key in framework->executors */
     struct agent_core *core;
     struct agent_framework *framework;
-    V1__ExecutorInfo *info; /* owned */
+    V1__ExecutorInfo *info; /* owned; NULL for a command task: agent_executor_info() */
+    uint8_t *packed;        /* owned: the same, encoded, for a command task */
+    uint32_t packed_len;
     char container_id[FL_UUID_STR];
-    char *directory; /* owned: the sandbox */
-    char *user;      /* owned or NULL: the agent's own */
+    char *user;        /* owned or NULL: the agent's own */
+    uint64_t grace_us; /* from SHUTDOWN until it is destroyed */
     enum agent_executor_state state;
     bool command;   /* no process of its own: the agent runs the one task (command.c) */
     bool sent_task; /* a task has been handed to it */
@@ -311,6 +325,10 @@ const struct agent_nested *agent_nested_first(const struct agent_core *a); /* by
 struct agent_executor *agent_nested_executor(const struct agent_core *a, const char *id);
 
 /* ---- reading, for agent/api ---- */
+/* As operators see it, in the arena: state and statuses included. */
+V1__Task *agent_task_pb(const struct agent_task *t, struct fl_arena *arena);
+const V1__ExecutorInfo *agent_executor_info(const struct agent_executor *e, struct fl_arena *arena);
+char *agent_executor_directory(const struct agent_executor *e); /* the sandbox; the caller frees */
 struct agent_framework *agent_find_framework(const struct agent_core *a, const char *id);
 struct agent_executor *agent_find_executor(const struct agent_framework *f, const char *id);
 struct agent_executor *agent_find_container(const struct agent_core *a, const char *container_id);

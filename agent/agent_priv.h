@@ -27,7 +27,7 @@ bool agent_framework_has(const struct agent_framework *f, V1__FrameworkInfo__Cap
 
 /* ---- executors.c ---- */
 struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__ExecutorInfo *info,
-                                          const char *container_id_or_null);
+                                          const char *container_id_or_null, bool command);
 void agent_executor_free(struct agent_executor *e);
 /* Makes the sandbox, checkpoints, starts the container. On failure its tasks are ended and it is gone. */
 void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task_of_command_or_null);
@@ -68,22 +68,27 @@ struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *
 struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *pb);
 struct agent_task *agent_find_task(const struct agent_framework *f, const char *task_id);
 void agent_task_free(struct agent_task *t);
+/* task_record.c */
+void agent_task_record(struct agent_task *t, const V1__Task *pb); /* once, of a new task */
+/* What it becomes by an update: state, statuses (the newest of a run of equal states is kept). */
+void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status);
+/* Of a command task only what is still to be done needs its info: checks and the longest time. */
+void agent_task_keep_info(struct agent_task *t, const V1__TaskInfo *info);
 void agent_task_launched(struct agent_task *t); /* QUEUED -> LAUNCHED, checkpointed */
 
 /* ---- status.c ---- */
-/* reason < 0: none. `message`, `executor_id` may be NULL. */
-Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id,
-                                    const char *task_id, V1__TaskState state,
-                                    V1__TaskStatus__Source source, int reason, const char *message,
-                                    const char *executor_id);
-/* Takes `u`: changes the task, keeps and forwards the update. */
-void agent_status_update(struct agent_core *a, Msg__StatusUpdate *u, bool from_executor);
+/* In the arena; the texts are borrowed. reason < 0: none. `message`, `executor_id` may be NULL. */
+Msg__StatusUpdate *agent_update_new(struct agent_core *a, struct fl_arena *arena,
+                                    const char *framework_id, const char *task_id,
+                                    V1__TaskState state, V1__TaskStatus__Source source, int reason,
+                                    const char *message, const char *executor_id);
+/* Changes the task, keeps and forwards the update. `u` may be added to, in the arena. */
+void agent_status_update(struct agent_core *a, struct fl_arena *arena, Msg__StatusUpdate *u,
+                         bool from_executor);
 /* An update for a task the agent has no record of. DROPPED (LOST for frameworks that are not partition-aware). */
 void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info,
                      const char *task_id, const char *executor_id, V1__TaskStatus__Reason reason,
                      const char *message);
-/* What task `t` becomes by an update: state, statuses (the newest of a run of equal states is kept). */
-void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status);
 void agent_task_phase_from_state(struct agent_task *t);
 void agent_status_ack(struct agent_core *a, const Msg__StatusUpdateAcknowledgementMessage *m);
 void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u);
@@ -145,6 +150,8 @@ char *agent_path_framework(const struct agent_framework *f, bool meta);
 char *agent_path_executor(const struct agent_executor *e, bool meta);
 char *agent_path_run(const struct agent_executor *e, bool meta);
 char *agent_path_task(const struct agent_executor *e, const char *task_id, const char *file);
+/* All of them, up to a NULL, one after another. */
+char *agent_path_join(const char *first, ...) __attribute__((sentinel, malloc, returns_nonnull));
 /* One record: u32 length in host order, then the message. */
 void agent_record_add(struct fl_buf *out, const ProtobufCMessage *m);
 /* The next whole record at *off: 1 and moves *off; 0 at the end or in a torn tail; negative when it does not decode. */
@@ -158,7 +165,8 @@ int agent_checkpoint_info(struct agent_core *a, struct fl_err *err);
 void agent_checkpoint_framework(struct agent_framework *f);
 void agent_checkpoint_executor(struct agent_executor *e);
 void agent_checkpoint_pid(struct agent_executor *e);
-void agent_checkpoint_task(struct agent_task *t);
+/* `info`: of a command task that is launched. */
+void agent_checkpoint_task(struct agent_task *t, const V1__TaskInfo *info_or_null);
 bool agent_checkpoints(const struct agent_framework *f);
 
 /* ---- registration.c ---- */

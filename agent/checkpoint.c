@@ -11,6 +11,7 @@
  * last record is cut off when they are read. Files of tasks are not synced to the disk: what a crash of the machine loses is of
  * containers that it ended as well. slave.info and the resources are.
  */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "agent/agent_priv.h"
@@ -18,38 +19,65 @@
 
 #define MAX_RECORD (64u * 1024 * 1024)
 
-char *agent_path_slave(const struct agent_core *a, bool meta)
+char *agent_path_join(const char *first, ...)
+{
+    size_t n = strlen(first) + 1, at = 0;
+    const char *s;
+    va_list list;
+    char *p;
+
+    va_start(list, first);
+    while ((s = va_arg(list, const char *)))
+        n += strlen(s);
+    va_end(list);
+    p = xmalloc(n);
+    va_start(list, first);
+    for (s = first; s; s = va_arg(list, const char *)) {
+        size_t len = strlen(s);
+
+        memcpy(p + at, s, len);
+        at += len;
+    }
+    va_end(list);
+    p[at] = '\0';
+    return p;
+}
+
+static const char *base_of(const struct agent_core *a, bool meta)
 {
     assert(a->info->id);
-    return xasprintf("%s/slaves/%s", meta ? a->meta_dir : a->work_dir, a->info->id->value);
+    return meta ? a->meta_dir : a->work_dir;
+}
+
+char *agent_path_slave(const struct agent_core *a, bool meta)
+{
+    return agent_path_join(base_of(a, meta), "/slaves/", a->info->id->value, NULL);
 }
 
 char *agent_path_framework(const struct agent_framework *f, bool meta)
 {
-    _cleanup_free_ char *base = agent_path_slave(f->core, meta);
-
-    return xasprintf("%s/frameworks/%s", base, f->id);
+    return agent_path_join(base_of(f->core, meta), "/slaves/", f->core->info->id->value,
+                           "/frameworks/", f->id, NULL);
 }
 
 char *agent_path_executor(const struct agent_executor *e, bool meta)
 {
-    _cleanup_free_ char *base = agent_path_framework(e->framework, meta);
-
-    return xasprintf("%s/executors/%s", base, e->id);
+    return agent_path_join(base_of(e->core, meta), "/slaves/", e->core->info->id->value,
+                           "/frameworks/", e->framework->id, "/executors/", e->id, NULL);
 }
 
 char *agent_path_run(const struct agent_executor *e, bool meta)
 {
-    _cleanup_free_ char *base = agent_path_executor(e, meta);
-
-    return xasprintf("%s/runs/%s", base, e->container_id);
+    return agent_path_join(base_of(e->core, meta), "/slaves/", e->core->info->id->value,
+                           "/frameworks/", e->framework->id, "/executors/", e->id, "/runs/",
+                           e->container_id, NULL);
 }
 
 char *agent_path_task(const struct agent_executor *e, const char *task_id, const char *file)
 {
     _cleanup_free_ char *base = agent_path_run(e, true);
 
-    return xasprintf("%s/tasks/%s/%s", base, task_id, file);
+    return agent_path_join(base, "/tasks/", task_id, "/", file, NULL);
 }
 
 char *agent_path_operation(const struct agent_core *a, const uint8_t *uuid)
@@ -167,6 +195,7 @@ void agent_checkpoint_framework(struct agent_framework *f)
 void agent_checkpoint_executor(struct agent_executor *e)
 {
     _cleanup_free_ char *dir = NULL, *info = NULL, *generated = NULL, *run = NULL, *latest = NULL;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
     struct agent_core *a = e->core;
     struct fl_err err;
     int r;
@@ -178,7 +207,8 @@ void agent_checkpoint_executor(struct agent_executor *e)
     generated = xasprintf("%s/executor_generated_for_command_task", dir);
     run = agent_path_run(e, true);
     latest = xasprintf("%s/runs/latest", dir);
-    r = agent_record_write(a, info, &e->info->base, false, &err);
+    arena = fl_arena_new(4096);
+    r = agent_record_write(a, info, &agent_executor_info(e, arena)->base, false, &err);
     if (r == 0)
         r = write_text(a, generated, e->command ? "1" : "0", &err);
     if (r == 0)
@@ -202,21 +232,22 @@ void agent_checkpoint_pid(struct agent_executor *e)
     complain(e->core, write_text(e->core, path, text, &err), &err);
 }
 
-void agent_checkpoint_task(struct agent_task *t)
+void agent_checkpoint_task(struct agent_task *t, const V1__TaskInfo *info_or_null)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
     _cleanup_free_ char *path = NULL;
+    struct agent_core *a = t->executor->core;
     struct fl_err err;
 
     if (!agent_checkpoints(t->executor->framework))
         return;
+    arena = fl_arena_new(4096);
     path = agent_path_task(t->executor, t->id, "task.info");
-    complain(t->executor->core,
-             agent_record_write(t->executor->core, path, &t->pb->base, false, &err), &err);
-    if (!t->executor->command || !t->info)
+    complain(a, agent_record_write(a, path, &agent_task_pb(t, arena)->base, false, &err), &err);
+    if (!info_or_null)
         return;
     /* Ours alone: what the built-in command executor must still know after a restart (kill policy, longest time). */
     free(path);
     path = agent_path_task(t->executor, t->id, "command.info");
-    complain(t->executor->core,
-             agent_record_write(t->executor->core, path, &t->info->base, false, &err), &err);
+    complain(a, agent_record_write(a, path, &info_or_null->base, false, &err), &err);
 }

@@ -90,17 +90,19 @@ static void report(struct agent_executor *e, V1__TaskState state, V1__TaskStatus
 {
     struct agent_core *a = e->core;
     const struct agent_task *t = the_task(e);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
+    _cleanup_pb_ V1__CheckStatusInfo *check = NULL;
     Msg__StatusUpdate *u =
-        agent_update_new(a, e->framework->id, e->id, state, source, reason, message, e->id);
+        agent_update_new(a, arena, e->framework->id, e->id, state, source, reason, message, e->id);
 
     /* A task with a check says so in all that its executor tells of it. */
     if (t && t->info && t->info->check && source == V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR)
-        u->status->check_status = check_status_empty(t->info->check);
+        u->status->check_status = check = check_status_empty(t->info->check);
     if (e->cmd.unhealthy && task_state_is_terminal(state)) {
         u->status->has_healthy = true;
         u->status->healthy = false;
     }
-    agent_status_update(a, u, false);
+    agent_status_update(a, arena, u, false);
 }
 
 static void report_as_executor(struct agent_executor *e, V1__TaskState state, int reason,
@@ -155,12 +157,15 @@ static void start_checks(struct agent_executor *e, const V1__TaskStatus *last_or
 void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reason, bool kill)
 {
     struct agent_core *a = e->core;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
     Msg__StatusUpdate *u =
-        agent_update_new(a, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
+        agent_update_new(a, arena, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
                          V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, (int)reason, NULL, e->id);
+    _cleanup_pb_ V1__CheckStatusInfo *check = NULL;
 
     task_checks_fill(e->cmd.checks, u->status);
-    agent_status_update(a, u, false);
+    check = u->status->check_status;
+    agent_status_update(a, arena, u, false);
     if (!kill || e->cmd.killed)
         return;
     log_info("Task '%s' has failed its health check too often, killing it", e->id);
@@ -191,6 +196,8 @@ void agent_command_recovered(struct agent_executor *e)
 {
     struct agent_task *t = the_task(e);
     double now = env_wall_s(agent_time(e->core)), began = now;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
+    const V1__Task *pb;
 
     e->recovered = false;
     e->state = EXECUTOR_RUNNING;
@@ -201,32 +208,33 @@ void agent_command_recovered(struct agent_executor *e)
         return;
     }
     /* The agent died between starting the container and saying so. */
-    if (t->pb->state == V1__TASK_STATE__TASK_STAGING)
+    if (t->state == V1__TASK_STATE__TASK_STAGING)
         report_as_executor(e, V1__TASK_STATE__TASK_STARTING, -1, NULL);
-    if (t->pb->n_statuses > 0 && t->pb->statuses[0]->has_timestamp)
-        began = t->pb->statuses[0]->timestamp;
-    if (t->pb->state == V1__TASK_STATE__TASK_STARTING)
+    pb = agent_task_pb(t, arena);
+    if (pb->n_statuses > 0 && pb->statuses[0]->has_timestamp)
+        began = pb->statuses[0]->timestamp;
+    if (t->state == V1__TASK_STATE__TASK_STARTING)
         report_as_executor(e, V1__TASK_STATE__TASK_RUNNING, -1, NULL);
     /* A kill under way when the agent died goes on with a fresh grace period. */
-    if (t->pb->state == V1__TASK_STATE__TASK_KILLING)
+    if (t->state == V1__TASK_STATE__TASK_KILLING)
         agent_command_kill(e, agent_command_grace(t, NULL), false);
     else
         arm_max_time(e, now > began ? (uint64_t)((now - began) * 1e6) : 0);
     if (!e->cmd.killed)
-        start_checks(e, t->pb->n_statuses > 0 ? t->pb->statuses[t->pb->n_statuses - 1] : NULL);
+        start_checks(e, pb->n_statuses > 0 ? pb->statuses[pb->n_statuses - 1] : NULL);
 }
 
 /* ---- killing ---- */
 
 uint64_t agent_command_grace(const struct agent_task *t, const V1__KillPolicy *override_or_null)
 {
-    const V1__KillPolicy *p = override_or_null;
+    int64_t ns = t->grace_ns;
 
-    if (!p || !p->grace_period)
-        p = t->pb->kill_policy;
-    if (!p || !p->grace_period)
+    if (override_or_null && override_or_null->grace_period)
+        ns = override_or_null->grace_period->nanoseconds;
+    else if (!t->has_grace)
         return DEFAULT_GRACE_US;
-    return p->grace_period->nanoseconds > 0 ? (uint64_t)p->grace_period->nanoseconds / 1000 : 0;
+    return ns > 0 ? (uint64_t)ns / 1000 : 0;
 }
 
 static void on_grace_over(void *arg)
@@ -270,7 +278,7 @@ void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max
     e->cmd.killed_by_max_time = by_max_time;
     e->cmd.kill_start_us = now;
     if (!by_max_time && t && t->phase == AGENT_TASK_LAUNCHED &&
-        t->pb->state != V1__TASK_STATE__TASK_KILLING &&
+        t->state != V1__TASK_STATE__TASK_KILLING &&
         agent_framework_has(e->framework, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__TASK_KILLING_STATE))
         report_as_executor(e, V1__TASK_STATE__TASK_KILLING, -1, NULL);
     set_kill_timer(e, now + grace_us);
@@ -306,13 +314,13 @@ static void report_limit(struct agent_executor *e, const struct container_end *e
                      ? V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
                      : V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
     struct agent_core *a = e->core;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
     Msg__StatusUpdate *u =
-        agent_update_new(a, e->framework->id, e->id, V1__TASK_STATE__TASK_FAILED,
+        agent_update_new(a, arena, e->framework->id, e->id, V1__TASK_STATE__TASK_FAILED,
                          V1__TASK_STATUS__SOURCE__SOURCE_AGENT, reason, end->message, e->id);
 
-    if (end->limitation)
-        u->status->limitation = FL_PB_DUP(end->limitation);
-    agent_status_update(a, u, false);
+    u->status->limitation = (V1__TaskResourceLimitation *)(uintptr_t)end->limitation;
+    agent_status_update(a, arena, u, false);
 }
 
 void agent_command_ended(struct agent_executor *e, const struct container_end *end)
@@ -321,7 +329,7 @@ void agent_command_ended(struct agent_executor *e, const struct container_end *e
     const struct agent_pending_end *p = &e->pending_end;
 
     agent_command_stop_timers(e);
-    if (!t || task_state_is_terminal(t->pb->state))
+    if (!t || task_state_is_terminal(t->state))
         return;
     if (p->set) {
         report(e, p->state, V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)p->reason, p->message);

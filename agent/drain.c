@@ -21,9 +21,8 @@ static char *config_path(const struct agent_core *a)
 static void kill_one(struct agent_task *t, const V1__DurationInfo *max)
 {
     V1__KillPolicy policy = V1__KILL_POLICY__INIT;
-    const V1__KillPolicy *own = t->pb->kill_policy;
 
-    if (!max || (own && own->grace_period && own->grace_period->nanoseconds <= max->nanoseconds)) {
+    if (!max || (t->has_grace && t->grace_ns <= max->nanoseconds)) {
         agent_task_kill(t, NULL);
         return;
     }

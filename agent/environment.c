@@ -15,7 +15,7 @@ struct env_list {
 static void add(struct env_list *l, const char *name, const char *value)
 {
     l->p = xgrow(l->p, &l->cap, l->n + 2, sizeof(char *));
-    l->p[l->n++] = xasprintf("%s=%s", name, value);
+    l->p[l->n++] = agent_path_join(name, "=", value, NULL);
     l->p[l->n] = NULL;
 }
 
@@ -61,25 +61,23 @@ char **agent_executor_env(struct agent_executor *e, const char *role_or_null)
 {
     struct agent_core *a = e->core;
     bool checkpoint = agent_checkpoints(e->framework);
-    uint64_t grace = a->flags->executor_shutdown_grace_period;
+    _cleanup_free_ char *directory = agent_executor_directory(e);
     struct env_list l = {0};
 
-    if (e->info->shutdown_grace_period && e->info->shutdown_grace_period->nanoseconds >= 0)
-        grace = (uint64_t)e->info->shutdown_grace_period->nanoseconds / 1000;
     add_operators(&l, a->flags->executor_environment_variables);
     add(&l, "LIBPROCESS_IP", a->ip);
     add(&l, "LIBPROCESS_PORT", "0");
     add(&l, "MESOS_FRAMEWORK_ID", e->framework->id);
     add(&l, "MESOS_EXECUTOR_ID", e->id);
-    add(&l, "MESOS_DIRECTORY", e->directory);
-    add(&l, "MESOS_SANDBOX", e->directory);
+    add(&l, "MESOS_DIRECTORY", directory);
+    add(&l, "MESOS_SANDBOX", directory);
     add(&l, "MESOS_CONTAINER_IP", a->ip);
     add(&l, "MESOS_SLAVE_ID", a->info->id->value);
     add(&l, "MESOS_SLAVE_PID", a->pid);
     add(&l, "MESOS_AGENT_ENDPOINT", a->endpoint);
     add(&l, "MESOS_CHECKPOINT", checkpoint ? "1" : "0");
     add(&l, "MESOS_HTTP_COMMAND_EXECUTOR", "0");
-    add_duration(&l, "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace);
+    add_duration(&l, "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", e->grace_us);
     if (checkpoint) {
         add_duration(&l, "MESOS_RECOVERY_TIMEOUT", a->flags->recovery_timeout);
         add_duration(&l, "MESOS_SUBSCRIPTION_BACKOFF_MAX",

@@ -10,7 +10,7 @@
 
 bool agent_executor_is_default(const struct agent_executor *e)
 {
-    return e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT;
+    return e->info && e->info->has_type && e->info->type == V1__EXECUTOR_INFO__TYPE__DEFAULT;
 }
 
 void agent_executor_hang_up(struct agent_executor *e)
@@ -170,7 +170,7 @@ static void drop_undelivered(struct agent_executor *e, const Exec__Call__Subscri
     struct agent_task *t, *tmp;
 
     DL_FOREACH_SAFE (e->tasks, t, tmp) {
-        if (t->phase == AGENT_TASK_LAUNCHED && t->pb->state == V1__TASK_STATE__TASK_STAGING &&
+        if (t->phase == AGENT_TASK_LAUNCHED && t->state == V1__TASK_STATE__TASK_STAGING &&
             !among(sub, t->id))
             agent_drop_task(e->core, e->framework->id, e->framework->info, t->id, e->id,
                             V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,

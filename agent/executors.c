@@ -21,8 +21,28 @@ static char *user_of(const struct agent_framework *f, const V1__CommandInfo *c)
     return f->info->user ? xstrdup(f->info->user) : NULL;
 }
 
+static void keep_info(struct agent_executor *e, const V1__ExecutorInfo *from)
+{
+    V1__ExecutorInfo info = *from;
+
+    if (!info.framework_id)
+        info.framework_id = e->framework->info->id;
+    if (!e->command) {
+        e->info = FL_PB_DUP(&info);
+        return;
+    }
+    e->packed_len = (uint32_t)protobuf_c_message_get_packed_size(&info.base);
+    e->packed = xmalloc(e->packed_len);
+    protobuf_c_message_pack(&info.base, e->packed);
+}
+
+char *agent_executor_directory(const struct agent_executor *e)
+{
+    return agent_path_run(e, false);
+}
+
 struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__ExecutorInfo *info,
-                                          const char *container_id_or_null)
+                                          const char *container_id_or_null, bool command)
 {
     struct agent_executor *e = xnew0(struct agent_executor);
     _cleanup_free_ char *meta = NULL;
@@ -33,16 +53,17 @@ struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__E
     e->core = f->core;
     e->framework = f;
     e->id = xstrdup(info->executor_id->value);
-    e->info = FL_PB_DUP(info);
-    if (!e->info->framework_id)
-        e->info->framework_id = FL_PB_DUP(f->info->id);
+    e->command = command;
+    keep_info(e, info);
+    e->grace_us = info->shutdown_grace_period && info->shutdown_grace_period->nanoseconds >= 0
+                      ? (uint64_t)info->shutdown_grace_period->nanoseconds / 1000
+                      : f->core->flags->executor_shutdown_grace_period;
     if (container_id_or_null) {
         snprintf(e->container_id, sizeof e->container_id, "%s", container_id_or_null);
     } else {
         fl_uuid_make(agent_time(f->core), uuid);
         fl_uuid_format(uuid, e->container_id);
     }
-    e->directory = agent_path_run(e, false);
     meta = agent_path_executor(e, true);
     agent_gc_unschedule(f->core->gc, meta); /* another run of an executor of that id */
     e->user = user_of(f, info->command);
@@ -89,7 +110,8 @@ void agent_executor_free(struct agent_executor *e)
     resources_done(&e->resources);
     fl_pb_free(e->info);
     free(e->id);
-    free(e->directory);
+    free(e->packed);
+    free(e->pending_end.message);
     free(e->user);
     e->magic = 0;
     free(e);
@@ -118,16 +140,16 @@ void agent_executor_allocated(const struct agent_executor *e, struct resources *
 /* Sum of limits where a task has one, of its request where not; < 0: no task has any. */
 static double limit_of(const struct agent_executor *e, const char *name)
 {
+    bool cpus = streq(name, "cpus");
     double sum = milli_to_double(resources_scalar(&e->resources, name));
     bool any = false;
 
     for (struct agent_task *t = e->tasks; t; t = t->next) {
         double one = milli_to_double(resources_scalar(&t->resources, name));
+        double limit = cpus ? t->cpu_limit : t->mem_limit;
 
-        for (size_t i = 0; i < t->pb->n_limits; i++) {
-            if (!streq(t->pb->limits[i]->key, name) || !t->pb->limits[i]->value)
-                continue;
-            one = t->pb->limits[i]->value->value;
+        if (limit >= 0) {
+            one = limit;
             any = true;
         }
         if (t->phase != AGENT_TASK_TERMINATED)
@@ -150,26 +172,28 @@ void agent_executor_resize(struct agent_executor *e)
 void agent_executor_attach(struct agent_executor *e)
 {
     struct agent_env *env = e->core->env;
-    _cleanup_free_ char *latest =
-        xasprintf("/frameworks/%s/executors/%s/runs/latest", e->framework->id, e->id);
+    _cleanup_free_ char *latest = agent_path_join("/frameworks/", e->framework->id, "/executors/",
+                                                  e->id, "/runs/latest", NULL);
     _cleanup_free_ char *base = agent_path_executor(e, false);
-    _cleanup_free_ char *link = xasprintf("%s/runs/latest", base);
+    _cleanup_free_ char *link = agent_path_join(base, "/runs/latest", NULL);
+    _cleanup_free_ char *directory = agent_executor_directory(e);
 
-    env->io->attach(env->ctx, e->directory, e->directory);
-    env->io->attach(env->ctx, latest, e->directory);
-    env->io->attach(env->ctx, link, e->directory);
+    env->io->attach(env->ctx, directory, directory);
+    env->io->attach(env->ctx, latest, directory);
+    env->io->attach(env->ctx, link, directory);
 }
 
 static int make_sandbox(struct agent_executor *e, struct fl_err *err)
 {
     struct agent_env *env = e->core->env;
     _cleanup_free_ char *base = agent_path_executor(e, false);
-    _cleanup_free_ char *latest = xasprintf("%s/runs/latest", base);
-    int r = env->io->mkdir(env->ctx, e->directory, e->user, err);
+    _cleanup_free_ char *latest = agent_path_join(base, "/runs/latest", NULL);
+    _cleanup_free_ char *directory = agent_executor_directory(e);
+    int r = env->io->mkdir(env->ctx, directory, e->user, err);
 
     if (r < 0)
         return fl_err_wrap(err, "sandbox of executor '%s'", e->id);
-    r = env->io->link(env->ctx, e->directory, latest, err);
+    r = env->io->link(env->ctx, directory, latest, err);
     if (r < 0)
         return fl_err_wrap(err, "sandbox of executor '%s'", e->id);
     agent_executor_attach(e);
@@ -218,6 +242,7 @@ static int start_container(struct agent_executor *e, const V1__TaskInfo *task, s
     const char *role = resources_allocation_role(task ? &e->tasks->resources : &e->resources);
     _cleanup_resources_ struct resources sum = RESOURCES_INIT;
     struct container_spec spec = {0};
+    _cleanup_free_ char *directory = agent_executor_directory(e);
     V1__CommandInfo own = V1__COMMAND_INFO__INIT;
     char **env;
     int r;
@@ -230,7 +255,8 @@ static int start_container(struct agent_executor *e, const V1__TaskInfo *task, s
     spec.container_id = e->container_id;
     spec.container = task ? task->container : e->info->container;
     spec.user = e->user;
-    spec.sandbox = e->directory;
+    spec.sandbox = directory;
+    spec.labels = task ? task->labels : NULL;
     spec.env = (const char *const *)env;
     spec.resources = &sum;
     spec.cpu_limit = limit_of(e, "cpus");
@@ -252,7 +278,7 @@ void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task)
     if (r == 0) {
         agent_checkpoint_executor(e);
         if (task)
-            agent_checkpoint_task(e->tasks);
+            agent_checkpoint_task(e->tasks, task);
         r = start_container(e, task, &err);
     }
     if (r < 0) {
@@ -270,15 +296,6 @@ void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task)
 }
 
 /* ---- the end ---- */
-
-static uint64_t shutdown_grace(const struct agent_executor *e)
-{
-    const V1__DurationInfo *own = e->info->shutdown_grace_period;
-
-    if (own && own->nanoseconds >= 0)
-        return (uint64_t)own->nanoseconds / 1000;
-    return e->core->flags->executor_shutdown_grace_period;
-}
 
 static void destroy(struct agent_executor *e)
 {
@@ -299,7 +316,7 @@ static void on_shutdown_timeout(void *arg)
 void agent_executor_shutdown(struct agent_executor *e)
 {
     struct agent_core *a = e->core;
-    uint64_t grace = shutdown_grace(e);
+    uint64_t grace = e->grace_us;
 
     if (e->state == EXECUTOR_TERMINATING || e->state == EXECUTOR_TERMINATED)
         return;
@@ -329,11 +346,13 @@ void agent_executor_destroy(struct agent_executor *e, V1__TaskState state,
     e->pending_end.set = true;
     e->pending_end.state = state;
     e->pending_end.reason = reason;
-    snprintf(e->pending_end.message, sizeof e->pending_end.message, "%s", message);
+    free(e->pending_end.message);
+    e->pending_end.message = xstrdup(message);
     e->state = EXECUTOR_TERMINATING;
     destroy(e);
 }
 
+/* Its message is borrowed. */
 static void explain_end(const struct agent_executor *e, const struct container_end *end,
                         struct agent_pending_end *out)
 {
@@ -348,10 +367,10 @@ static void explain_end(const struct agent_executor *e, const struct container_e
         out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY;
     else if (end->reason == CONTAINER_LIMIT_DISK)
         out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
-    snprintf(out->message, sizeof out->message, "%s",
-             end->message                    ? end->message
-             : end->reason == CONTAINER_LOST ? "Abnormal executor termination: unknown container"
-                                             : "Executor terminated");
+    out->message = (char *)(end->message ? end->message
+                            : end->reason == CONTAINER_LOST
+                                ? "Abnormal executor termination: unknown container"
+                                : "Executor terminated");
 }
 
 static void end_tasks(struct agent_executor *e, const struct container_end *end)
@@ -362,16 +381,17 @@ static void end_tasks(struct agent_executor *e, const struct container_end *end)
 
     explain_end(e, end, &why);
     DL_FOREACH_SAFE (e->tasks, t, tmp) {
+        _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
         Msg__StatusUpdate *u;
 
         if (t->phase == AGENT_TASK_TERMINATED)
             continue;
-        u = agent_update_new(a, e->framework->id, t->id, why.state,
+        arena = fl_arena_new(2048);
+        u = agent_update_new(a, arena, e->framework->id, t->id, why.state,
                              V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)why.reason, why.message,
                              e->id);
-        if (end->limitation)
-            u->status->limitation = FL_PB_DUP(end->limitation);
-        agent_status_update(a, u, false);
+        u->status->limitation = (V1__TaskResourceLimitation *)(uintptr_t)end->limitation;
+        agent_status_update(a, arena, u, false);
     }
 }
 
@@ -418,10 +438,11 @@ static void put_away(struct agent_executor *e)
 {
     struct agent_core *a = e->core;
     struct agent_env *env = a->env;
+    _cleanup_free_ char *directory = agent_executor_directory(e);
     struct fl_err err;
 
     a->containerizer->ops->forget(a->containerizer, e->container_id);
-    agent_gc_schedule(a->gc, e->directory, true);
+    agent_gc_schedule(a->gc, directory, true);
     if (agent_checkpoints(e->framework)) {
         _cleanup_free_ char *run = agent_path_run(e, true);
         _cleanup_free_ char *sentinel = xasprintf("%s/executor.sentinel", run);

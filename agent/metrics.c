@@ -113,7 +113,7 @@ static double pull_tasks(void *arg)
     for (struct agent_framework *f = g->core->frameworks; f; f = f->hh.next) {
         for (struct agent_executor *e = f->executors; e; e = e->hh.next) {
             for (struct agent_task *t = e->tasks; t; t = t->next)
-                n += t->pb->state == g->state;
+                n += t->state == g->state;
         }
     }
     return n;

@@ -215,7 +215,7 @@ static char *root_sandbox(const struct agent_core *a, const char *root)
     const struct agent_executor *e = agent_find_container(a, root);
 
     if (e)
-        return xstrdup(e->directory);
+        return agent_executor_directory(e);
     return agent_find_nested(a, root) ? xasprintf("%s/containers/%s", a->work_dir, root) : NULL;
 }
 

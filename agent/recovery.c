@@ -203,7 +203,7 @@ static void replay_status(const Msg__StatusUpdate *u, void *arg)
 {
     struct agent_task *t = arg;
 
-    if (!task_state_is_terminal(t->pb->state))
+    if (!task_state_is_terminal(t->state))
         agent_task_apply_status(t, u->status);
 }
 
@@ -233,6 +233,7 @@ static int recover_task(struct agent_executor *e, const char *id, struct fl_err 
     _cleanup_free_ char *path = agent_path_task(e, id, "task.info");
     _cleanup_free_ char *command = agent_path_task(e, id, "command.info");
     _cleanup_pb_ V1__Task *pb = NULL;
+    _cleanup_pb_ V1__TaskInfo *info = NULL;
     struct agent_task *t;
     bool finished = false;
     int r = agent_record_read(a, path, &v1__task__descriptor, (ProtobufCMessage **)&pb, err);
@@ -246,8 +247,10 @@ static int recover_task(struct agent_executor *e, const char *id, struct fl_err 
                           pb->task_id->value);
     t = agent_task_recover(e, pb);
     if (e->command && agent_record_read(a, command, &v1__task_info__descriptor,
-                                        (ProtobufCMessage **)&t->info, err) < 0)
+                                        (ProtobufCMessage **)&info, err) < 0)
         log_warning("Task '%s': %s; its longest time is not enforced any more", id, err->msg);
+    if (info)
+        agent_task_keep_info(t, info);
     r = recover_updates(a, t, &finished, err);
     if (r < 0)
         return r;
@@ -289,6 +292,7 @@ static int recover_executor(struct agent_framework *f, const char *dir, struct f
     _cleanup_pb_ V1__ExecutorInfo *info = NULL;
     _cleanup_buf_ struct fl_buf mark = FL_BUF_INIT;
     struct agent_executor *e;
+    bool command = false;
     int r = read_link_name(a, latest, &container, err);
 
     if (r < 0)
@@ -305,9 +309,9 @@ static int recover_executor(struct agent_framework *f, const char *dir, struct f
                           err);
     if (r < 0)
         return r;
-    e = agent_executor_new(f, info, container);
     if (a->env->io->read(a->env->ctx, generated, &mark, err) == 0)
-        e->command = mark.len > 0 && mark.data[0] == '1';
+        command = mark.len > 0 && mark.data[0] == '1';
+    e = agent_executor_new(f, info, container, command);
     hold_container(e);
     agent_executor_attach(e);
     return recover_tasks(e, err);

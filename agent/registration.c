@@ -96,7 +96,7 @@ struct inventory {
 static void add_executor(struct inventory *v, struct agent_executor *e)
 {
     for (struct agent_task *t = e->tasks; t; t = t->next)
-        push(&v->tasks, t->pb);
+        push(&v->tasks, agent_task_pb(t, v->arena));
     if (!e->command && e->state != EXECUTOR_TERMINATED)
         push(&v->executors, e->info);
 }
@@ -119,7 +119,7 @@ static void add_completed(struct inventory *v, struct agent_framework *f)
     c->tasks = fl_arena_alloc(v->arena, (n ? n : 1) * sizeof(void *));
     DL_FOREACH (f->completed, e) {
         DL_FOREACH (e->completed, t) {
-            c->tasks[c->n_tasks++] = t->pb;
+            c->tasks[c->n_tasks++] = agent_task_pb(t, v->arena);
         }
     }
     push(&v->completed, c);

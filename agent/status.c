@@ -6,59 +6,58 @@
 
 #define ARENA_FIRST 2048
 
-Msg__StatusUpdate *agent_update_new(struct agent_core *a, const char *framework_id,
-                                    const char *task_id, V1__TaskState state,
-                                    V1__TaskStatus__Source source, int reason, const char *message,
-                                    const char *executor_id)
+Msg__StatusUpdate *agent_update_new(struct agent_core *a, struct fl_arena *arena,
+                                    const char *framework_id, const char *task_id,
+                                    V1__TaskState state, V1__TaskStatus__Source source, int reason,
+                                    const char *message, const char *executor_id)
 {
-    Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
-    V1__TaskStatus s = V1__TASK_STATUS__INIT;
-    V1__FrameworkID fid = V1__FRAMEWORK_ID__INIT;
-    V1__TaskID tid = V1__TASK_ID__INIT;
-    V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
-    uint8_t uuid[FL_UUID_LEN];
+    Msg__StatusUpdate *u = FL_ARENA_NEW(arena, Msg__StatusUpdate, msg__status_update);
+    V1__TaskStatus *s = FL_ARENA_NEW(arena, V1__TaskStatus, v1__task_status);
+    uint8_t *uuid = fl_arena_alloc(arena, FL_UUID_LEN);
 
     fl_uuid_make(agent_time(a), uuid);
-    fid.value = (char *)framework_id;
-    tid.value = (char *)task_id;
-    s.task_id = &tid;
-    s.state = state;
-    s.agent_id = a->info->id;
-    s.message = (char *)message;
-    s.has_source = true;
-    s.source = source;
+    s->task_id = FL_ARENA_NEW(arena, V1__TaskID, v1__task_id);
+    s->task_id->value = (char *)(uintptr_t)task_id;
+    s->state = state;
+    s->agent_id = a->info->id;
+    s->message = (char *)(uintptr_t)message;
+    s->has_source = true;
+    s->source = source;
     if (reason >= 0) {
-        s.has_reason = true;
-        s.reason = (V1__TaskStatus__Reason)reason;
+        s->has_reason = true;
+        s->reason = (V1__TaskStatus__Reason)reason;
     }
-    s.has_timestamp = true;
-    s.timestamp = env_wall_s(agent_time(a));
-    s.has_uuid = true;
-    s.uuid = (ProtobufCBinaryData){sizeof uuid, uuid};
+    s->has_timestamp = true;
+    s->timestamp = env_wall_s(agent_time(a));
+    s->has_uuid = true;
+    s->uuid = (ProtobufCBinaryData){FL_UUID_LEN, uuid};
     if (executor_id) {
-        eid.value = (char *)executor_id;
-        s.executor_id = u.executor_id = &eid;
+        s->executor_id = FL_ARENA_NEW(arena, V1__ExecutorID, v1__executor_id);
+        s->executor_id->value = (char *)(uintptr_t)executor_id;
+        u->executor_id = s->executor_id;
     }
-    u.framework_id = &fid;
-    u.slave_id = a->info->id;
-    u.status = &s;
-    u.timestamp = s.timestamp;
-    u.has_uuid = true;
-    u.uuid = s.uuid;
-    return FL_PB_DUP(&u);
+    u->framework_id = FL_ARENA_NEW(arena, V1__FrameworkID, v1__framework_id);
+    u->framework_id->value = (char *)(uintptr_t)framework_id;
+    u->slave_id = a->info->id;
+    u->status = s;
+    u->timestamp = s->timestamp;
+    u->has_uuid = true;
+    u->uuid = s->uuid;
+    return u;
 }
 
 void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__FrameworkInfo *info,
                      const char *task_id, const char *executor_id, V1__TaskStatus__Reason reason,
                      const char *message)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(ARENA_FIRST);
     bool aware = info && framework_has_capability(
                              info, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
 
     log_warning("Dropping task '%s' of framework '%s': %s", task_id, framework_id, message);
     agent_status_update(
-        a,
-        agent_update_new(a, framework_id, task_id,
+        a, arena,
+        agent_update_new(a, arena, framework_id, task_id,
                          task_state_for_framework(V1__TASK_STATE__TASK_DROPPED, aware),
                          V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)reason, message, executor_id),
         false);
@@ -66,39 +65,14 @@ void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__F
 
 /* ---- the task's own record ---- */
 
-static void set_status_list(V1__Task *pb, V1__TaskStatus *status)
-{
-    if (pb->n_statuses > 0 && pb->statuses[pb->n_statuses - 1]->state == status->state) {
-        fl_pb_free(pb->statuses[pb->n_statuses - 1]);
-        pb->statuses[pb->n_statuses - 1] = status;
-        return;
-    }
-    pb->statuses = xrealloc(pb->statuses, (pb->n_statuses + 1) * sizeof *pb->statuses);
-    pb->statuses[pb->n_statuses++] = status;
-}
-
-void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status)
-{
-    V1__TaskStatus *copy = FL_PB_DUP(status);
-
-    /* `data` may be large and is the framework's alone. */
-    if (copy->has_data) {
-        free(copy->data.data);
-        copy->data = (ProtobufCBinaryData){0, NULL};
-        copy->has_data = false;
-    }
-    set_status_list(t->pb, copy);
-    t->pb->state = status->state;
-}
-
 void agent_task_phase_from_state(struct agent_task *t)
 {
-    if (!task_state_is_terminal(t->pb->state))
+    if (!task_state_is_terminal(t->state))
         return;
     if (t->phase == AGENT_TASK_TERMINATED)
         return;
     t->phase = AGENT_TASK_TERMINATED;
-    agent_count_state(t->executor->core, t->pb->state);
+    agent_count_state(t->executor->core, t->state);
 }
 
 /* ---- upwards ---- */
@@ -124,34 +98,29 @@ static void add_address(struct agent_core *a, V1__ContainerStatus *cs, struct fl
     cs->network_infos[0] = n;
 }
 
-static void add_container_status(struct agent_executor *e, V1__TaskStatus *s)
+static void add_container_status(struct agent_executor *e, V1__TaskStatus *s,
+                                 struct fl_arena *arena)
 {
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(ARENA_FIRST);
     struct containerizer *c = e->core->containerizer;
     V1__ContainerStatus *own = s->container_status, *cs = NULL;
-    V1__ContainerStatus fresh = V1__CONTAINER_STATUS__INIT;
-    V1__ContainerID id = V1__CONTAINER_ID__INIT;
-    V1__ContainerStatus *merged;
 
     /* An executor that names a (nested) container speaks for that one. */
     if (own && own->container_id)
         return;
     if (!e->contained || c->ops->status(c, e->container_id, arena, &cs) < 0)
-        cs = &fresh;
+        cs = FL_ARENA_NEW(arena, V1__ContainerStatus, v1__container_status);
     if (own && own->n_network_infos > 0) {
         cs->n_network_infos = own->n_network_infos;
         cs->network_infos = own->network_infos;
     }
-    id.value = e->container_id;
-    cs->container_id = &id;
+    cs->container_id = FL_ARENA_NEW(arena, V1__ContainerID, v1__container_id);
+    cs->container_id->value = e->container_id;
     if (!cs->has_executor_pid && e->pid > 0) {
         cs->has_executor_pid = true;
         cs->executor_pid = (uint32_t)e->pid;
     }
     add_address(e->core, cs, arena);
-    merged = FL_PB_DUP(cs);
-    fl_pb_free(s->container_status);
-    s->container_status = merged;
+    s->container_status = cs;
 }
 
 static void ack_executor(struct agent_executor *e, const Msg__StatusUpdate *u)
@@ -182,16 +151,17 @@ static void mark_drained(struct agent_core *a, const struct agent_framework *f, 
         s->state = V1__TASK_STATE__TASK_GONE_BY_OPERATOR;
 }
 
-static void handle_known(struct agent_task *t, Msg__StatusUpdate *u, bool from_executor)
+static void handle_known(struct agent_task *t, struct fl_arena *arena, Msg__StatusUpdate *u,
+                         bool from_executor)
 {
     struct agent_executor *e = t->executor;
     struct agent_core *a = e->core;
     _cleanup_free_ char *path = NULL;
-    bool was_terminal = task_state_is_terminal(t->pb->state);
+    bool was_terminal = task_state_is_terminal(t->state);
     enum agent_update_result res;
 
     if (t->phase != AGENT_TASK_QUEUED)
-        add_container_status(e, u->status);
+        add_container_status(e, u->status, arena);
     if (agent_checkpoints(e->framework))
         path = agent_path_task(e, t->id, "task.updates");
     /* The record changes first: forward() reads the latest state from it. After a terminal state nothing changes any more. */
@@ -213,9 +183,9 @@ static void handle_known(struct agent_task *t, Msg__StatusUpdate *u, bool from_e
         agent_executor_resize(e);
 }
 
-void agent_status_update(struct agent_core *a, Msg__StatusUpdate *update, bool from_executor)
+void agent_status_update(struct agent_core *a, struct fl_arena *arena, Msg__StatusUpdate *u,
+                         bool from_executor)
 {
-    _cleanup_pb_ Msg__StatusUpdate *u = update;
     struct agent_framework *f = agent_find_framework(a, u->framework_id->value);
     struct agent_task *t;
 
@@ -224,7 +194,7 @@ void agent_status_update(struct agent_core *a, Msg__StatusUpdate *update, bool f
     if (f && f->terminating) {
         /* Nobody is left who could acknowledge; the record shows how the task ended. */
         t = agent_find_task(f, u->status->task_id->value);
-        if (t && !task_state_is_terminal(t->pb->state)) {
+        if (t && !task_state_is_terminal(t->state)) {
             agent_task_apply_status(t, u->status);
             agent_task_phase_from_state(t);
         }
@@ -237,7 +207,7 @@ void agent_status_update(struct agent_core *a, Msg__StatusUpdate *update, bool f
         return;
     }
     mark_drained(a, f, u->status);
-    handle_known(t, u, from_executor);
+    handle_known(t, arena, u, from_executor);
 }
 
 void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u)
@@ -250,18 +220,12 @@ void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u)
     if (a->state != AGENT_RUNNING)
         return;
     if (t) {
-        t->pb->has_status_update_state = true;
-        t->pb->status_update_state = u->status->state;
-        if (!t->pb->has_status_update_uuid || t->pb->status_update_uuid.len != u->uuid.len) {
-            free(t->pb->status_update_uuid.data);
-            t->pb->status_update_uuid.data = xmemdup(u->uuid.data, u->uuid.len);
-            t->pb->status_update_uuid.len = u->uuid.len;
-            t->pb->has_status_update_uuid = true;
-        }
-        memcpy(t->pb->status_update_uuid.data, u->uuid.data, u->uuid.len);
+        t->told = true;
+        t->told_state = u->status->state;
+        memcpy(t->told_uuid, u->uuid.data, FL_UUID_LEN);
     }
     copy.has_latest_state = true;
-    copy.latest_state = t ? t->pb->state : u->status->state;
+    copy.latest_state = t ? t->state : u->status->state;
     m.update = &copy;
     m.pid = a->pid;
     agent_send(a, &m.base);
@@ -292,36 +256,37 @@ void agent_status_ack(struct agent_core *a, const Msg__StatusUpdateAcknowledgeme
 void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *status)
 {
     struct agent_core *a = e->core;
-    _cleanup_pb_ V1__TaskStatus *s = FL_PB_DUP(status);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    V1__TaskStatus s = *status; /* what it points to is not changed */
     Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
     V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
 
-    if (!s->has_uuid || s->uuid.len != FL_UUID_LEN ||
-        (s->agent_id && !streq(s->agent_id->value, a->info->id->value))) {
+    if (!s.has_uuid || s.uuid.len != FL_UUID_LEN ||
+        (s.agent_id && !streq(s.agent_id->value, a->info->id->value))) {
         log_warning("Ignoring an update of executor '%s': no uuid, or of another agent", e->id);
         agent_count(a, COUNT_INVALID_UPDATES);
         return;
     }
-    if (s->state == V1__TASK_STATE__TASK_STAGING) {
+    if (s.state == V1__TASK_STATE__TASK_STAGING) {
         log_warning("Executor '%s' sent TASK_STAGING, which only masters may say: shutting it down",
                     e->id);
         agent_count(a, COUNT_INVALID_UPDATES);
         agent_executor_shutdown(e);
         return;
     }
-    if (!s->agent_id)
-        s->agent_id = FL_PB_DUP(a->info->id);
+    if (!s.agent_id)
+        s.agent_id = a->info->id;
     eid.value = e->id;
-    fl_pb_free(s->executor_id);
-    s->executor_id = FL_PB_DUP(&eid);
-    s->has_source = true;
-    s->source = V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
+    s.executor_id = &eid;
+    s.has_source = true;
+    s.source = V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
     u.framework_id = e->framework->info->id;
     u.executor_id = &eid;
     u.slave_id = a->info->id;
-    u.status = s;
-    u.timestamp = s->has_timestamp ? s->timestamp : env_wall_s(agent_time(a));
+    u.status = &s;
+    u.timestamp = s.has_timestamp ? s.timestamp : env_wall_s(agent_time(a));
     u.has_uuid = true;
-    u.uuid = s->uuid;
-    agent_status_update(a, FL_PB_DUP(&u), true);
+    u.uuid = s.uuid;
+    arena = fl_arena_new(ARENA_FIRST);
+    agent_status_update(a, arena, &u, true);
 }

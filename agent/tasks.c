@@ -7,8 +7,9 @@
 
 /* ---- a task's life ---- */
 
-static V1__Task *make_pb(const struct agent_executor *e, const V1__TaskInfo *info)
+static void record(struct agent_task *to, const V1__TaskInfo *info)
 {
+    const struct agent_executor *e = to->executor;
     V1__Task t = V1__TASK__INIT;
     V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
 
@@ -31,7 +32,7 @@ static V1__Task *make_pb(const struct agent_executor *e, const V1__TaskInfo *inf
         eid.value = e->id;
         t.executor_id = &eid;
     }
-    return FL_PB_DUP(&t);
+    agent_task_record(to, &t);
 }
 
 static struct agent_task *task_new(struct agent_executor *e, const char *id)
@@ -53,8 +54,8 @@ struct agent_task *agent_task_add(struct agent_executor *e, const V1__TaskInfo *
     struct fl_err err;
 
     t->phase = AGENT_TASK_QUEUED;
-    t->info = FL_PB_DUP(info);
-    t->pb = make_pb(e, info);
+    agent_task_keep_info(t, info);
+    record(t, info);
     t->group = group;
     if (resources_from_pb(info->resources, info->n_resources, &t->resources, &err) < 0)
         log_warning("Resources of task '%s': %s, counting none", t->id, err.msg);
@@ -67,7 +68,7 @@ struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *
     struct fl_err err;
 
     t->phase = AGENT_TASK_LAUNCHED;
-    t->pb = FL_PB_DUP(pb);
+    agent_task_record(t, pb);
     if (resources_from_pb(pb->resources, pb->n_resources, &t->resources, &err) < 0)
         log_warning("Resources of task '%s': %s, counting none", t->id, err.msg);
     return t;
@@ -79,7 +80,7 @@ void agent_task_free(struct agent_task *t)
         HASH_DEL(t->executor->framework->tasks, t);
         t->executor->core->n_tasks--;
     }
-    fl_pb_free(t->pb);
+    free(t->record);
     fl_pb_free(t->info);
     resources_done(&t->resources);
     free(t->id);
@@ -92,7 +93,7 @@ void agent_task_launched(struct agent_task *t)
     t->executor->sent_task = true;
     if (t->executor->command)
         return; /* kept before its container was started */
-    agent_checkpoint_task(t);
+    agent_checkpoint_task(t, NULL);
     fl_pb_free(t->info);
     t->info = NULL;
 }
@@ -225,9 +226,8 @@ static void run_command(struct agent_framework *f, const V1__TaskInfo *task)
 {
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
     V1__ExecutorInfo *info = agent_command_executor_info(f->info, task, arena);
-    struct agent_executor *e = agent_executor_new(f, info, NULL);
+    struct agent_executor *e = agent_executor_new(f, info, NULL, true);
 
-    e->command = true;
     agent_task_add(e, task, NULL);
     agent_executor_launch(e, task);
 }
@@ -278,7 +278,7 @@ static void run_with_executor(struct agent_core *a, const char *fid, const Msg__
         agent_executor_deliver(e);
         return;
     }
-    e = agent_executor_new(f, task->executor, NULL);
+    e = agent_executor_new(f, task->executor, NULL, false);
     agent_task_add(e, task, NULL);
     agent_executor_launch(e, NULL);
 }
@@ -379,13 +379,13 @@ void agent_run_task_group(struct agent_core *a, const Msg__RunTaskGroupMessage *
     }
     f = framework_for(a, fid, m->framework);
     if (!e)
-        e = agent_executor_new(f, m->executor, NULL);
+        e = agent_executor_new(f, m->executor, NULL, false);
     group = NULL;
     for (size_t i = 0; i < m->task_group->n_tasks; i++) {
         struct agent_task *t = agent_task_add(e, m->task_group->tasks[i], group);
 
         if (!group)
-            group = t->group = t->pb; /* any address of the group's own will do */
+            group = t->group = t; /* any address of the group's own will do */
     }
     if (e->contained)
         agent_executor_deliver(e);
@@ -402,11 +402,14 @@ static void kill_queued(struct agent_executor *e, struct agent_task *t)
     struct agent_task *x, *tmp;
 
     DL_FOREACH_SAFE (e->tasks, x, tmp) {
+        _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+
         if (x->phase != AGENT_TASK_QUEUED || (x != t && (!group || x->group != group)))
             continue;
+        arena = fl_arena_new(2048);
         agent_status_update(
-            e->core,
-            agent_update_new(e->core, e->framework->id, x->id, V1__TASK_STATE__TASK_KILLED,
+            e->core, arena,
+            agent_update_new(e->core, arena, e->framework->id, x->id, V1__TASK_STATE__TASK_KILLED,
                              V1__TASK_STATUS__SOURCE__SOURCE_AGENT,
                              V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
                              group ? "A task within the task group was killed before delivery to "
@@ -431,8 +434,10 @@ static void send_kill(struct agent_executor *e, const struct agent_task *t,
 {
     Exec__Event ev = EXEC__EVENT__INIT;
     Exec__Event__Kill k = EXEC__EVENT__KILL__INIT;
+    V1__TaskID id = V1__TASK_ID__INIT;
 
-    k.task_id = t->pb->task_id;
+    id.value = t->id;
+    k.task_id = &id;
     k.kill_policy = (V1__KillPolicy *)policy;
     ev.has_type = true;
     ev.type = EXEC__EVENT__TYPE__KILL;

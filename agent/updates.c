@@ -30,8 +30,11 @@ struct seen {
 };
 
 struct pending {
-    Msg__StatusUpdate *update; /* owned */
     struct pending *prev, *next;
+    uint8_t uuid[FL_UUID_LEN];
+    bool terminal;
+    uint32_t len;
+    uint8_t update[]; /* encoded: most are sent once, from the message they came as */
 };
 
 struct stream {
@@ -70,7 +73,7 @@ struct agent_updates *agent_updates_new(struct agent_core *a)
 }
 
 static void retry(void *arg);
-static void send_head(struct stream *s);
+static void send_head(struct stream *s, const Msg__StatusUpdate *same_or_null);
 
 static void pop(struct stream *s)
 {
@@ -79,7 +82,6 @@ static void pop(struct stream *s)
     DL_DELETE(s->pending, p);
     s->n_pending--;
     s->manager->n_pending--;
-    fl_pb_free(p->update);
     free(p);
 }
 
@@ -152,7 +154,7 @@ static void retry(void *arg)
     while ((s = first_due(u)) && s->due_us <= now) {
         stop_waiting(s);
         s->level = FL_MIN(s->level + 1, LEVELS - 1u);
-        send_head(s);
+        send_head(s, NULL);
     }
     if (s)
         set_timer(u, s->due_us);
@@ -221,12 +223,27 @@ static struct stream *add_stream(struct agent_updates *u, const char *framework_
     return s;
 }
 
-static void send_head(struct stream *s)
+static void send_head(struct stream *s, const Msg__StatusUpdate *same_or_null)
 {
+    struct agent_core *a = s->manager->core;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    ProtobufCMessage *m = NULL;
+    struct fl_err err;
+    int r;
+
     if (s->manager->paused || !s->pending)
         return;
     wait_for_ack(s);
-    agent_forward(s->manager->core, s->pending->update);
+    if (same_or_null) {
+        agent_forward(a, same_or_null);
+        return;
+    }
+    arena = fl_arena_new(2048);
+    r = fl_pb_decode(s->pending->update, s->pending->len, &msg__status_update__descriptor,
+                     fl_arena_allocator(arena), &m, &err);
+    assert(r == 0); /* it was encoded here */
+    (void)r;
+    agent_forward(a, (const Msg__StatusUpdate *)m);
 }
 
 static int keep(struct stream *s, Msg__StatusUpdateRecord__Type type, const Msg__StatusUpdate *up,
@@ -304,9 +321,13 @@ static bool seen_before(struct stream *s, const void *uuid)
 
 static void enqueue(struct stream *s, const Msg__StatusUpdate *up)
 {
-    struct pending *p = xnew0(struct pending);
+    size_t n = protobuf_c_message_get_packed_size(&up->base);
+    struct pending *p = xmalloc(sizeof *p + n);
 
-    p->update = FL_PB_DUP(up);
+    memcpy(p->uuid, up->uuid.data, FL_UUID_LEN);
+    p->terminal = task_state_is_terminal(up->status->state);
+    p->len = (uint32_t)n;
+    protobuf_c_message_pack(&up->base, p->update);
     DL_APPEND(s->pending, p);
     s->n_pending++;
     s->manager->n_pending++;
@@ -340,14 +361,14 @@ enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg
     keep(s, MSG__STATUS_UPDATE_RECORD__TYPE__UPDATE, up, NULL);
     enqueue(s, up);
     if (s->n_pending == 1)
-        send_head(s);
+        send_head(s, up);
     return UPDATE_NEW;
 }
 
 /* Takes the head away; true when it was terminal, and the stream is gone with it. */
 static bool advance(struct stream *s)
 {
-    bool terminal = task_state_is_terminal(s->pending->update->status->state);
+    bool terminal = s->pending->terminal;
 
     stop_waiting(s);
     s->level = 0;
@@ -361,14 +382,12 @@ int agent_updates_ack(struct agent_updates *u, const char *framework_id, const c
                       const void *uuid, size_t uuid_len, bool *ret_finished, struct fl_err *err)
 {
     struct stream *s = find_stream(u, framework_id, task_id);
-    const Msg__StatusUpdate *head;
 
     if (!s)
         return fl_err_set(err, FL_NOT_FOUND,
                           "task '%s' of framework '%s' has no update to acknowledge", task_id,
                           framework_id);
-    head = s->pending ? s->pending->update : NULL;
-    if (!head || uuid_len != FL_UUID_LEN || memcmp(head->uuid.data, uuid, FL_UUID_LEN) != 0)
+    if (!s->pending || uuid_len != FL_UUID_LEN || memcmp(s->pending->uuid, uuid, FL_UUID_LEN) != 0)
         return fl_err_set(
             err, FL_INVALID,
             "the acknowledgement is not for the update of task '%s' that is waiting for one",
@@ -376,7 +395,7 @@ int agent_updates_ack(struct agent_updates *u, const char *framework_id, const c
     keep(s, MSG__STATUS_UPDATE_RECORD__TYPE__ACK, NULL, uuid);
     *ret_finished = advance(s);
     if (!*ret_finished)
-        send_head(s);
+        send_head(s, NULL);
     return 0;
 }
 
@@ -398,7 +417,7 @@ void agent_updates_resume(struct agent_updates *u)
     HASH_ITER (hh, u->streams, s, tmp) {
         stop_waiting(s);
         s->level = 0;
-        send_head(s);
+        send_head(s, NULL);
     }
 }
 
@@ -417,7 +436,7 @@ void agent_updates_resend(struct agent_updates *u, const char *framework_id)
             continue;
         stop_waiting(s);
         s->level = 0;
-        send_head(s);
+        send_head(s, NULL);
     }
 }
 
@@ -446,7 +465,7 @@ static int replay(struct stream *s, const Msg__StatusUpdateRecord *r, agent_upda
         return 0;
     }
     if (!s->pending || !r->has_uuid || r->uuid.len != FL_UUID_LEN ||
-        memcmp(s->pending->update->uuid.data, r->uuid.data, FL_UUID_LEN) != 0)
+        memcmp(s->pending->uuid, r->uuid.data, FL_UUID_LEN) != 0)
         return fl_err_set(err, FL_INVALID,
                           "an ACK record of '%s' does not belong to the update before it", s->path);
     *ret_finished = advance(s);

@@ -100,7 +100,7 @@ static int launch(struct containerizer *base, const struct container_spec *spec,
     if (!e || !e->command || !e->tasks)
         return fl_err_set(err, FL_UNSUPPORTED,
                           "emulated agents run tasks with a command, not executors");
-    r = emu_plan_make(c->workload, e->tasks->pb->labels, c->random, &plan, err);
+    r = emu_plan_make(c->workload, spec->labels, c->random, &plan, err);
     if (r < 0)
         return r;
     x = xnew0(struct emu_container);

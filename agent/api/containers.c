@@ -67,12 +67,13 @@ V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
 
 static void write_common(struct json_out *j, const struct agent_executor *e, struct fl_arena *arena)
 {
+    const V1__ExecutorInfo *info = agent_executor_info(e, arena);
     V1__ResourceStatistics *s = agent_api_statistics(e, arena);
 
     json_kstr(j, "executor_id", e->id);
-    json_kstr(j, "executor_name", e->info->name ? e->info->name : "");
+    json_kstr(j, "executor_name", info->name ? info->name : "");
     json_kstr(j, "framework_id", e->framework->id);
-    json_kstr(j, "source", e->info->source ? e->info->source : "");
+    json_kstr(j, "source", info->source ? info->source : "");
     if (s)
         json_kpb(j, "statistics", &s->base, FL_JSON_LEGACY);
 }

@@ -231,7 +231,9 @@ int agent_container_allowed(const struct agent_api *api, const struct http_excha
     const struct http_principal *p = http_exchange_principal(ex);
     const struct agent_viewer v = agent_viewer_of(api, ex);
     const struct agent_executor *e = agent_nested_executor(api->core, id);
-    const char *user = e ? acl_executor_user(e->info, e->framework->info) : NULL;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
+    const char *user =
+        e ? acl_executor_user(agent_executor_info(e, arena), e->framework->info) : NULL;
 
     if (p && !p->value)
         return check_claims(p, id, err);

@@ -52,7 +52,7 @@ static Aapi__Response__GetExecutors__Executor *one_executor(const struct agent_e
     Aapi__Response__GetExecutors__Executor *m =
         NEW(arena, Aapi__Response__GetExecutors__Executor, aapi__response__get_executors__executor);
 
-    m->executor_info = e->info;
+    m->executor_info = (V1__ExecutorInfo *)(uintptr_t)agent_executor_info(e, arena);
     return m;
 }
 
@@ -97,15 +97,15 @@ static void add_tasks(Aapi__Response__GetTasks *m, const struct agent_executor *
         if (!agent_viewer_task(v, t))
             continue;
         if (t->phase == AGENT_TASK_QUEUED)
-            APPEND(arena, m->queued_tasks, m->n_queued_tasks, t->pb);
+            APPEND(arena, m->queued_tasks, m->n_queued_tasks, agent_task_pb(t, arena));
         else if (t->phase == AGENT_TASK_LAUNCHED)
-            APPEND(arena, m->launched_tasks, m->n_launched_tasks, t->pb);
+            APPEND(arena, m->launched_tasks, m->n_launched_tasks, agent_task_pb(t, arena));
         else
-            APPEND(arena, m->terminated_tasks, m->n_terminated_tasks, t->pb);
+            APPEND(arena, m->terminated_tasks, m->n_terminated_tasks, agent_task_pb(t, arena));
     }
     DL_FOREACH (e->completed, t) {
         if (agent_viewer_task(v, t))
-            APPEND(arena, m->completed_tasks, m->n_completed_tasks, t->pb);
+            APPEND(arena, m->completed_tasks, m->n_completed_tasks, agent_task_pb(t, arena));
     }
 }
 
@@ -142,10 +142,11 @@ static Aapi__Response__GetContainers__Container *of_executor(struct agent_execut
 {
     Aapi__Response__GetContainers__Container *c = NEW(
         arena, Aapi__Response__GetContainers__Container, aapi__response__get_containers__container);
+    const V1__ExecutorInfo *info = agent_executor_info(e, arena);
 
     c->framework_id = e->framework->info->id;
-    c->executor_id = e->info->executor_id;
-    c->executor_name = e->info->name ? e->info->name : (char *)"";
+    c->executor_id = info->executor_id;
+    c->executor_name = info->name ? info->name : (char *)"";
     c->container_id = NEW(arena, V1__ContainerID, v1__container_id);
     c->container_id->value = e->container_id;
     c->container_status = agent_api_container_status(e, arena);

@@ -8,8 +8,12 @@
 
 static void write_task(struct json_out *j, const struct agent_task *t, const struct agent_viewer *v)
 {
-    if (agent_viewer_task(v, t))
-        legacy_json_task(j, t->pb, &t->resources);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+
+    if (!agent_viewer_task(v, t))
+        return;
+    arena = fl_arena_new(8192);
+    legacy_json_task(j, agent_task_pb(t, arena), &t->resources);
 }
 
 /* "tasks": launched and terminated ones; "queued_tasks": those that wait. */
@@ -50,28 +54,33 @@ static void write_executor(struct json_out *j, const struct agent_executor *e,
                            const struct agent_viewer *v)
 {
     _cleanup_resources_ struct resources res = RESOURCES_INIT;
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+    _cleanup_free_ char *directory = NULL;
+    const V1__ExecutorInfo *info;
     const char *role = resources_allocation_role(&e->resources);
 
     if (!agent_viewer_executor(v, ACL_VIEW_EXECUTORS, e))
         return;
+    arena = fl_arena_new(4096);
+    info = agent_executor_info(e, arena);
+    directory = agent_executor_directory(e);
     agent_executor_allocated(e, &res);
     json_object(j);
     json_kstr(j, "id", e->id);
-    json_kstr(j, "name", e->info->name ? e->info->name : "");
-    json_kstr(j, "source", e->info->source ? e->info->source : "");
+    json_kstr(j, "name", info->name ? info->name : "");
+    json_kstr(j, "source", info->source ? info->source : "");
     json_kstr(j, "container", e->container_id);
-    json_kstr(j, "directory", e->directory);
+    json_kstr(j, "directory", directory);
     json_key(j, "resources");
     resources_json_summary(&res, j);
     if (role)
         json_kstr(j, "role", role);
-    if (e->info->labels) {
+    if (info->labels) {
         json_key(j, "labels");
-        legacy_json_labels(j, e->info->labels);
+        legacy_json_labels(j, info->labels);
     }
-    if (e->info->has_type)
-        json_kstr(j, "type",
-                  fl_enum_name(&v1__executor_info__type__descriptor, (int)e->info->type));
+    if (info->has_type)
+        json_kstr(j, "type", fl_enum_name(&v1__executor_info__type__descriptor, (int)info->type));
     write_tasks(j, e, v);
     write_completed_tasks(j, e, v);
     json_end_object(j);

@@ -15,17 +15,32 @@ bool agent_viewer_task(const struct agent_viewer *v, const struct agent_task *t)
     const V1__FrameworkInfo *info = t->executor->framework->info;
 
     return acls_allow(v->acls, ACL_VIEW_TASKS, v->principal,
-                      t->pb->user ? t->pb->user : info->user);
+                      t->executor->user ? t->executor->user : info->user);
 }
 
 bool agent_viewer_executor(const struct agent_viewer *v, enum acl_action action,
                            const struct agent_executor *e)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+
+    if (!v->acls)
+        return true;
+    arena = fl_arena_new(4096);
     return acls_allow(v->acls, action, v->principal,
-                      acl_executor_user(e->info, e->framework->info));
+                      acl_executor_user(agent_executor_info(e, arena), e->framework->info));
 }
 
 /* ---- files ---- */
+
+static bool is_sandbox(const struct agent_executor *e, const char *directory)
+{
+    _cleanup_free_ char *own = NULL;
+
+    if (!str_ends(directory, e->container_id))
+        return false;
+    own = agent_executor_directory(e);
+    return streq(own, directory);
+}
 
 static const struct agent_executor *in_framework(const struct agent_framework *f,
                                                  const char *directory)
@@ -33,11 +48,11 @@ static const struct agent_executor *in_framework(const struct agent_framework *f
     const struct agent_executor *e;
 
     for (e = f->executors; e; e = e->hh.next) {
-        if (streq(e->directory, directory))
+        if (is_sandbox(e, directory))
             return e;
     }
     DL_FOREACH (f->completed, e) {
-        if (streq(e->directory, directory))
+        if (is_sandbox(e, directory))
             return e;
     }
     return NULL;
@@ -63,6 +78,7 @@ static const struct agent_executor *executor_of(const struct agent_core *a, cons
 int agent_viewer_file(const struct agent_viewer *v, const struct agent_api *api, const char *path,
                       struct fl_err *err)
 {
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
     const struct agent_executor *e;
     const char *virtual_path, *real;
 
@@ -72,6 +88,7 @@ int agent_viewer_file(const struct agent_viewer *v, const struct agent_api *api,
     if (streq(virtual_path, AGENT_LOG_PATH))
         return acls_check(v->acls, ACL_ACCESS_MESOS_LOGS, v->principal, NULL, err);
     e = executor_of(api->core, real);
-    return acls_check(v->acls, ACL_ACCESS_SANDBOXES, v->principal,
-                      e ? acl_executor_user(e->info, e->framework->info) : NULL, err);
+    return acls_check(
+        v->acls, ACL_ACCESS_SANDBOXES, v->principal,
+        e ? acl_executor_user(agent_executor_info(e, arena), e->framework->info) : NULL, err);
 }

@@ -28,7 +28,8 @@ struct container_spec {
     const V1__ContainerInfo *container; /* or NULL: volumes, rlimits, linux_info, ... */
     const char *user;                   /* NULL: the agent's */
     const char *sandbox; /* existing folder, owned by user; the working directory; NULL: nested */
-    const char *const *env; /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
+    const char *const *env;   /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
+    const V1__Labels *labels; /* of a command task, or NULL */
     const struct resources *resources; /* what it may use: requests */
     double cpu_limit,
         mem_limit;   /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */

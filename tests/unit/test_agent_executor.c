@@ -145,7 +145,7 @@ START_TEST(an_update_is_forwarded_and_acknowledged_to_the_executor_at_once)
     ck_assert_uint_eq(events_of(EXEC__EVENT__TYPE__ACKNOWLEDGED), 2);
     update_uuid("t", "TASK_FINISHED", UUID_B);
     ck_assert_uint_eq(h_updates(h), 1);
-    ck_assert_int_eq(h_task(h, "t")->pb->state, V1__TASK_STATE__TASK_FINISHED);
+    ck_assert_int_eq(h_task(h, "t")->state, V1__TASK_STATE__TASK_FINISHED);
     h_ack(h, "t", V1__TASK_STATE__TASK_RUNNING);
     h_ack(h, "t", V1__TASK_STATE__TASK_FINISHED);
     ck_assert_ptr_null(h_task(h, "t"));
@@ -370,8 +370,8 @@ START_TEST(one_of_a_group_killed_in_the_queue_kills_all)
     h_deliver(h, &msg__run_task_group_message__descriptor, GROUP);
     h_kill(h, "b", "");
     ck_assert_uint_eq(h_updates(h), 2);
-    ck_assert_int_eq(h_task(h, "a")->pb->state, V1__TASK_STATE__TASK_KILLED);
-    ck_assert_int_eq(h_task(h, "b")->pb->state, V1__TASK_STATE__TASK_KILLED);
+    ck_assert_int_eq(h_task(h, "a")->state, V1__TASK_STATE__TASK_KILLED);
+    ck_assert_int_eq(h_task(h, "b")->state, V1__TASK_STATE__TASK_KILLED);
 }
 END_TEST
 

@@ -199,7 +199,7 @@ START_TEST(every_torn_tail_is_cut_off)
         ck_assert(is_whole(&log->data));
         if (cut >= first)
             ck_assert_mem_eq(log->data.data, saved, first);
-        ck_assert_int_eq(h_task(h, "t")->pb->state, V1__TASK_STATE__TASK_RUNNING); /* told anew */
+        ck_assert_int_eq(h_task(h, "t")->state, V1__TASK_STATE__TASK_RUNNING); /* told anew */
     }
 }
 END_TEST

@@ -339,7 +339,7 @@ START_TEST(framework_shutdown_kills_in_silence)
     h_ended(h, CONTAINER_DESTROYED, 0);
     ck_assert_uint_eq(h_updates(h), before);
     ck_assert_ptr_null(h->a->frameworks);
-    ck_assert_int_eq(h->a->completed_frameworks->completed->completed->pb->state,
+    ck_assert_int_eq(h->a->completed_frameworks->completed->completed->state,
                      V1__TASK_STATE__TASK_KILLED);
 }
 END_TEST
