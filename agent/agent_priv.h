@@ -77,6 +77,8 @@ void agent_task_keep_info(struct agent_task *t, const V1__TaskInfo *info);
 void agent_task_launched(struct agent_task *t); /* QUEUED -> LAUNCHED, checkpointed */
 
 /* ---- status.c ---- */
+/* For an update and what is added to it: what malloc(3) still has at hand without searching. */
+#define AGENT_UPDATE_ARENA 896
 /* In the arena; the texts are borrowed. reason < 0: none. `message`, `executor_id` may be NULL. */
 Msg__StatusUpdate *agent_update_new(struct agent_core *a, struct fl_arena *arena,
                                     const char *framework_id, const char *task_id,
@@ -91,7 +93,8 @@ void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__F
                      const char *message);
 void agent_task_phase_from_state(struct agent_task *t);
 void agent_status_ack(struct agent_core *a, const Msg__StatusUpdateAcknowledgementMessage *m);
-void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u);
+/* `t`: the task, where it is at hand. */
+void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u, struct agent_task *t_or_null);
 void agent_task_put_away(struct agent_task *t); /* to the completed ones of its executor */
 void agent_task_complete(struct agent_task *t); /* its terminal update is acknowledged */
 
@@ -119,7 +122,7 @@ void agent_updates_free(struct agent_updates *u);
 enum agent_update_result { UPDATE_NEW, UPDATE_DUPLICATE, UPDATE_REFUSED };
 /* Keeps (in `path`, unless NULL) and, when it is the first of its stream, forwards. The update is copied. */
 enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up,
-                                              const char *path);
+                                              const char *path, struct agent_task *t_or_null);
 /* 0, or why it was refused (unknown stream, not the head's uuid). *ret_finished: the stream's terminal update is
  * acknowledged and the stream gone. */
 int agent_updates_ack(struct agent_updates *u, const char *framework_id, const char *task_id,

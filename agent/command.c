@@ -65,8 +65,9 @@ V1__ExecutorInfo *agent_command_executor_info(const V1__FrameworkInfo *framework
     v1__executor_id__init(e->executor_id);
     e->executor_id->value = task->task_id->value;
     e->framework_id = framework->id;
-    name = xasprintf("Command Executor (Task: %s) (Command: %s)", task->task_id->value,
-                     task->command ? describe(task->command, arena) : "NO COMMAND");
+    name = agent_path_join(
+        "Command Executor (Task: ", task->task_id->value,
+        ") (Command: ", task->command ? describe(task->command, arena) : "NO COMMAND", ")", NULL);
     e->name = fl_arena_strdup(arena, name);
     e->source = task->task_id->value;
     e->command = task->command;
@@ -90,7 +91,7 @@ static void report(struct agent_executor *e, V1__TaskState state, V1__TaskStatus
 {
     struct agent_core *a = e->core;
     const struct agent_task *t = the_task(e);
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(AGENT_UPDATE_ARENA);
     _cleanup_pb_ V1__CheckStatusInfo *check = NULL;
     Msg__StatusUpdate *u =
         agent_update_new(a, arena, e->framework->id, e->id, state, source, reason, message, e->id);
@@ -157,7 +158,7 @@ static void start_checks(struct agent_executor *e, const V1__TaskStatus *last_or
 void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reason, bool kill)
 {
     struct agent_core *a = e->core;
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(AGENT_UPDATE_ARENA);
     Msg__StatusUpdate *u =
         agent_update_new(a, arena, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
                          V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, (int)reason, NULL, e->id);
@@ -314,7 +315,7 @@ static void report_limit(struct agent_executor *e, const struct container_end *e
                      ? V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
                      : V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
     struct agent_core *a = e->core;
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(AGENT_UPDATE_ARENA);
     Msg__StatusUpdate *u =
         agent_update_new(a, arena, e->framework->id, e->id, V1__TASK_STATE__TASK_FAILED,
                          V1__TASK_STATUS__SOURCE__SOURCE_AGENT, reason, end->message, e->id);

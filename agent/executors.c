@@ -64,8 +64,10 @@ struct agent_executor *agent_executor_new(struct agent_framework *f, const V1__E
         fl_uuid_make(agent_time(f->core), uuid);
         fl_uuid_format(uuid, e->container_id);
     }
-    meta = agent_path_executor(e, true);
-    agent_gc_unschedule(f->core->gc, meta); /* another run of an executor of that id */
+    if (agent_gc_pending(f->core->gc) > 0) {
+        meta = agent_path_executor(e, true);
+        agent_gc_unschedule(f->core->gc, meta); /* another run of an executor of that id */
+    }
     e->user = user_of(f, info->command);
     if (resources_from_pb(info->resources, info->n_resources, &e->resources, &err) < 0)
         log_warning("Resources of executor '%s': %s, counting none", e->id, err.msg);
@@ -386,7 +388,7 @@ static void end_tasks(struct agent_executor *e, const struct container_end *end)
 
         if (t->phase == AGENT_TASK_TERMINATED)
             continue;
-        arena = fl_arena_new(2048);
+        arena = fl_arena_new(AGENT_UPDATE_ARENA);
         u = agent_update_new(a, arena, e->framework->id, t->id, why.state,
                              V1__TASK_STATUS__SOURCE__SOURCE_AGENT, (int)why.reason, why.message,
                              e->id);

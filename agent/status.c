@@ -4,8 +4,6 @@
 #include "common/base/log.h"
 #include "common/model/roles.h"
 
-#define ARENA_FIRST 2048
-
 Msg__StatusUpdate *agent_update_new(struct agent_core *a, struct fl_arena *arena,
                                     const char *framework_id, const char *task_id,
                                     V1__TaskState state, V1__TaskStatus__Source source, int reason,
@@ -50,7 +48,7 @@ void agent_drop_task(struct agent_core *a, const char *framework_id, const V1__F
                      const char *task_id, const char *executor_id, V1__TaskStatus__Reason reason,
                      const char *message)
 {
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(ARENA_FIRST);
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(AGENT_UPDATE_ARENA);
     bool aware = info && framework_has_capability(
                              info, V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
 
@@ -174,7 +172,7 @@ static void handle_known(struct agent_task *t, struct fl_arena *arena, Msg__Stat
         ack_executor(e, u);
         return;
     }
-    res = agent_updates_handle(a->updates, u, path);
+    res = agent_updates_handle(a->updates, u, path, t);
     if (res == UPDATE_REFUSED)
         return;
     if (from_executor)
@@ -203,18 +201,24 @@ void agent_status_update(struct agent_core *a, struct fl_arena *arena, Msg__Stat
     agent_count(a, COUNT_VALID_UPDATES);
     t = f ? agent_find_task(f, u->status->task_id->value) : NULL;
     if (!t) {
-        agent_updates_handle(a->updates, u, NULL);
+        agent_updates_handle(a->updates, u, NULL, NULL);
         return;
     }
     mark_drained(a, f, u->status);
     handle_known(t, arena, u, from_executor);
 }
 
-void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u)
+static struct agent_task *task_of(struct agent_core *a, const Msg__StatusUpdate *u)
+{
+    struct agent_framework *f = agent_find_framework(a, u->framework_id->value);
+
+    return f ? agent_find_task(f, u->status->task_id->value) : NULL;
+}
+
+void agent_forward(struct agent_core *a, const Msg__StatusUpdate *u, struct agent_task *t_or_null)
 {
     Msg__StatusUpdateMessage m = MSG__STATUS_UPDATE_MESSAGE__INIT;
-    struct agent_framework *f = agent_find_framework(a, u->framework_id->value);
-    struct agent_task *t = f ? agent_find_task(f, u->status->task_id->value) : NULL;
+    struct agent_task *t = t_or_null ? t_or_null : task_of(a, u);
     Msg__StatusUpdate copy = *u;
 
     if (a->state != AGENT_RUNNING)
@@ -287,6 +291,6 @@ void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *statu
     u.timestamp = s.has_timestamp ? s.timestamp : env_wall_s(agent_time(a));
     u.has_uuid = true;
     u.uuid = s.uuid;
-    arena = fl_arena_new(ARENA_FIRST);
+    arena = fl_arena_new(AGENT_UPDATE_ARENA);
     agent_status_update(a, arena, &u, true);
 }

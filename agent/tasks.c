@@ -323,7 +323,7 @@ void agent_run_task(struct agent_core *a, const Msg__RunTaskMessage *m)
                         "Cannot reuse an already existing executor for a command task");
         return;
     }
-    run_command(framework_for(a, fid, m->framework), task);
+    run_command(f ? f : framework_for(a, fid, m->framework), task);
 }
 
 static void drop_group(struct agent_core *a, const Msg__RunTaskGroupMessage *m, const char *fid,
@@ -406,7 +406,7 @@ static void kill_queued(struct agent_executor *e, struct agent_task *t)
 
         if (x->phase != AGENT_TASK_QUEUED || (x != t && (!group || x->group != group)))
             continue;
-        arena = fl_arena_new(2048);
+        arena = fl_arena_new(AGENT_UPDATE_ARENA);
         agent_status_update(
             e->core, arena,
             agent_update_new(e->core, arena, e->framework->id, x->id, V1__TASK_STATE__TASK_KILLED,

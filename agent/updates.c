@@ -73,7 +73,7 @@ struct agent_updates *agent_updates_new(struct agent_core *a)
 }
 
 static void retry(void *arg);
-static void send_head(struct stream *s, const Msg__StatusUpdate *same_or_null);
+static void send_again(struct stream *s);
 
 static void pop(struct stream *s)
 {
@@ -154,7 +154,7 @@ static void retry(void *arg)
     while ((s = first_due(u)) && s->due_us <= now) {
         stop_waiting(s);
         s->level = FL_MIN(s->level + 1, LEVELS - 1u);
-        send_head(s, NULL);
+        send_again(s);
     }
     if (s)
         set_timer(u, s->due_us);
@@ -215,7 +215,7 @@ static struct stream *add_stream(struct agent_updates *u, const char *framework_
 {
     struct stream *s = xnew0(struct stream);
 
-    s->key = xasprintf("%s/%s", framework_id, task_id);
+    s->key = agent_path_join(framework_id, "/", task_id, NULL);
     s->framework_len = strlen(framework_id);
     s->path = path ? xstrdup(path) : NULL;
     s->manager = u;
@@ -223,9 +223,9 @@ static struct stream *add_stream(struct agent_updates *u, const char *framework_
     return s;
 }
 
-static void send_head(struct stream *s, const Msg__StatusUpdate *same_or_null)
+/* The head, from what is kept of it. */
+static void send_again(struct stream *s)
 {
-    struct agent_core *a = s->manager->core;
     _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
     ProtobufCMessage *m = NULL;
     struct fl_err err;
@@ -234,16 +234,12 @@ static void send_head(struct stream *s, const Msg__StatusUpdate *same_or_null)
     if (s->manager->paused || !s->pending)
         return;
     wait_for_ack(s);
-    if (same_or_null) {
-        agent_forward(a, same_or_null);
-        return;
-    }
     arena = fl_arena_new(2048);
     r = fl_pb_decode(s->pending->update, s->pending->len, &msg__status_update__descriptor,
                      fl_arena_allocator(arena), &m, &err);
     assert(r == 0); /* it was encoded here */
     (void)r;
-    agent_forward(a, (const Msg__StatusUpdate *)m);
+    agent_forward(s->manager->core, (const Msg__StatusUpdate *)m, NULL);
 }
 
 static int keep(struct stream *s, Msg__StatusUpdateRecord__Type type, const Msg__StatusUpdate *up,
@@ -341,7 +337,7 @@ static bool is_full(const struct agent_updates *u, const struct stream *s)
 }
 
 enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg__StatusUpdate *up,
-                                              const char *path)
+                                              const char *path, struct agent_task *t_or_null)
 {
     const char *fid = up->framework_id->value, *tid = up->status->task_id->value;
     struct stream *s = find_stream(u, fid, tid);
@@ -360,8 +356,10 @@ enum agent_update_result agent_updates_handle(struct agent_updates *u, const Msg
     /* An update that cannot be kept is still worth sending: the loss would only show after another crash. */
     keep(s, MSG__STATUS_UPDATE_RECORD__TYPE__UPDATE, up, NULL);
     enqueue(s, up);
-    if (s->n_pending == 1)
-        send_head(s, up);
+    if (s->n_pending == 1 && !u->paused) {
+        wait_for_ack(s);
+        agent_forward(u->core, up, t_or_null);
+    }
     return UPDATE_NEW;
 }
 
@@ -395,7 +393,7 @@ int agent_updates_ack(struct agent_updates *u, const char *framework_id, const c
     keep(s, MSG__STATUS_UPDATE_RECORD__TYPE__ACK, NULL, uuid);
     *ret_finished = advance(s);
     if (!*ret_finished)
-        send_head(s, NULL);
+        send_again(s);
     return 0;
 }
 
@@ -417,7 +415,7 @@ void agent_updates_resume(struct agent_updates *u)
     HASH_ITER (hh, u->streams, s, tmp) {
         stop_waiting(s);
         s->level = 0;
-        send_head(s, NULL);
+        send_again(s);
     }
 }
 
@@ -436,7 +434,7 @@ void agent_updates_resend(struct agent_updates *u, const char *framework_id)
             continue;
         stop_waiting(s);
         s->level = 0;
-        send_head(s, NULL);
+        send_again(s);
     }
 }
 
