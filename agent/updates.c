@@ -59,7 +59,7 @@ struct agent_updates {
     bool paused;
     struct env_timer *timer; /* NULL until there was something to wait for */
     uint64_t timer_due_us;   /* UINT64_MAX: it is not set */
-    struct stream *waiting[LEVELS];
+    struct stream **waiting; /* owned; LEVELS lists; an idle agent has none */
 };
 
 struct agent_updates *agent_updates_new(struct agent_core *a)
@@ -124,6 +124,8 @@ static void wait_for_ack(struct stream *s)
 {
     struct agent_updates *u = s->manager;
 
+    if (!u->waiting)
+        u->waiting = xcalloc(LEVELS, sizeof *u->waiting);
     stop_waiting(s);
     s->waiting = true;
     s->due_us = env_now_us(agent_time(u->core)) + FL_MAX(interval_of(u, s->level), 1u);
@@ -135,7 +137,7 @@ static struct stream *first_due(const struct agent_updates *u)
 {
     struct stream *first = NULL;
 
-    for (unsigned i = 0; i < LEVELS; i++) {
+    for (unsigned i = 0; u->waiting && i < LEVELS; i++) {
         struct stream *s = u->waiting[i];
 
         if (s && (!first || s->due_us < first->due_us))
@@ -184,6 +186,7 @@ void agent_updates_free(struct agent_updates *u)
         stream_free(s);
     }
     env_timer_free(agent_time(u->core), u->timer);
+    free(u->waiting);
     free(u);
 }
 
