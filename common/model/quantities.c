@@ -150,10 +150,10 @@ void resources_each_counted(const struct resources *r,
                             void (*fn)(const struct counted_item *item, void *arg), void *arg)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *k = r->items[i]->kind;
+        const struct kind *k = r->items[i].kind;
         struct counted_item item = {
             .name = k->name,
-            .amount = count(r->items[i]),
+            .amount = count(&r->items[i]),
             .allocated_to = k->allocation,
             .reserved_to = k->role,
             .shared = k->shared,

@@ -26,9 +26,10 @@ static inline double milli_to_double(milli_t m)
 }
 
 struct resource; /* one item; opaque outside common/model */
+/* Copies share their items until one of them is changed: a copy costs no more than a reference. */
 struct resources {
-    struct resource **items; /* owned */
-    size_t n, cap;
+    struct resource *items; /* in a block that is counted by reference */
+    uint32_t n, cap;        /* cap 0: of another set (resources_view()), or there is no block */
 };
 #define RESOURCES_INIT                                                                             \
     {                                                                                              \
@@ -39,6 +40,8 @@ void resources_done(struct resources *r);
 void resources_copy(struct resources *dst,
                     const struct resources *src);                  /* dst initialised; replaced */
 void resources_move(struct resources *dst, struct resources *src); /* src becomes empty */
+/* Item `i` of it as a set by itself, to be read only while `r` is not changed: needs no resources_done(). */
+struct resources resources_view(const struct resources *r, size_t i);
 static inline bool resources_empty(const struct resources *r)
 {
     return r->n == 0;

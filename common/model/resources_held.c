@@ -42,7 +42,7 @@ static uint32_t hash_set(const struct resources *r)
     uint64_t h = r->n;
 
     for (size_t i = 0; i < r->n; i++) {
-        const struct resource *item = r->items[i];
+        const struct resource *item = &r->items[i];
         h = mix(mix(h, (uintptr_t)item->kind), item->copies);
         h = hash_value(h, &item->value, item->kind->type);
     }
@@ -55,7 +55,7 @@ static bool same(const struct resources *a, const struct resources *b)
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++) {
-        const struct resource *x = a->items[i], *y = b->items[i];
+        const struct resource *x = &a->items[i], *y = &b->items[i];
         if (x->kind != y->kind || x->copies != y->copies ||
             !value_equal(&x->value, &y->value, x->kind->type))
             return false;

@@ -22,6 +22,8 @@ void resources_add_item(struct resources *a, const struct kind *kind, const stru
 /* Appends an item as it is, merging nothing: for parts of a set that is normalised. */
 void resources_append_copy(struct resources *a, const struct resource *item);
 void resources_remove_at(struct resources *a, size_t i);
+/* The item, to be changed: the set has it for itself from now on, and items of it that were looked at before are elsewhere. */
+struct resource *resources_own_at(struct resources *a, size_t i);
 void resources_subtract_item(struct resources *a, const struct resource *item);
 /* a and b are of one identity: may be merged into one / b may be taken out of a. */
 bool resource_addable(const struct resource *a, const struct resource *b);

@@ -22,16 +22,16 @@ static void put_key(const struct kind *k, struct json_out *j)
 /* The sum of all from the i-th on that share its key. */
 static void sum_from(const struct resources *r, size_t i, struct value *ret)
 {
-    const struct kind *k = r->items[i]->kind;
-    value_copy(ret, &r->items[i]->value, k->type);
+    const struct kind *k = r->items[i].kind;
+    value_copy(ret, &r->items[i].value, k->type);
     for (size_t j = i + 1; j < r->n; j++)
-        if (same_key(r->items[j]->kind, k))
-            value_add(ret, &r->items[j]->value, k->type);
+        if (same_key(r->items[j].kind, k))
+            value_add(ret, &r->items[j].value, k->type);
 }
 
 static void put_sum(const struct resources *r, size_t i, struct json_out *j)
 {
-    const struct kind *k = r->items[i]->kind;
+    const struct kind *k = r->items[i].kind;
     struct value sum;
     sum_from(r, i, &sum);
     put_key(k, j);
@@ -57,18 +57,18 @@ void resources_json_summary(const struct resources *r, struct json_out *j)
     for (size_t a = 0; a < ARRAY_SIZE(always); a++) {
         milli_t sum = 0;
         for (size_t i = 0; i < r->n; i++)
-            if (is_plain_scalar(r->items[i]->kind, always[a]) &&
-                __builtin_add_overflow(sum, r->items[i]->value.scalar, &sum))
+            if (is_plain_scalar(r->items[i].kind, always[a]) &&
+                __builtin_add_overflow(sum, r->items[i].value.scalar, &sum))
                 sum = INT64_MAX;
         json_kdouble(j, always[a], milli_to_double(sum));
     }
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *k = r->items[i]->kind;
+        const struct kind *k = r->items[i].kind;
         bool told = false;
         for (size_t a = 0; !told && a < ARRAY_SIZE(always); a++)
             told = is_plain_scalar(k, always[a]);
         for (size_t before = 0; !told && before < i; before++)
-            told = same_key(r->items[before]->kind, k);
+            told = same_key(r->items[before].kind, k);
         if (!told)
             put_sum(r, i, j);
     }
@@ -81,7 +81,7 @@ void resources_json_full(const struct resources *r, struct json_out *j, unsigned
     if (r->n) {
         _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
         for (size_t i = 0; i < r->n; i++) {
-            const V1__Resource *pb = resource_to_pb(r->items[i], RESOURCES_ENDPOINT, true, arena);
+            const V1__Resource *pb = resource_to_pb(&r->items[i], RESOURCES_ENDPOINT, true, arena);
             json_pb(j, &pb->base, json_flags);
         }
     }

@@ -24,7 +24,7 @@ static bool kind_fits(const struct resource *item, const struct kind *bare_want)
     _cleanup_resources_ struct resources bare = RESOURCES_INIT;
     resources_append_copy(&bare, item);
     resources_to_unreserved(&bare, &bare);
-    return kind_same(bare.items[0]->kind, bare_want);
+    return kind_same(bare.items[0].kind, bare_want);
 }
 
 static void move_to(struct resources *left, const struct resource *taken, struct resources *found)
@@ -40,7 +40,7 @@ static bool take_preferred(struct resources *left, struct resource *rest, enum p
 {
     V1__Value__Type type = rest->kind->type;
     for (size_t i = 0; i < left->n; i++) {
-        const struct resource *item = left->items[i];
+        const struct resource *item = &left->items[i];
         if (!preferred(item->kind, p, role) || !kind_fits(item, rest->kind))
             continue;
         struct resource taken = {.kind = item->kind, .copies = rest->copies};
@@ -68,7 +68,7 @@ static bool find_item(struct resources *left, const struct resource *want, struc
     resources_append_copy(&rest, want);
     resources_to_unreserved(&rest, &rest);
     for (enum preference p = RESERVED_TO_ROLE; p <= ANYTHING; p++)
-        if (take_preferred(left, rest.items[0], p, want->kind->role, found))
+        if (take_preferred(left, &rest.items[0], p, want->kind->role, found))
             return true;
     return false;
 }
@@ -79,7 +79,7 @@ bool resources_find(const struct resources *pool, const struct resources *want,
     _cleanup_resources_ struct resources left = RESOURCES_INIT, found = RESOURCES_INIT;
     resources_copy(&left, pool);
     for (size_t i = 0; i < want->n; i++)
-        if (!find_item(&left, want->items[i], &found))
+        if (!find_item(&left, &want->items[i], &found))
             return false;
     resources_move(ret_found, &found);
     return true;
@@ -203,7 +203,7 @@ static int grow_volume(struct resources *total, const V1__Offer__Operation__Grow
     if (rc < 0)
         return rc;
     if (grown.n)
-        grown.items[0]->value.scalar += milli_from_double(op->addition->scalar->value);
+        resources_own_at(&grown, 0)->value.scalar += milli_from_double(op->addition->scalar->value);
     return convert(total, &consumed, &grown, err);
 }
 
@@ -230,7 +230,7 @@ static int shrink_volume(struct resources *total, const V1__Offer__Operation__Sh
         return fl_err_set(err, FL_INVALID, "a volume cannot be shrunk by its whole size");
     resources_copy(&shrunk, &volume);
     if (shrunk.n)
-        shrunk.items[0]->value.scalar = rest;
+        resources_own_at(&shrunk, 0)->value.scalar = rest;
     resources_add(&shrunk, &freed);
     return convert(total, &volume, &shrunk, err);
 }

@@ -12,8 +12,8 @@ static void take_part(const struct resources *r, item_test test, const void *arg
 {
     struct resources part = RESOURCES_INIT; /* out may be r */
     for (size_t i = 0; i < r->n; i++)
-        if (test(r->items[i]->kind, arg))
-            resources_append_copy(&part, r->items[i]);
+        if (test(r->items[i].kind, arg))
+            resources_append_copy(&part, &r->items[i]);
     resources_move(out, &part);
 }
 
@@ -106,7 +106,7 @@ void resources_without_refined(const struct resources *r, struct resources *out)
 bool resources_is_plain(const struct resources *r)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *k = r->items[i]->kind;
+        const struct kind *k = r->items[i].kind;
 
         if (k->role || k->revocable || k->shared)
             return false;
@@ -123,8 +123,8 @@ void resources_each_open_scalar(const struct resources *r,
                                 void (*fn)(const char *name, milli_t amount, void *arg), void *arg)
 {
     for (size_t i = 0; i < r->n; i++)
-        if (is_open_scalar(r->items[i]->kind))
-            fn(intern_pin(r->items[i]->kind->name), r->items[i]->value.scalar, arg);
+        if (is_open_scalar(r->items[i].kind))
+            fn(intern_pin(r->items[i].kind->name), r->items[i].value.scalar, arg);
 }
 
 void resources_chop(const struct resources *r, resources_take_f *take, void *arg,
@@ -133,7 +133,7 @@ void resources_chop(const struct resources *r, resources_take_f *take, void *arg
     struct resources part = RESOURCES_INIT; /* out may be r */
 
     for (size_t i = 0; i < r->n; i++) {
-        const struct resource *item = r->items[i];
+        const struct resource *item = &r->items[i];
         const struct kind *k = item->kind;
         milli_t amount, taken;
 
@@ -146,7 +146,7 @@ void resources_chop(const struct resources *r, resources_take_f *take, void *arg
         if (taken <= 0 || (k->whole && taken < amount))
             continue;
         resources_append_copy(&part, item);
-        part.items[part.n - 1]->value.scalar = FL_MIN(taken, amount);
+        resources_own_at(&part, part.n - 1)->value.scalar = FL_MIN(taken, amount);
     }
     resources_move(out, &part);
 }
@@ -156,7 +156,7 @@ size_t resources_reservation_roles(const struct resources *r, const char ***ret_
     const char **roles = xcalloc(r->n + 1, sizeof(*roles));
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++) {
-        const char *role = r->items[i]->kind->role;
+        const char *role = r->items[i].kind->role;
         size_t j = 0;
         while (j < n && roles[j] != role)
             j++;
@@ -172,9 +172,9 @@ void resources_by_role(const struct resources *r,
                        void *arg)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const char *role = r->items[i]->kind->allocation;
+        const char *role = r->items[i].kind->allocation;
         size_t j = 0;
-        while (r->items[j]->kind->allocation != role)
+        while (r->items[j].kind->allocation != role)
             j++;
         if (j < i)
             continue;
@@ -190,7 +190,7 @@ void resources_to_unreserved(const struct resources *r, struct resources *out)
 {
     struct resources made = RESOURCES_INIT;
     for (size_t i = 0; i < r->n; i++) {
-        const struct resource *item = r->items[i];
+        const struct resource *item = &r->items[i];
         if (!item->kind->role) {
             resources_add_item(&made, item->kind, &item->value, item->copies);
             continue;
@@ -212,7 +212,7 @@ bool resources_pop_reservation(const struct resources *r, struct resources *out)
 {
     struct resources made = RESOURCES_INIT;
     for (size_t i = 0; i < r->n; i++) {
-        const struct resource *item = r->items[i];
+        const struct resource *item = &r->items[i];
         if (!item->kind->role) {
             resources_done(&made);
             return false;

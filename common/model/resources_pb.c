@@ -136,8 +136,8 @@ size_t resources_to_pb(const struct resources *r, enum resources_format format,
     V1__Resource **pb = fl_arena_alloc(arena, (r->n + 1) * sizeof(*pb));
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++)
-        if (format != RESOURCES_PRE_REFINEMENT || r->items[i]->kind->n_reservations <= 1)
-            pb[n++] = resource_to_pb(r->items[i], format, keep_allocation, arena);
+        if (format != RESOURCES_PRE_REFINEMENT || r->items[i].kind->n_reservations <= 1)
+            pb[n++] = resource_to_pb(&r->items[i], format, keep_allocation, arena);
     *ret_pb = pb;
     return n;
 }

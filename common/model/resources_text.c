@@ -159,7 +159,7 @@ static int parse_json(const char *text, const char *default_role, struct resourc
 static int check_given(const struct resources *r, struct fl_err *err)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *k = r->items[i]->kind;
+        const struct kind *k = r->items[i].kind;
         if (k->persistent)
             return fl_err_set(err, FL_INVALID,
                               "persistent volumes cannot be given as resources of an agent");
@@ -173,7 +173,7 @@ static int check_given(const struct resources *r, struct fl_err *err)
                 "dynamic reservations cannot be given: remove the DYNAMIC reservation of '%s'",
                 k->name);
         for (size_t j = 0; j < i; j++)
-            if (r->items[j]->kind->name == k->name && r->items[j]->kind->type != k->type)
+            if (r->items[j].kind->name == k->name && r->items[j].kind->type != k->type)
                 return fl_err_set(err, FL_INVALID, "resource '%s' is given with two types",
                                   k->name);
     }
@@ -264,6 +264,6 @@ void resources_format(const struct resources *r, struct fl_buf *out)
     for (size_t i = 0; i < r->n; i++) {
         if (i)
             fl_buf_adds(out, "; ");
-        format_item(r->items[i], out);
+        format_item(&r->items[i], out);
     }
 }

@@ -68,7 +68,7 @@ static int validate_reserved(const struct resources *r, const struct validate_co
 {
     const V1__FrameworkInfo *framework = c ? c->framework : NULL;
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *k = r->items[i]->kind;
+        const struct kind *k = r->items[i].kind;
         const V1__Resource *m = kind_message(k);
         if (!k->dynamic)
             return fl_err_set(err, FL_INVALID, "resource '%s' is not dynamically reserved",
@@ -92,8 +92,7 @@ static int validate_reserved(const struct resources *r, const struct validate_co
 static bool same_reservations(const struct resources *r)
 {
     for (size_t i = 1; i < r->n; i++) {
-        const V1__Resource *a = kind_message(r->items[0]->kind),
-                           *b = kind_message(r->items[i]->kind);
+        const V1__Resource *a = kind_message(r->items[0].kind), *b = kind_message(r->items[i].kind);
         if (a->n_reservations != b->n_reservations)
             return false;
         for (size_t j = 0; j < a->n_reservations; j++)
@@ -148,7 +147,7 @@ static int validate_unreserve(const V1__Offer__Operation__Unreserve *op, struct 
     if (rc == 0)
         rc = validate_one_provider(op->resources, op->n_resources, err);
     for (size_t i = 0; rc == 0 && i < r.n; i++) {
-        const struct kind *k = r.items[i]->kind;
+        const struct kind *k = r.items[i].kind;
         if (!k->dynamic)
             rc = fl_err_set(err, FL_INVALID, "resource '%s' is not dynamically reserved", k->name);
         else if (k->persistent)
@@ -193,7 +192,7 @@ static int validate_new_ids(const struct resources *volumes, const struct resour
     resources_unallocate(&fresh);
     /* A shared volume would merge with itself and hide its second creation. */
     for (size_t i = 0; i < fresh.n; i++)
-        resources_append_copy(&all, fresh.items[i]);
+        resources_append_copy(&all, &fresh.items[i]);
     return validate_unique_persistence(&all, err);
 }
 
@@ -210,7 +209,7 @@ static int validate_create(const V1__Offer__Operation__Create *op, const struct 
     if (rc == 0)
         rc = validate_new_ids(&r, c ? c->agent_total : NULL, err);
     for (size_t i = 0; rc == 0 && i < r.n; i++)
-        rc = validate_stack(r.items[i]->kind, c, err);
+        rc = validate_stack(r.items[i].kind, c, err);
     for (size_t i = 0; rc == 0 && i < op->n_volumes; i++)
         rc = validate_creator(op->volumes[i], framework, principal, err);
     if (rc == 0 && framework)
@@ -223,7 +222,7 @@ static bool has_volume(const struct resources *r, const struct kind *volume)
 {
     const char *id = kind_message(volume)->disk->persistence->id;
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *k = r->items[i]->kind;
+        const struct kind *k = r->items[i].kind;
         if (k->persistent && k->role == volume->role &&
             streq(kind_message(k)->disk->persistence->id, id))
             return true;
@@ -242,8 +241,8 @@ static int validate_destroy(const V1__Offer__Operation__Destroy *op,
         rc = validate_volumes(op->volumes, op->n_volumes, err);
     resources_unallocate(&r);
     for (size_t i = 0; rc == 0 && c && i < r.n; i++) {
-        const struct resources one = {.items = &r.items[i], .n = 1, .cap = 1};
-        const struct kind *k = r.items[i]->kind;
+        const struct resources one = resources_view(&r, i);
+        const struct kind *k = r.items[i].kind;
         const char *id = kind_message(k)->disk->persistence->id;
         if (c->agent_total && !resources_contains(c->agent_total, &one))
             rc =
@@ -270,7 +269,7 @@ static int validate_resized(const V1__Resource *volume, struct fl_err *err)
 /* The disk that the volume would be without its persistence. */
 static bool grows_with(const struct resources *volume, const struct resources *addition)
 {
-    _cleanup_pb_ V1__Resource *m = kind_to_template(volume->items[0]->kind);
+    _cleanup_pb_ V1__Resource *m = kind_to_template(volume->items[0].kind);
     fl_pb_free(m->disk->persistence);
     m->disk->persistence = NULL;
     fl_pb_free(m->disk->volume);
@@ -280,7 +279,7 @@ static bool grows_with(const struct resources *volume, const struct resources *a
         m->disk = NULL;
     }
     const struct kind *below = kind_intern(m);
-    bool same = kind_same(below, addition->items[0]->kind) && !below->whole;
+    bool same = kind_same(below, addition->items[0].kind) && !below->whole;
     kind_unref(below);
     return same;
 }

@@ -43,7 +43,7 @@ int validate_and_convert(V1__Resource *const *pb, size_t n, struct resources *re
     if (resources_scalar(&made, "gpus") % MILLI_ONE != 0)
         return fl_err_set(err, FL_INVALID, "the resource 'gpus' must be a whole number");
     for (size_t i = 0; i < made.n; i++) {
-        const struct kind *k = made.items[i]->kind;
+        const struct kind *k = made.items[i].kind;
         rc = validate_disk(k, err);
         if (rc < 0)
             return rc;
@@ -59,9 +59,9 @@ int validate_and_convert(V1__Resource *const *pb, size_t n, struct resources *re
 int validate_unique_persistence(const struct resources *r, struct fl_err *err)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct kind *a = r->items[i]->kind;
+        const struct kind *a = r->items[i].kind;
         for (size_t j = 0; a->persistent && j < i; j++) {
-            const struct kind *b = r->items[j]->kind;
+            const struct kind *b = r->items[j].kind;
             if (b->persistent && a->role == b->role &&
                 streq(a->message->disk->persistence->id, b->message->disk->persistence->id))
                 return fl_err_set(err, FL_INVALID, "persistence id '%s' is used more than once",
@@ -91,11 +91,11 @@ int validate_not_mixed_revocable(const struct resources *r, struct fl_err *err)
 {
     for (size_t i = 0; i < r->n; i++)
         for (size_t j = 0; j < i; j++)
-            if (r->items[i]->kind->name == r->items[j]->kind->name &&
-                r->items[i]->kind->revocable != r->items[j]->kind->revocable)
+            if (r->items[i].kind->name == r->items[j].kind->name &&
+                r->items[i].kind->revocable != r->items[j].kind->revocable)
                 return fl_err_set(err, FL_INVALID,
                                   "revocable and non-revocable '%s' cannot be used together",
-                                  r->items[i]->kind->name);
+                                  r->items[i].kind->name);
     return 0;
 }
 
@@ -143,9 +143,9 @@ bool resources_overlap(const struct resources *a, const struct resources *b)
 {
     for (size_t i = 0; i < a->n; i++)
         for (size_t j = 0; j < b->n; j++)
-            if (a->items[i]->kind->type != V1__VALUE__TYPE__SCALAR &&
-                resource_addable(a->items[i], b->items[j]) &&
-                values_overlap(a->items[i], b->items[j]))
+            if (a->items[i].kind->type != V1__VALUE__TYPE__SCALAR &&
+                resource_addable(&a->items[i], &b->items[j]) &&
+                values_overlap(&a->items[i], &b->items[j]))
                 return true;
     return false;
 }

@@ -172,7 +172,7 @@ static void weigh(struct allocator *a, const struct resources *res, const struct
     alloc_add_counted(a, &w->consumed, &w->own);
     resources_shared(res, true, &shared);
     for (size_t i = 0; i < shared.n; i++) {
-        struct resources one = {.items = &shared.items[i], .n = 1, .cap = 1};
+        const struct resources one = resources_view(&shared, i);
 
         if (!resources_contains(held, &one))
             drf_vec_add_resources(&w->counted, &a->totals, &one);

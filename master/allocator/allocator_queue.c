@@ -90,11 +90,9 @@ static void prefetch(const struct allocator *a, size_t at)
     if (at + 4 < a->queue_tail && (ag = a->queue[at + 4])) {
         __builtin_prefetch(ag->id);
         __builtin_prefetch(ag->free.items);
+        __builtin_prefetch((const char *)ag->free.items + 64);
         __builtin_prefetch(ag->free_vec.v);
     }
-    if (at + 2 < a->queue_tail && (ag = a->queue[at + 2]))
-        for (size_t i = 0; i < FL_MIN(ag->free.n, (size_t)4); i++)
-            __builtin_prefetch(ag->free.items[i]);
 }
 
 struct alloc_agent *alloc_queue_next(struct allocator *a, enum alloc_stage stage)

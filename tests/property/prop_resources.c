@@ -123,9 +123,9 @@ static void for_seeds(void (*property)(void))
 static void invariants(const struct resources *r)
 {
     for (size_t i = 0; i < r->n; i++) {
-        ck_assert(!resource_empty(r->items[i]));
+        ck_assert(!resource_empty(&r->items[i]));
         for (size_t j = 0; j < i; j++)
-            ck_assert(!resource_addable(r->items[i], r->items[j]));
+            ck_assert(!resource_addable(&r->items[i], &r->items[j]));
     }
 }
 
@@ -145,10 +145,11 @@ static void remove_overlap(struct resources *b, const struct resources *a)
 {
     for (size_t i = 0; i < a->n; i++)
         for (size_t j = 0; j < b->n; j++)
-            if (a->items[i]->kind->type != V1__VALUE__TYPE__SCALAR &&
-                resource_addable(a->items[i], b->items[j])) {
-                value_subtract(&b->items[j]->value, &a->items[i]->value, a->items[i]->kind->type);
-                if (resource_empty(b->items[j]))
+            if (a->items[i].kind->type != V1__VALUE__TYPE__SCALAR &&
+                resource_addable(&a->items[i], &b->items[j])) {
+                value_subtract(&resources_own_at(b, j)->value, &a->items[i].value,
+                               a->items[i].kind->type);
+                if (resource_empty(&b->items[j]))
                     resources_remove_at(b, j--);
             }
 }
@@ -193,7 +194,7 @@ static void random_part(const struct resources *a, struct resources *part)
 {
     resources_copy(part, a);
     for (size_t i = 0; i < part->n; i++) {
-        struct resource *item = part->items[i];
+        struct resource *item = resources_own_at(part, i);
         if (rnd(3) == 0)
             resources_remove_at(part, i--);
         else if (item->kind->type == V1__VALUE__TYPE__SCALAR && !item->kind->whole)
@@ -233,7 +234,7 @@ static bool sayable(const struct resources *r, enum resources_format format)
 static void drop_copies(struct resources *r)
 {
     for (size_t i = 0; i < r->n; i++)
-        r->items[i]->copies = 1;
+        resources_own_at(r, i)->copies = 1;
 }
 
 static void check_messages(void)

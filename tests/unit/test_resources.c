@@ -351,7 +351,7 @@ START_TEST(test_shared_copies)
     for (int i = 0; i < 3; i++)
         resources_add(&many, &one);
     ck_assert_uint_eq(many.n, 1);
-    ck_assert_uint_eq(many.items[0]->copies, 3);
+    ck_assert_uint_eq(many.items[0].copies, 3);
     ck_assert(resources_contains(&many, &one));
     ck_assert(!resources_contains(&one, &many));
     /* A volume that is shared counts its size once. */
