@@ -410,7 +410,7 @@ static void tally_task(struct tally **agents, struct tally *framework, const str
     HASH_FIND_STR(*agents, t->agent_id, a);
     if (!a) {
         a = xnew0(struct tally);
-        memcpy(a->agent_id, t->agent_id, sizeof(a->agent_id));
+        fl_snprintf(a->agent_id, sizeof(a->agent_id), "%s", t->agent_id);
         HASH_ADD_STR(*agents, agent_id, a);
     }
     tally_add(a, t->state, f->id);
