@@ -1,4 +1,6 @@
 /* What an agent is to the master: its channel, its description, its place in the tables. */
+#include "common/model/agent_info.h"
+#include "common/model/intern.h"
 #include "master/core.h"
 #include "master/quota.h"
 #include "master/roles.h"
@@ -19,9 +21,9 @@ struct link *link_get(struct master *m, void *peer, const char *address)
 
     if (l)
         return l;
-    l = xnew0(struct link);
+    l = xcalloc(1, sizeof(*l) + strlen(address) + 1);
     l->peer = peer;
-    fl_snprintf(l->address, sizeof(l->address), "%s", address);
+    memcpy(l->address, address, strlen(address) + 1);
     HASH_ADD_PTR(m->core->links, peer, l);
     return l;
 }
@@ -54,9 +56,9 @@ char *agents_pid_of(const char *peer_address, const V1__AgentInfo *info)
 
 void agents_set_info(struct agent *a, const V1__AgentInfo *info)
 {
-    V1__AgentInfo *copy = FL_PB_DUP(info);
+    V1__AgentInfo *copy = agent_info_keep(info, false);
 
-    fl_pb_free(a->info);
+    agent_info_release(a->info);
     a->info = copy;
 }
 
@@ -75,16 +77,18 @@ void agents_set_version(struct agent *a, const char *version,
                         V1__AgentInfo__Capability *const *caps, size_t n_caps,
                         const V1__UUID *resource_version)
 {
-    char *copy = xstrdup(version ? version : "");
+    const char *copy = intern_ref(version ? version : "");
+    _cleanup_free_ V1__AgentInfo__Capability__Type *types = xcalloc(n_caps + 1, sizeof(*types));
 
-    free(a->version);
+    intern_unref(a->version);
     a->version = copy;
-    a->capabilities = xrealloc(a->capabilities, (n_caps + 1) * sizeof(*a->capabilities));
+    intern_unref((const char *)a->capabilities);
     a->n_capabilities = 0;
     for (size_t i = 0; i < n_caps; i++) {
         if (caps[i]->has_type)
-            a->capabilities[a->n_capabilities++] = caps[i]->type;
+            types[a->n_capabilities++] = caps[i]->type;
     }
+    a->capabilities = (const void *)intern_ref_n(types, a->n_capabilities * sizeof(*types));
     a->has_resource_version = resource_version && resource_version->value.len == FL_UUID_LEN;
     if (a->has_resource_version)
         memcpy(a->resource_version, resource_version->value.data, FL_UUID_LEN);
@@ -128,9 +132,9 @@ struct agent *agents_new(struct master *m, const V1__AgentInfo *info, const char
 
     a->magic = AGENT_MAGIC;
     a->master = m;
-    fl_snprintf(a->id, sizeof(a->id), "%s", info->id->value);
+    a->id = intern_ref(info->id->value);
     agents_set_info(a, info);
-    HASH_ADD_STR(m->agents, id, a);
+    HASH_ADD_KEYPTR(hh, m->agents, a->id, strlen(a->id), a);
     agents_set_pid(m, a, pid);
     return a;
 }
@@ -152,7 +156,7 @@ void agents_free(struct master *m, struct agent *a)
     usages_free(a);
     HASH_DEL(m->agents, a);
     HASH_DELETE(hh_pid, m->agents_by_pid, a);
-    env_timer_free(core_env(m), a->ping_timer);
+    agents_stop_pings(m, a);
     env_timer_free(core_env(m), a->reregister_timer);
     free_checkpointed(a);
     resources_done(&a->total);
@@ -163,12 +167,14 @@ void agents_free(struct master *m, struct agent *a)
     totals_change(a, &a->offered, &a->offered, false);
     resources_done(&a->used);
     resources_done(&a->offered);
-    fl_pb_free(a->info);
+    resources_release(a->told_total);
+    agent_info_release(a->info);
     fl_pb_free(a->drain_info);
     fl_pb_free(a->unavailability);
     free(a->pid);
-    free(a->version);
-    free(a->capabilities);
+    intern_unref(a->version);
+    intern_unref((const char *)a->capabilities);
+    intern_unref(a->id);
     free(a);
 }
 

@@ -2,7 +2,11 @@
  * replaced (features.md 3.5). */
 #include "master/core.h"
 
-/* ---- pings ---- */
+/* ---- pings: one list for all agents, as every one waits the same time for the next ---- */
+
+/* So many in one go; and those that are due a moment later go with them, so that a large cluster does not wake the
+ * master for each. */
+enum { PINGS_AT_ONCE = 512, PING_SLACK_US = 5000 };
 
 static void send_ping(struct master *m, struct agent *a)
 {
@@ -11,27 +15,67 @@ static void send_ping(struct master *m, struct agent *a)
     ping.connected = a->connected;
     a->pong_missing = true;
     agents_send(m, a, &ping.base);
-    env_timer_set(core_env(m), a->ping_timer, m->flags->agent_ping_timeout);
 }
 
-static void on_ping_timeout(void *arg)
+static void wait_for_next(struct master *m)
 {
-    struct agent *a = FL_CAST(agent, AGENT_MAGIC, arg);
-    struct master *m = a->master;
+    const struct agent *next = m->core->pings;
+    uint64_t now = core_now(m);
 
-    core_enter(m);
+    if (next)
+        env_timer_set(core_env(m), m->core->ping_timer,
+                      next->ping_due_us > now ? next->ping_due_us - now : 0);
+}
+
+static void ping(struct master *m, struct agent *a)
+{
     if (a->pong_missing)
         a->missed_pings++;
     send_ping(m, a);
+    DL_DELETE2(m->core->pings, a, ping_prev, ping_next);
+    a->ping_due_us = core_now(m) + m->flags->agent_ping_timeout;
+    DL_APPEND2(m->core->pings, a, ping_prev, ping_next);
     if (a->missed_pings >= m->flags->max_agent_ping_timeouts)
         removal_queue(m, a->id, "health check timed out");
+}
+
+static void on_pings_due(void *arg)
+{
+    struct master *m = FL_CAST(master, MASTER_MAGIC, arg);
+    uint64_t until = core_now(m) + PING_SLACK_US;
+
+    core_enter(m);
+    for (int i = 0; i < PINGS_AT_ONCE && m->core->pings; i++) {
+        if (m->core->pings->ping_due_us > until)
+            break;
+        ping(m, m->core->pings);
+    }
+    wait_for_next(m);
     core_leave(m);
 }
 
 void agents_start_pings(struct master *m, struct agent *a)
 {
-    a->ping_timer = env_timer_new(core_env(m), on_ping_timeout, a);
-    env_timer_set(core_env(m), a->ping_timer, 0); /* after the answer to its registration */
+    a->ping_due_us = core_now(m); /* after the answer to its registration */
+    DL_PREPEND2(m->core->pings, a, ping_prev, ping_next);
+    wait_for_next(m);
+}
+
+void agents_stop_pings(struct master *m, struct agent *a)
+{
+    if (a->ping_prev)
+        DL_DELETE2(m->core->pings, a, ping_prev, ping_next);
+    a->ping_prev = NULL;
+}
+
+void pings_init(struct master *m)
+{
+    m->core->ping_timer = env_timer_new(core_env(m), on_pings_due, m);
+}
+
+void pings_free(struct master *m)
+{
+    env_timer_free(core_env(m), m->core->ping_timer);
 }
 
 void agents_pong(struct master *m, struct agent *a)

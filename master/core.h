@@ -20,13 +20,15 @@
 
 #define US_PER_S 1000000ull
 
+#define AGENT_ID_SIZE 64 /* longer ones are not taken from agents */
+
 /* One wire channel of an agent. */
 struct link {
     void *peer;
-    char address[64];
     struct agent *agent; /* NULL until (re-)registered */
-    bool registering;    /* its registration waits for the registry */
     UT_hash_handle hh;
+    bool registering; /* its registration waits for the registry */
+    char address[];
 };
 
 /* A request to leave an agent that will be unavailable: inverse_offers.c. */
@@ -128,6 +130,9 @@ struct core {
     struct env_timer *removal_timer;
     struct removal *removals; /* waiting, oldest first */
     double recovery_limit;    /* share of the recovered agents that may stay away */
+
+    struct agent *pings; /* by when they are due */
+    struct env_timer *ping_timer;
 
     struct env_timer *recovery_timer; /* recovered agents that do not come back */
     size_t n_recovered_at_start;
@@ -401,6 +406,9 @@ void agents_update(struct master *m, struct agent *a, const Msg__UpdateSlaveMess
 
 /* ---- agents_leave.c: pings, disconnection, removal ---- */
 void agents_start_pings(struct master *m, struct agent *a);
+void agents_stop_pings(struct master *m, struct agent *a); /* takes one that has none, too */
+void pings_init(struct master *m);
+void pings_free(struct master *m);
 void agents_pong(struct master *m, struct agent *a);
 void agents_disconnected(struct master *m, struct agent *a);
 void agents_deactivate(struct master *m,

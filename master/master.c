@@ -104,6 +104,7 @@ int master_new(struct master_env *env, const struct master_flags *flags, struct 
     read_role_whitelist(m);
     core_metrics_init(m);
     maintenance_init(m);
+    pings_init(m);
     r = removals_init(m, err);
     if (r == 0)
         r = weights_init(m, err);
@@ -170,6 +171,7 @@ static void free_core(struct master *m)
         free(l);
     }
     removals_free(m);
+    pings_free(m);
     env_timer_free(core_env(m), c->recovery_timer);
     env_timer_free(core_env(m), c->gc_timer);
     counters_free(m);

@@ -150,11 +150,11 @@ struct scalar_sums {
 struct agent {
     unsigned magic;
     struct master *master; /* borrowed */
-    char id[64];           /* "<master id>-S0" */
-    V1__AgentInfo *info;   /* owned */
+    const char *id;        /* interned, a reference is owned: "<master id>-S0" */
+    V1__AgentInfo *info;   /* owned: agent_info_keep() */
     char *pid;             /* "slave(1)@127.0.0.1:5051" */
-    char *version;
-    V1__AgentInfo__Capability__Type *capabilities; /* owned array of known ones */
+    const char *version;   /* interned, a reference is owned */
+    const V1__AgentInfo__Capability__Type *capabilities; /* the same, no text: known ones */
     size_t n_capabilities;
     uint8_t resource_version[FL_UUID_LEN];
     bool has_resource_version;
@@ -163,10 +163,12 @@ struct agent {
     bool active;      /* may be offered: connected, not draining, not deactivated */
     bool deactivated; /* by the operator */
     struct resources total, used, offered; /* used and offered carry allocation_info */
-    struct resources booked_reservations;  /* of `total`, as roles.c last saw it */
-    struct scalar_sums booked_total;       /* of `total`, as totals.c last saw it */
-    struct usage *usages;                  /* per framework */
-    struct task *tasks;                    /* list by agent_next */
+    const struct resources
+        *told_total; /* a reference is owned: of info, often as of other agents */
+    struct resources booked_reservations; /* of `total`, as roles.c last saw it */
+    struct scalar_sums booked_total;      /* of `total`, as totals.c last saw it */
+    struct usage *usages;                 /* per framework */
+    struct task *tasks;                   /* list by agent_next */
     struct executor *executors;
     struct offer *offers;
     struct inverse_offer *inverse_offers;
@@ -178,8 +180,10 @@ struct agent {
     bool pong_missing;   /* the last ping is not answered yet */
     bool removing;       /* on its way to unreachable or removed: the registry is being told */
     bool removal_queued; /* waits for agent_removal_rate_limit */
-    struct env_timer *ping_timer, *reregister_timer;
-    V1__DrainInfo *drain_info; /* owned or NULL */
+    struct env_timer *reregister_timer;
+    uint64_t ping_due_us;                /* agents_leave.c */
+    struct agent *ping_next, *ping_prev; /* core->pings */
+    V1__DrainInfo *drain_info;           /* owned or NULL */
     double drain_start_time;
     bool drain_due;                     /* drain.c will look whether it is drained */
     V1__Unavailability *unavailability; /* owned or NULL */
@@ -191,8 +195,8 @@ struct agent {
 
 /* An agent that is not registered: from the registry (recovered, unreachable, gone). */
 struct known_agent {
-    char id[64];
-    V1__AgentInfo *info;       /* owned; recovered ones only */
+    const char *id;            /* interned, a reference is owned */
+    V1__AgentInfo *info;       /* owned: agent_info_keep(); recovered ones only */
     uint64_t since_ns;         /* unreachable or gone: wall time */
     struct task *tasks;        /* unreachable ones of frameworks: list by agent_next */
     V1__DrainInfo *drain_info; /* owned or NULL */

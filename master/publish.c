@@ -46,7 +46,7 @@ Mapi__Response__GetAgents__Agent *master_agent_pb(const struct master *m, const 
     pb->active = a->active;
     pb->has_deactivated = true;
     pb->deactivated = a->deactivated;
-    pb->version = a->version;
+    pb->version = (char *)a->version;
     pb->pid = a->pid;
     pb->registered_time = time_pb(a->registered_time, arena);
     pb->reregistered_time = time_pb(a->reregistered_time, arena);

@@ -15,6 +15,8 @@
 #include "master/core.h"
 
 #include "common/base/json.h"
+#include "common/model/agent_info.h"
+#include "common/model/intern.h"
 #include "master/quota.h"
 #include "master/weights.h"
 
@@ -35,16 +37,17 @@ struct known_agent *known_add(struct known_agent **list, const char *id)
     if (k)
         return k;
     k = xnew0(struct known_agent);
-    fl_snprintf(k->id, sizeof(k->id), "%s", id);
-    HASH_ADD_STR(*list, id, k);
+    k->id = intern_ref(id);
+    HASH_ADD_KEYPTR(hh, *list, k->id, strlen(k->id), k);
     return k;
 }
 
 void known_remove(struct known_agent **list, struct known_agent *k)
 {
     HASH_DEL(*list, k);
-    fl_pb_free(k->info);
+    agent_info_release(k->info);
     fl_pb_free(k->drain_info);
+    intern_unref(k->id);
     free(k);
 }
 
@@ -58,8 +61,8 @@ static int recover_agent(struct master *m, const ProtobufCMessage *msg, struct f
     if (!rec->info->id)
         return fl_err_set(err, FL_INVALID, "an agent of the registry has no id");
     k = known_add(&m->recovered_agents, rec->info->id->value);
-    fl_pb_free(k->info);
-    k->info = FL_PB_DUP(rec->info);
+    agent_info_release(k->info);
+    k->info = agent_info_keep(rec->info, false);
     k->drain_info = rec->drain_info ? FL_PB_DUP(rec->drain_info) : NULL;
     k->deactivated = rec->deactivated;
     return 0;

@@ -398,7 +398,7 @@ void agents_reregister(struct master *m, struct link *l, const Msg__ReregisterSl
     struct fl_err err;
 
     metric_inc(m->core->c.messages_reregister_slave);
-    if (!id || strlen(id) >= sizeof(a->id)) {
+    if (!id || strlen(id) >= AGENT_ID_SIZE) {
         log_warning("refusing the re-registration of an agent at %s: it has no fit id", l->address);
         return;
     }

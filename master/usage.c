@@ -122,12 +122,15 @@ void agents_put_total(struct agent *a)
 {
     struct fl_err err;
     struct resources total = RESOURCES_INIT;
+    const struct resources *told;
 
     if (resources_from_pb(a->info->resources, a->info->n_resources, &total, &err) < 0)
         log_warning("the resources of agent %s are not valid, it counts as having none: %s", a->id,
                     err.msg);
-    resources_move(&a->total, &total);
-    resources_done(&total);
+    told = resources_hold(&total);
+    resources_copy(&a->total, told);
+    resources_release(a->told_total);
+    a->told_total = told;
     for (size_t i = 0; i < a->n_checkpointed; i++)
         apply_checkpointed(a, a->checkpointed[i]);
     agents_total_changed(a);

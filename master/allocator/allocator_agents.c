@@ -1,6 +1,8 @@
 /* What happens to agents, told to the built-in allocator: hooks of allocator.h. Each changes the books and touches the agent when
  * it may have something to give because of it. No hook makes an offer: alloc_run() does.
  */
+#include "common/model/agent_info.h"
+#include "common/model/intern.h"
 #include "master/allocator/allocator_priv.h"
 
 struct alloc_agent *alloc_find_agent(struct allocator *a, const char *id)
@@ -25,12 +27,10 @@ static bool host_allowed(struct allocator *a, const char *hostname)
 static void take_agent_info(struct allocator *a, struct alloc_agent *ag,
                             const struct allocator_agent *in)
 {
-    V1__AgentInfo lean = *in->info;
+    V1__AgentInfo *lean = agent_info_keep(in->info, true);
 
-    lean.n_resources = 0;
-    lean.resources = NULL;
-    fl_pb_free(ag->info);
-    ag->info = FL_PB_DUP(&lean);
+    agent_info_release(ag->info);
+    ag->info = lean;
     ag->capabilities = 0;
     for (size_t i = 0; i < in->n_capabilities; i++)
         if ((unsigned)in->capabilities[i]->type < 32)
@@ -95,8 +95,8 @@ void alloc_remove_agent(struct allocator *a, const char *agent_id)
     drf_vec_done(&ag->total_vec);
     drf_vec_done(&ag->free_vec);
     drf_vec_done(&ag->spare_vec);
-    fl_pb_free(ag->info);
-    free(ag->id);
+    agent_info_release(ag->info);
+    intern_unref(ag->id);
     free(ag);
 }
 
@@ -106,7 +106,7 @@ void alloc_add_agent(struct allocator *a, const struct allocator_agent *in, uint
 
     a = allocator_cast(a);
     alloc_remove_agent(a, in->id);
-    ag->id = xstrdup(in->id);
+    ag->id = intern_ref(in->id);
     ag->queued_at = ag->held_at = IDX_HEAP_OUT;
     take_agent_info(a, ag, in);
     HASH_ADD_KEYPTR(hh, a->agents, ag->id, strlen(ag->id), ag);

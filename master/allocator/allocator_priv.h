@@ -152,7 +152,7 @@ struct alloc_inverse {
 
 struct alloc_agent {
     /* What every look reads, side by side. */
-    char *id;
+    const char *id;        /* interned, a reference is owned */
     unsigned capabilities; /* bits 1 << V1__AgentInfo__Capability__Type */
     bool active, whitelisted;
     bool is_remote; /* in another region than the master's */

@@ -1,6 +1,8 @@
 /* The master's core and tasks: ACCEPT, status updates and their acknowledgements, KILL, RECONCILE. */
 #include "tests/unit/master_world.h"
 
+#include "master/core.h"
+
 static struct world w;
 static const char aware[] = ",\"checkpoint\":true,\"failover_timeout\":1000,"
                             "\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]";
@@ -339,15 +341,6 @@ static void ask(const char *task_id, const char *agent_id)
                "\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"%s\"}}]}", task_id);
 }
 
-static void add_known(struct known_agent **list, const char *id)
-{
-    struct known_agent *k = xnew0(struct known_agent);
-
-    fl_snprintf(k->id, sizeof(k->id), "%s", id);
-    k->since_ns = 77;
-    HASH_ADD_STR(*list, id, k);
-}
-
 START_TEST(the_six_answers)
 {
     bool is_aware = _i == 0;
@@ -356,8 +349,8 @@ START_TEST(the_six_answers)
     w_done(&w);
     begin(is_aware ? aware : unaware);
     w_launch(&w, "s1", "t1", W_CPUS("1"));
-    add_known(&w.m->unreachable_agents, "U");
-    add_known(&w.m->gone_agents, "G");
+    known_add(&w.m->unreachable_agents, "U")->since_ns = 77;
+    known_add(&w.m->gone_agents, "G")->since_ns = 77;
     ask("t1", NULL); /* known */
     ev = w_expect(&w, "s1", "REASON_RECONCILIATION");
     ck_assert_ptr_nonnull(strstr(ev, "TASK_STAGING"));
