@@ -366,7 +366,7 @@ START_TEST(the_six_answers)
     w_expect(&w, "s1", is_aware ? "TASK_UNKNOWN" : "TASK_LOST");
     ask("x", NULL);
     w_expect(&w, "s1", is_aware ? "TASK_UNKNOWN" : "TASK_LOST");
-    add_known(&w.m->recovered_agents, "R"); /* not back yet: no answer */
+    known_add(&w.m->recovered_agents, "R"); /* not back yet: no answer */
     ask("x", "R");
     ask("x", NULL);
     w_never(&w, "s1", "REASON_RECONCILIATION");
