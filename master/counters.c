@@ -206,11 +206,10 @@ static void allocator_numbers(metric_tell_f *tell, void *to, void *arg)
 
 void counters_init(struct master *m)
 {
-    /* Events are handled as they are read: there is no queue in which some could wait. */
+    /* Of these there is no queue in which some could wait; event_queue_http_requests is the shell's. */
     static const char *const queues[] = {
         "master/event_queue_messages",
         "master/event_queue_dispatches",
-        "master/event_queue_http_requests",
         "allocator/event_queue_dispatches",
         "allocator/mesos/event_queue_dispatches",
     };

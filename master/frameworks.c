@@ -249,6 +249,20 @@ void master_framework_closed(struct master *m, void *stream)
     core_leave(m);
 }
 
+void master_framework_too_slow(struct master *m, const void *stream, size_t waiting)
+{
+    struct framework *f, *tmp;
+    const char *id = "that is not yet subscribed";
+
+    HASH_ITER (hh, m->frameworks, f, tmp)
+        if (f->stream == stream)
+            id = f->id;
+    metric_inc(m->core->c.frameworks_slow_disconnected);
+    log_warning(
+        "framework %s does not read its events: %zu bytes wait for it, closing its connection", id,
+        waiting);
+}
+
 /* ---- SUBSCRIBE ---- */
 
 /* What a FrameworkInfo must keep, in the order in which the reference looks. */

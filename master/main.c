@@ -195,6 +195,7 @@ static int start(struct shell *s, struct fl_err *err)
     if (r < 0)
         return r;
     shell_metrics(s);
+    s->delay = shell_delay_new(s);
     r = shell_recover(s, err);
     if (r == 0)
         log_info("master %s %s serves as %s", s->master->id, FL_VERSION, s->master->info->pid);
@@ -209,6 +210,7 @@ static void stop(struct shell *s)
     log_toggle_free(s->api.log_toggle);
     http_files_free(s->api.files);
     shell_whitelist_free(s->whitelist);
+    shell_delay_free(s->delay);
     master_free(s->master);
     http_guard_free(s->guard);
     shell_allocator_log_close(s);

@@ -291,6 +291,9 @@ void master_agent_closed(struct master *m, void *peer);
  * Mesos-Stream-Id. */
 void master_subscribe(struct master *m, void *stream, const char *stream_id,
                       const Sched__Call *call, const char *principal);
+/* The framework of this stream does not read: `waiting` bytes of events wait for it. For the log and the counter; the stream's end
+ * is told by master_framework_closed(), later. */
+void master_framework_too_slow(struct master *m, const void *stream, size_t waiting);
 void master_framework_closed(struct master *m, void *stream);
 /* Any other call: the checks that need state (unknown framework 400, principal 400, not subscribed 403, stream id 400), then its
  * effect. The call is in an arena: it is

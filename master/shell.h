@@ -8,6 +8,7 @@
 
 struct fl_tls;
 struct allocator_log;
+struct shell_delay;
 
 struct shell {
     struct fl_flags *flags_table;
@@ -25,6 +26,7 @@ struct shell {
     struct metric *store_ms;
     struct allocator_log *allocator_log; /* or NULL */
     struct whitelist *whitelist;
+    struct shell_delay *delay;
     struct fl_signal *on_term, *on_int, *on_hup;
     bool stopping;
     int exit_status;
@@ -49,6 +51,10 @@ void shell_allocator_log_close(struct shell *s); /* writes what is left; takes n
 /* Watches the file of --whitelist; NULL without one. */
 struct whitelist *shell_whitelist_new(struct shell *s);
 void shell_whitelist_free(struct whitelist *w);
+
+/* ---- shell_delay.c: the metrics event_loop/... and event_queue_http_requests ---- */
+struct shell_delay *shell_delay_new(struct shell *s); /* after the server and the metrics */
+void shell_delay_free(struct shell_delay *d);
 
 /* ---- shell_io.c ---- */
 extern const struct master_io shell_io;

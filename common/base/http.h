@@ -113,6 +113,10 @@ struct http_server_config {
 struct http_counters {
     uint64_t connections, requests, responses_5xx, refused_connections, bad_requests, too_large,
         slow_closed, overrun_closed, open_connections, bytes_in, bytes_out;
+    uint64_t waiting; /* requests that are read, and not yet seen by a handler */
+    uint64_t
+        io_delay_us; /* how late the latest timer of an I/O thread came: the worst of the threads */
+    uint64_t io_delay_max_us; /* within the last one to two minutes */
 };
 
 int http_server_new(struct fl_loop *owner, const struct http_server_config *c,
@@ -171,10 +175,22 @@ bool http_stream_write(struct http_stream *st, const void *p, size_t n);
 bool http_stream_write_buf(struct http_stream *st, struct fl_buf *b); /* takes the memory */
 /* Of any size, shared with others; a reference of its own. It is not counted to max_unsent. */
 void http_stream_write_region(struct http_stream *st, struct fl_region *r);
+/* The same for a RecordIO record ("<length>\n<bytes>"), which becomes one chunk: one that is there, or one that is written in place.
+ * http_stream_begin() gives the buffer to append it to, or NULL when nobody listens any more; http_stream_end_record() must
+ * follow before anything else is written to this stream. */
+bool http_stream_write_record(struct http_stream *st, const void *p, size_t n);
+struct fl_buf *http_stream_begin(struct http_stream *st);
+bool http_stream_end_record(struct http_stream *st);
+/* Instead of the server's max_unsent; before anything is written. */
+void http_stream_set_max_unsent(struct http_stream *st, size_t n);
 size_t http_stream_unsent(const struct http_stream *st);
+/* Bytes that left so far, about: what is on its way between the threads may be counted early. */
+uint64_t http_stream_taken(const struct http_stream *st);
 /* Called once when unsent falls to zero after having been over `low`. Optional back-pressure. */
 void http_stream_on_drained(struct http_stream *st, void (*fn)(struct http_stream *st, void *arg));
-void http_stream_end(struct http_stream *st);   /* last chunk; no on_gone afterwards */
+void http_stream_end(struct http_stream *st); /* last chunk; no on_gone afterwards */
+/* The same, and the connection ends when all is sent, or 30 s later. */
+void http_stream_end_and_close(struct http_stream *st);
 void http_stream_abort(struct http_stream *st); /* closes the connection; no on_gone afterwards */
 
 /* Streaming request body, for routes with stream_body: fn gets each piece; (NULL, 0) at the end, and

@@ -263,7 +263,7 @@ static void stream_data(struct http_exchange *ex, struct http_msg *m)
     size_t n = m->body.len;
     if (ex->head_only || n == 0)
         return;
-    if (ex->raw_out) {
+    if (ex->raw_out || m->framed) {
         put_buf(ex, &m->body);
     } else if (n < SMALL_CHUNK) {
         size_t len = chunk_line(line, n);
@@ -281,7 +281,7 @@ static void stream_data(struct http_exchange *ex, struct http_msg *m)
         put_buf(ex, &piece);
     }
     atomic_store(&ex->unsent, unsent_of(ex));
-    if (unsent_of(ex) > limits(ex->conn)->max_unsent + ex->unsent_more)
+    if (unsent_of(ex) > ex->max_unsent + ex->unsent_more)
         overrun(ex->conn);
 }
 
@@ -338,6 +338,9 @@ static void apply(struct http_exchange *ex, struct http_msg *m)
         else
             stream_data(ex, m);
         break;
+    case MSG_STREAM_END_CLOSE:
+        ex->keep_alive = false;
+        /* fall through */
     case MSG_STREAM_END:
         stream_end(ex);
         break;

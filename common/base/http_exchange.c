@@ -15,6 +15,7 @@ struct http_exchange *exchange_new(struct http_conn *c)
     ex->server = c->io->server;
     ex->conn = c;
     ex->early_tail = &ex->early_body;
+    ex->max_unsent = c->io->server->config.limits.max_unsent;
     *c->last = ex;
     c->last = &ex->next;
     c->n_pending++;
@@ -390,51 +391,6 @@ struct http_stream *http_respond_stream(struct http_exchange *ex, int status,
     return as_stream(ex);
 }
 
-bool http_stream_write_buf(struct http_stream *st, struct fl_buf *b)
-{
-    struct http_exchange *ex = of_stream(st);
-    size_t n = b->len;
-    if (ex->gone || !ex->server) {
-        fl_buf_done(b);
-        return false;
-    }
-    if (atomic_fetch_add(&ex->posted, n) + n > ex->server->config.limits.max_unsent) {
-        fl_buf_done(b);
-        ex->gone = true; /* no more; on_gone comes from the I/O side */
-        io_send(ex->io, msg_new(MSG_ABORT, ex));
-        return false;
-    }
-    struct http_msg *m = msg_new(MSG_STREAM_DATA, ex);
-    m->n = n;
-    m->body = *b;
-    *b = (struct fl_buf)FL_BUF_INIT;
-    io_send(ex->io, m);
-    return ex->io->threaded || ex->conn != NULL;
-}
-
-bool http_stream_write(struct http_stream *st, const void *p, size_t n)
-{
-    struct fl_buf b = FL_BUF_INIT;
-    fl_buf_add(&b, p, n);
-    return http_stream_write_buf(st, &b);
-}
-
-void http_stream_write_region(struct http_stream *st, struct fl_region *r)
-{
-    struct http_exchange *ex = of_stream(st);
-    if (ex->gone || !ex->server)
-        return;
-    struct http_msg *m = msg_new(MSG_STREAM_DATA, ex);
-    m->region = fl_region_ref(r);
-    io_send(ex->io, m);
-}
-
-size_t http_stream_unsent(const struct http_stream *st)
-{
-    struct http_exchange *ex = of_stream((struct http_stream *)st);
-    return atomic_load(&ex->posted) + atomic_load(&ex->unsent);
-}
-
 void http_stream_on_drained(struct http_stream *st, void (*fn)(struct http_stream *st, void *arg))
 {
     struct http_exchange *ex = of_stream(st);
@@ -454,6 +410,11 @@ static void stream_leave(struct http_stream *st, enum http_msg_kind kind)
 void http_stream_end(struct http_stream *st)
 {
     stream_leave(st, MSG_STREAM_END);
+}
+
+void http_stream_end_and_close(struct http_stream *st)
+{
+    stream_leave(st, MSG_STREAM_END_CLOSE);
 }
 
 void http_stream_abort(struct http_stream *st)

@@ -10,6 +10,9 @@
 #include "common/base/http_priv.h"
 
 #define SWEEP_US 500000
+/* How long the owner handles messages before it looks at what else there is, and after how many it looks at the clock. */
+#define SLICE_US   2000
+#define SLICE_LOOK 8
 
 struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex)
 {
@@ -121,6 +124,7 @@ static void flush_to_io(void *arg)
 {
     struct http_io *io = arg;
     io->to_io_due = false;
+    io->to_io_turn++;
     if (hand_over(io, &io->io_inbox, &io->to_io))
         fl_loop_post(io->loop, io_receive, io);
 }
@@ -156,18 +160,39 @@ void io_adopt(struct http_io *io, int fd)
 
 /* ---- to the owner ---- */
 
+static void owner_receive(void *arg);
+
+static void owner_continue(void *arg)
+{
+    struct http_io *io = arg;
+    io->owner_again = false;
+    owner_receive(io);
+}
+
+/* Many requests may wait. The owner's timers and its other connections get their turn after each slice. */
 static void owner_receive(void *arg)
 {
     struct http_io *io = arg;
-    struct http_msg_list got;
-    list_init(&got);
+    struct fl_loop *owner = io->server->owner;
     pthread_mutex_lock(&io->lock);
-    list_append(&got, &io->owner_inbox);
+    list_append(&io->owner_rest, &io->owner_inbox);
     pthread_mutex_unlock(&io->lock);
-    for (struct http_msg *m = got.head; m;) {
-        struct http_msg *next = m->next;
+    uint64_t end = fl_loop_now_us(owner) + SLICE_US;
+    for (unsigned n = 1; io->owner_rest.head; n++) {
+        struct http_msg *m = io->owner_rest.head;
+        io->owner_rest.head = m->next;
+        if (!m->next)
+            list_init(&io->owner_rest);
+        if (m->kind == MSG_REQUEST)
+            HTTP_COUNT(io->stats.handled, 1);
         exchange_take(m);
-        m = next;
+        if (n % SLICE_LOOK == 0 && fl_loop_now_us(owner) >= end)
+            break;
+    }
+    /* A server that was freed meanwhile has no loop: what is left goes with it. */
+    if (io->owner_rest.head && io->loop && !io->owner_again) {
+        io->owner_again = true;
+        fl_loop_post(owner, owner_continue, io);
     }
 }
 
@@ -189,7 +214,9 @@ static bool may_surprise(enum http_msg_kind kind)
 
 void owner_send(struct http_io *io, struct http_msg *m)
 {
-    if (!io->threaded && !may_surprise(m->kind) && !io->to_owner.head) {
+    if (!io->threaded && !may_surprise(m->kind) && !io->to_owner.head && !io->owner_rest.head) {
+        if (m->kind == MSG_REQUEST)
+            HTTP_COUNT(io->stats.handled, 1);
         exchange_take(m);
         return;
     }
@@ -202,11 +229,38 @@ void owner_send(struct http_io *io, struct http_msg *m)
 
 /* ---- life ---- */
 
+static void set_sweep(struct http_io *io)
+{
+    io->sweep_due_us = fl_loop_now_us(io->loop) + SWEEP_US;
+    fl_timer_set(io->sweep, SWEEP_US);
+}
+
+static void put_stat(_Atomic uint64_t *to, uint64_t v)
+{
+    atomic_store_explicit(to, v, memory_order_relaxed);
+}
+
+static void measure_delay(struct http_io *io)
+{
+    struct http_stats *s = &io->stats;
+    uint64_t now = fl_loop_now_us(io->loop);
+    uint64_t late = now > io->sweep_due_us ? now - io->sweep_due_us : 0;
+    put_stat(&s->delay_us, late);
+    if (now >= io->minute_end_us) {
+        io->minute_end_us = now + 60000000u;
+        put_stat(&s->delay_max_before_us, s->delay_max_us);
+        put_stat(&s->delay_max_us, 0);
+    }
+    if (late > s->delay_max_us)
+        put_stat(&s->delay_max_us, late);
+}
+
 static void on_sweep(void *arg)
 {
     struct http_io *io = arg;
+    measure_delay(io);
     conn_sweep(io);
-    fl_timer_set(io->sweep, SWEEP_US);
+    set_sweep(io);
 }
 
 void io_check_idle(struct http_io *io)
@@ -242,8 +296,9 @@ void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop, bo
     list_init(&io->to_io);
     list_init(&io->owner_inbox);
     list_init(&io->io_inbox);
+    list_init(&io->owner_rest);
     io->sweep = fl_timer_new(loop, on_sweep, io);
-    fl_timer_set(io->sweep, SWEEP_US);
+    set_sweep(io);
 }
 
 static void io_close(struct http_io *io)
@@ -295,6 +350,7 @@ void io_done(struct http_io *io)
     list_free(&io->to_io);
     list_free(&io->owner_inbox);
     list_free(&io->io_inbox);
+    list_free(&io->owner_rest);
     gzip_free(io->gzip);
     pthread_mutex_destroy(&io->lock);
 }

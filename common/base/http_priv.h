@@ -48,6 +48,7 @@ enum http_msg_kind {
     MSG_STREAM_HEAD,
     MSG_STREAM_DATA,
     MSG_STREAM_END,
+    MSG_STREAM_END_CLOSE,
     MSG_ABORT,
     MSG_WANT_DRAINED,
     MSG_BODY_TAKEN,
@@ -73,6 +74,7 @@ struct http_msg {
     struct fl_buf body;       /* owned */
     struct fl_region *region; /* instead of body, a reference; or NULL */
     bool gzipped;
+    bool framed; /* body is chunks already */
     size_t n;
     int fd; /* MSG_ADOPT; owned */
     struct fl_loop *loop;
@@ -87,6 +89,9 @@ struct http_msg_list {
 struct http_stats {
     _Atomic uint64_t connections, requests, responses_5xx, refused_connections, bad_requests,
         too_large, slow_closed, overrun_closed, bytes_in, bytes_out;
+    _Atomic uint64_t handled; /* requests; the owner's */
+    _Atomic uint64_t delay_us, delay_max_us,
+        delay_max_before_us; /* of the loop: last, this minute, the one before */
 };
 /* Each counter has one writer, so no locked instruction is needed. */
 #define HTTP_COUNT(c, by)                                                                          \
@@ -113,9 +118,15 @@ struct http_io {
     /* Messages gathered on each side until its callback has returned. */
     struct http_msg_list to_owner, to_io;
     bool to_owner_due, to_io_due;
+    unsigned to_io_turn; /* counts hand-overs of to_io */
     /* Messages handed over; `lock` guards both. */
     pthread_mutex_t lock;
     struct http_msg_list owner_inbox, io_inbox;
+    /* The owner's: taken out of its box, and not handled in the slice of time it got. */
+    struct http_msg_list owner_rest;
+    bool owner_again;       /* a job for the rest is posted */
+    uint64_t sweep_due_us;  /* when the sweep should run */
+    uint64_t minute_end_us; /* of stats.delay_max_us */
 };
 
 struct http_conn {
@@ -167,6 +178,7 @@ struct http_exchange {
     size_t body_seen;
 
     /* Both. */
+    size_t max_unsent;        /* of this stream; set before anything is sent */
     atomic_size_t posted;     /* stream bytes the I/O side has not yet seen */
     atomic_size_t unsent;     /* as the I/O side saw them last */
     atomic_size_t body_ahead; /* body bytes the owner has not yet taken */
@@ -182,6 +194,12 @@ struct http_exchange {
     void (*on_drained)(struct http_stream *st, void *arg);
     http_body_f *on_body;
     void *body_arg;
+    struct http_msg *
+        gather; /* in io->to_io, or NULL: chunks of this turn; valid while gather_turn is io->to_io_turn */
+    unsigned gather_turn;
+    uint64_t written;                          /* bytes, to a stream */
+    size_t gather_at;                          /* of the chunk being written */
+    bool gather_new;                           /* it is not in io->to_io yet */
     struct http_msg *early_body, **early_tail; /* pieces before http_on_body() */
 };
 

@@ -98,6 +98,17 @@ uint16_t http_server_port(const struct http_server *s)
     return s->port;
 }
 
+static uint64_t read_stat(const _Atomic uint64_t *v)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)v, memory_order_relaxed);
+}
+
+static uint64_t waiting(const struct http_stats *st)
+{
+    uint64_t handled = read_stat(&st->handled), read = read_stat(&st->requests);
+    return read > handled ? read - handled : 0;
+}
+
 void http_server_counters(const struct http_server *s, struct http_counters *out)
 {
     *out = (struct http_counters){.open_connections =
@@ -116,6 +127,10 @@ void http_server_counters(const struct http_server *s, struct http_counters *out
         SUM(overrun_closed);
         SUM(bytes_in);
         SUM(bytes_out);
+        out->waiting += waiting(st);
+        out->io_delay_us = FL_MAX(out->io_delay_us, read_stat(&st->delay_us));
+        out->io_delay_max_us = FL_MAX(out->io_delay_max_us, read_stat(&st->delay_max_us));
+        out->io_delay_max_us = FL_MAX(out->io_delay_max_us, read_stat(&st->delay_max_before_us));
     }
 #undef SUM
 }

@@ -3,7 +3,6 @@
 #include <utlist.h>
 
 #include "common/base/log.h"
-#include "common/base/recordio.h"
 #include "master/api/handlers.h"
 #include "master/api/views.h"
 
@@ -32,21 +31,20 @@ static void gone(struct http_stream *st, void *arg)
     subscriber_free(arg);
 }
 
+/* A subscriber that is too slow is closed by the stream, which calls gone(). */
 static void send_record(struct api_subscriber *s, const struct fl_buf *record)
 {
-    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-
-    recordio_add(&out, record->data, record->len);
-    /* A subscriber that is too slow is closed by the stream, which calls gone(). */
-    http_stream_write_buf(s->stream, &out);
+    http_stream_write_record(s->stream, record->data, record->len);
 }
 
 static void send_event(struct api_subscriber *s, const Mapi__Event *ev)
 {
-    _cleanup_buf_ struct fl_buf record = FL_BUF_INIT;
+    struct fl_buf *record = http_stream_begin(s->stream);
 
-    api_encode(&record, &ev->base, s->encoding);
-    send_record(s, &record);
+    if (!record)
+        return;
+    api_encode(record, &ev->base, s->encoding);
+    http_stream_end_record(s->stream);
 }
 
 static void beat(void *arg)

@@ -1,0 +1,254 @@
+/* What streaming answers put on the wire: a chunk for each write, whatever was gathered on the way; the limits; and that requests
+ * in bulk leave the owner's loop time for other things. */
+#include "tests/unit/http_fixture.h"
+
+static const unsigned thread_counts[] = {0, 2};
+
+struct state {
+    struct fl_loop *owner;
+    struct fl_timer *timer;
+    unsigned slow_handled, handled_at_timer;
+    bool refused, gone;
+};
+
+static void record(struct http_stream *st, const char *text, size_t times)
+{
+    struct fl_buf *b = http_stream_begin(st);
+
+    for (size_t i = 0; i < times; i++)
+        fl_buf_adds(b, text);
+    ck_assert(http_stream_end_record(st));
+}
+
+static void mixed(struct http_exchange *ex, void *arg)
+{
+    struct http_stream *st = http_respond_stream(ex, 200, "text/plain", NULL, NULL);
+    struct fl_buf small = FL_BUF_INIT, large = FL_BUF_INIT;
+
+    record(st, "hello", 1);
+    ck_assert(http_stream_write_record(st, "ab", 2));
+    ck_assert(http_stream_write(st, "xyz", 3));
+    ck_assert(http_stream_write(st, "", 0)); /* would be the last chunk */
+    fl_buf_adds(&small, "small");
+    ck_assert(http_stream_write_buf(st, &small));
+    for (int i = 0; i < 20000; i++)
+        fl_buf_addc(&large, 'L');
+    ck_assert(
+        http_stream_write_buf(st, &large)); /* handed over: what follows must not overtake it */
+    record(st, "", 0);
+    record(st, "0123456789", 1000);
+    if (streq(http_exchange_request(ex)->query, "close"))
+        http_stream_end_and_close(st);
+    else
+        http_stream_end(st);
+}
+
+/* More than one message takes. */
+static void many(struct http_exchange *ex, void *arg)
+{
+    struct http_stream *st = http_respond_stream(ex, 200, "text/plain", NULL, NULL);
+
+    for (int i = 0; i < 2000; i++)
+        record(st, "0123456789abcdef", 32);
+    http_stream_end(st);
+}
+
+static void on_gone(struct http_stream *st, void *arg)
+{
+    struct state *s = arg;
+
+    s->gone = true;
+}
+
+static void limited(struct http_exchange *ex, void *arg)
+{
+    struct state *s = arg;
+    struct http_stream *st = http_respond_stream(ex, 200, "text/plain", on_gone, s);
+
+    http_stream_set_max_unsent(st, 1000);
+    s->refused = !http_stream_write(st, "fits", 4);
+    struct fl_buf *b = http_stream_begin(st);
+    for (int i = 0; i < 2000; i++)
+        fl_buf_addc(b, 'x');
+    s->refused = !s->refused && !http_stream_end_record(st);
+    ck_assert_ptr_null(http_stream_begin(st));
+    ck_assert(!http_stream_write(st, "more", 4));
+}
+
+/* ---- slices ---- */
+
+static void on_timer(void *arg)
+{
+    struct state *s = arg;
+
+    s->handled_at_timer = s->slow_handled;
+}
+
+static void slow(struct http_exchange *ex, void *arg)
+{
+    struct state *s = arg;
+    uint64_t end = fl_loop_now_us(s->owner) + 1000;
+
+    if (s->slow_handled++ == 0) {
+        s->timer = fl_timer_new(s->owner, on_timer, s);
+        fl_timer_set(s->timer, 1000);
+    }
+    while (fl_loop_now_us(s->owner) < end)
+        ;
+    http_respond(ex, 202, NULL, "");
+}
+
+static const struct http_route routes[] = {
+    {.path = "/mixed", .handler = mixed},
+    {.path = "/many", .handler = many},
+    {.path = "/limited", .handler = limited},
+    {.path = "/slow", .handler = slow},
+};
+
+static void start(struct fixture *f, struct state *s, unsigned threads)
+{
+    struct http_server_config c = {.ip = "127.0.0.1",
+                                   .process_id = "x",
+                                   .io_threads = threads,
+                                   .routes = routes,
+                                   .n_routes = ARRAY_SIZE(routes),
+                                   .arg = s,
+                                   .limits = {.max_pipelined = 200}};
+
+    *s = (struct state){0};
+    fixture_start(f, &c);
+    s->owner = f->loop;
+}
+
+static char *get(uint16_t port, const char *path, const char *version)
+{
+    _cleanup_free_ char *request =
+        xasprintf("GET %s HTTP/%s\r\nHost: x\r\nConnection: close\r\n\r\n", path, version);
+
+    return talk(port, request, strlen(request));
+}
+
+static void add_mixed(struct fl_buf *b, bool chunked)
+{
+    static const char *const small[] = {"5\nhello", "2\nab", "xyz", "small"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(small); i++)
+        if (chunked)
+            fl_buf_addf(b, "%zx\r\n%s\r\n", strlen(small[i]), small[i]);
+        else
+            fl_buf_adds(b, small[i]);
+    fl_buf_adds(b, chunked ? "4e20\r\n" : "");
+    for (int i = 0; i < 20000; i++)
+        fl_buf_addc(b, 'L');
+    fl_buf_adds(b, chunked ? "\r\n2\r\n0\n\r\n2716\r\n10000\n" : "0\n10000\n");
+    for (int i = 0; i < 1000; i++)
+        fl_buf_adds(b, "0123456789");
+    fl_buf_adds(b, chunked ? "\r\n0\r\n\r\n" : "");
+}
+
+START_TEST(each_write_is_its_own_chunk)
+{
+    static const char *const versions[] = {"1.1", "1.0"};
+    struct fixture f;
+    struct state s;
+
+    start(&f, &s, thread_counts[_i]);
+    for (size_t v = 0; v < ARRAY_SIZE(versions); v++) {
+        _cleanup_buf_ struct fl_buf want = FL_BUF_INIT;
+        _cleanup_free_ char *got = get(f.port, "/mixed", versions[v]);
+        char *body = strstr(got, "\r\n\r\n");
+
+        ck_assert_ptr_nonnull(body);
+        add_mixed(&want, v == 0);
+        ck_assert_str_eq(body + 4, fl_buf_cstr(&want));
+    }
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(more_than_a_message_holds)
+{
+    struct fixture f;
+    struct state s;
+
+    start(&f, &s, thread_counts[_i]);
+    _cleanup_free_ char *got = get(f.port, "/many", "1.1");
+    ck_assert_uint_eq(count_of(got, "204\r\n512\n0123456789abcdef"), 2000);
+    ck_assert_uint_eq(strlen(strstr(got, "\r\n\r\n") + 4), 2000 * (5 + 4 + 512 + 2) + 5);
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(a_stream_may_end_its_connection)
+{
+    static const char request[] = "GET /mixed?close HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct fixture f;
+    struct state s;
+
+    start(&f, &s, thread_counts[_i]);
+    /* It keeps alive by its own wish: that this returns at all is the end of file. */
+    _cleanup_free_ char *got = talk(f.port, request, strlen(request));
+    ck_assert_ptr_nonnull(strstr(got, "\r\n0\r\n\r\n"));
+    fixture_stop(&f);
+}
+END_TEST
+
+START_TEST(over_its_own_limit_it_is_cut)
+{
+    struct fixture f;
+    struct state s;
+
+    start(&f, &s, thread_counts[_i]);
+    _cleanup_free_ char *got = get(f.port, "/limited", "1.1");
+    ck_assert_ptr_null(strstr(got, "xxxx"));
+    fixture_stop(&f);
+    ck_assert(s.refused);
+    ck_assert(s.gone);
+}
+END_TEST
+
+START_TEST(requests_in_bulk_let_timers_run)
+{
+    static const char one[] = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char last[] = "GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    _cleanup_buf_ struct fl_buf requests = FL_BUF_INIT;
+    struct http_counters n;
+    struct fixture f;
+    struct state s;
+
+    start(&f, &s, 2);
+    for (int i = 0; i < 99; i++)
+        fl_buf_adds(&requests, one);
+    fl_buf_adds(&requests, last);
+    _cleanup_free_ char *got = talk(f.port, requests.data, requests.len);
+    ck_assert_uint_eq(count_of(got, "HTTP/1.1 202 Accepted"), 100);
+    http_server_counters(f.server, &n);
+    ck_assert_uint_eq(n.waiting, 0);
+    fl_loop_stop(f.loop);
+    pthread_join(f.thread, NULL);
+    fl_timer_free(s.timer);
+    http_server_free(f.server);
+    fl_loop_free(f.loop);
+    ck_assert_uint_gt(s.handled_at_timer, 0);
+    ck_assert_uint_lt(s.handled_at_timer, 60); /* all of them, were it not for the slices */
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("http_stream");
+    TCase *t = tcase_create("stream");
+
+    tcase_set_timeout(t, 30);
+    tcase_add_loop_test(t, each_write_is_its_own_chunk, 0, 2);
+    tcase_add_loop_test(t, more_than_a_message_holds, 0, 2);
+    tcase_add_loop_test(t, a_stream_may_end_its_connection, 0, 2);
+    tcase_add_loop_test(t, over_its_own_limit_it_is_cut, 0, 2);
+    tcase_add_test(t, requests_in_bulk_let_timers_run);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
