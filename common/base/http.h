@@ -51,6 +51,8 @@ struct http_request {
     const char *peer;  /* "ip:port" */
     const char *local; /* "ip:port" of our end */
     void *decoded;     /* what the route's decode hook returned; freed by its free hook */
+    struct fl_arena
+        *arena; /* for the decode hook: lives as long as the request; NULL when it has none */
     struct fl_err decode_err;
     bool tls;
 };

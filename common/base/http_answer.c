@@ -161,15 +161,14 @@ void conn_advance(struct http_conn *c)
 
 static void start_answer(struct http_exchange *ex, struct http_head *h)
 {
-    _cleanup_buf_ struct fl_buf head = FL_BUF_INIT;
     struct http_io *io = ex->conn->io;
     if (io->draining || ex->conn->eof)
         ex->keep_alive = false;
     if (h->status >= 500)
         HTTP_COUNT(io->stats.responses_5xx, 1);
     ex->out_started = true;
-    response_head(io, ex, h, &head);
-    put(ex, head.data, head.len);
+    const struct fl_buf *head = response_head(io, ex, h);
+    put(ex, head->data, head->len);
 }
 
 static void overrun(struct http_conn *c)

@@ -78,7 +78,7 @@ void conn_dispatch(struct http_conn *c, struct http_exchange *ex)
 {
     HTTP_COUNT(c->io->stats.requests, 1);
     ex->dispatched = true;
-    owner_send(c->io, msg_new(MSG_REQUEST, ex));
+    owner_send(c->io, msg_inside(&ex->request_msg, MSG_REQUEST, ex));
 }
 
 /* An answer of our own, to what never became a request, and the end of the connection. */

@@ -6,9 +6,25 @@
 #include "common/base/http_auth.h"
 #include "common/base/http_priv.h"
 
+_Thread_local struct http_io *io_here;
+
+/* How many exchanges an I/O side keeps, and what memory of each. */
+#define SPARES     256
+#define KEEP_TEXT  (8 * 1024)
+#define KEEP_BODY  (16 * 1024)
+#define FIRST_TEXT 512
+
 struct http_exchange *exchange_new(struct http_conn *c)
 {
-    struct http_exchange *ex = xnew0(struct http_exchange);
+    struct http_exchange *ex = c->io->spare;
+    if (ex) {
+        c->io->spare = ex->next;
+        c->io->n_spare--;
+        ex->next = NULL;
+    } else {
+        ex = xnew0(struct http_exchange);
+        fl_buf_reserve(&ex->text, FIRST_TEXT);
+    }
     ex->magic = EXCHANGE_MAGIC;
     atomic_init(&ex->refs, 1); /* the connection's queue */
     ex->io = c->io;
@@ -27,25 +43,82 @@ void exchange_ref(struct http_exchange *ex)
     atomic_fetch_add_explicit(&ex->refs, 1, memory_order_relaxed);
 }
 
+/* What belongs to the request that is over. */
+static void forget(struct http_exchange *ex)
+{
+    if (ex->req.decoded && ex->route->decoded_free)
+        ex->route->decoded_free(ex->req.decoded);
+    fl_buf_done(&ex->out);
+    fl_region_unref(ex->out_region);
+    fl_buf_done(&ex->add_headers);
+    msg_free(ex->upgrade);
+    http_principal_free(ex->principal);
+}
+
+static void destroy(struct http_exchange *ex)
+{
+    fl_buf_done(&ex->text);
+    fl_buf_done(&ex->path);
+    fl_buf_done(&ex->body);
+    free(ex->headers);
+    fl_arena_free(ex->arena);
+    ex->magic = 0;
+    free(ex);
+}
+
+/* As new, but with its memory. */
+static void put_aside(struct http_io *io, struct http_exchange *ex)
+{
+    struct fl_buf text = ex->text, path = ex->path, body = ex->body;
+    struct http_header *headers = ex->headers;
+    struct fl_arena *arena = ex->arena;
+    size_t cap_headers = ex->cap_headers;
+    fl_buf_clear(&text);
+    fl_buf_clear(&path);
+    fl_buf_clear(&body);
+    if (arena)
+        fl_arena_reset(arena);
+    memset(ex, 0, sizeof *ex);
+    ex->text = text;
+    ex->path = path;
+    ex->body = body;
+    ex->headers = headers;
+    ex->cap_headers = cap_headers;
+    ex->arena = arena;
+    ex->next = io->spare;
+    io->spare = ex;
+    io->n_spare++;
+}
+
+/* The I/O side that may keep it: the one it came from, when this is its thread. */
+static struct http_io *keeper(const struct http_exchange *ex)
+{
+    struct http_io *io = io_here;
+    if (!io && ex->server && !ex->io->threaded)
+        io = ex->io;
+    bool small = ex->text.cap + ex->path.cap <= KEEP_TEXT && ex->body.cap <= KEEP_BODY;
+    return io && io == ex->io && io->n_spare < SPARES && small ? io : NULL;
+}
+
 void exchange_unref(struct http_exchange *ex)
 {
     if (!ex || atomic_fetch_sub(&ex->refs, 1) != 1)
         return;
-    if (ex->req.decoded && ex->route->decoded_free)
-        ex->route->decoded_free(ex->req.decoded);
-    fl_buf_done(&ex->text);
-    fl_buf_done(&ex->path);
-    fl_buf_done(&ex->body);
-    fl_buf_done(&ex->out);
-    fl_region_unref(ex->out_region);
-    fl_buf_done(&ex->add_headers);
-    free(ex->headers);
-    free(ex->peer);
-    free(ex->local);
-    msg_free(ex->upgrade);
-    http_principal_free(ex->principal);
-    ex->magic = 0;
-    free(ex);
+    forget(ex);
+    struct http_io *io = keeper(ex);
+    if (io)
+        put_aside(io, ex);
+    else
+        destroy(ex);
+}
+
+void exchange_free_spares(struct http_io *io)
+{
+    while (io->spare) {
+        struct http_exchange *ex = io->spare;
+        io->spare = ex->next;
+        destroy(ex);
+    }
 }
 
 static struct http_exchange *of_stream(struct http_stream *st)
@@ -278,7 +351,8 @@ static struct http_msg *answer_msg(struct http_exchange *ex, enum http_msg_kind 
 {
     assert(!ex->answered);
     ex->answered = true;
-    struct http_msg *m = msg_new(kind, ex);
+    struct http_msg *m =
+        kind == MSG_ANSWER ? msg_inside(&ex->answer_msg, kind, ex) : msg_new(kind, ex);
     m->status = status;
     m->content_type = content_type ? xstrdup(content_type) : NULL;
     m->headers = ex->add_headers;

@@ -25,18 +25,27 @@ struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex)
     return m;
 }
 
+struct http_msg *msg_inside(struct http_msg *m, enum http_msg_kind kind, struct http_exchange *ex)
+{
+    *m = (struct http_msg){.kind = kind, .ex = ex, .fd = -EBADF, .inside = true};
+    exchange_ref(ex);
+    return m;
+}
+
 void msg_free(struct http_msg *m)
 {
     if (!m)
         return;
-    exchange_unref(m->ex);
+    struct http_exchange *ex = m->ex;
     free(m->content_type);
     fl_buf_done(&m->headers);
     fl_buf_done(&m->body);
     fl_region_unref(m->region);
     if (m->fd >= 0)
         close(m->fd);
-    free(m);
+    if (!m->inside)
+        free(m);
+    exchange_unref(ex); /* last: the message may be a part of it */
 }
 
 static void list_init(struct http_msg_list *l)
@@ -314,6 +323,7 @@ static void io_close(struct http_io *io)
 static void *run_io(void *arg)
 {
     struct http_io *io = arg;
+    io_here = io;
     fl_loop_run(io->loop);
     io_close(io);
     fl_loop_end(io->loop);
@@ -352,5 +362,8 @@ void io_done(struct http_io *io)
     list_free(&io->io_inbox);
     list_free(&io->owner_rest);
     gzip_free(io->gzip);
+    exchange_free_spares(io);
+    fl_buf_done(&io->head);
+    fl_buf_done(&io->accepted);
     pthread_mutex_destroy(&io->lock);
 }

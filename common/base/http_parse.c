@@ -40,7 +40,7 @@ static int on_begin(http_parser *p)
     const struct http_limits *l = &c->io->server->config.limits;
     c->reading = exchange_new(c);
     c->in_value = false;
-    c->deadline_us = fl_loop_now_us(c->io->loop) + l->header_timeout_s * 1000000ull;
+    c->deadline_us = c->now_us + l->header_timeout_s * 1000000ull;
     return GO_ON;
 }
 
@@ -208,8 +208,8 @@ static void fill_request(struct http_conn *c, http_parser *p)
     r->method = method_of(p->method);
     r->method_name = http_method_str(p->method);
     r->body = "";
-    ex->peer = xstrdup(c->peer);
-    ex->local = xstrdup(c->local);
+    fl_snprintf(ex->peer, sizeof ex->peer, "%s", c->peer);
+    fl_snprintf(ex->local, sizeof ex->local, "%s", c->local);
     r->peer = ex->peer;
     r->local = ex->local;
     r->tls = c->io->server->config.tls != NULL;
@@ -246,7 +246,7 @@ static int on_headers(http_parser *p)
     if (check_body(c, p) != GO_ON)
         return STOP;
     const struct http_limits *l = &c->io->server->config.limits;
-    c->deadline_us = fl_loop_now_us(c->io->loop) + l->body_timeout_s * 1000000ull;
+    c->deadline_us = c->now_us + l->body_timeout_s * 1000000ull;
     if (ex->continue_due)
         conn_advance(c);
     if (streams_body(ex))
@@ -263,7 +263,7 @@ static int on_body(http_parser *p, const char *at, size_t n)
     const struct http_limits *l = &c->io->server->config.limits;
     ex->body_seen += n;
     if (ex->dispatched) {
-        c->deadline_us = fl_loop_now_us(c->io->loop) + l->idle_timeout_s * 1000000ull;
+        c->deadline_us = c->now_us + l->idle_timeout_s * 1000000ull;
         if (ex->out_end)
             return GO_ON; /* answered before it was read */
         struct http_msg *m = msg_new(MSG_BODY, ex);
@@ -273,7 +273,7 @@ static int on_body(http_parser *p, const char *at, size_t n)
         owner_send(c->io, m);
         return c->dead || c->closing ? STOP : GO_ON;
     }
-    c->deadline_us = fl_loop_now_us(c->io->loop) + l->body_timeout_s * 1000000ull;
+    c->deadline_us = c->now_us + l->body_timeout_s * 1000000ull;
     if (ex->body_seen > l->max_body)
         return too_large(c, 413, "The request's body is too large.\n");
     fl_buf_add(&ex->body, at, n);
@@ -287,8 +287,12 @@ static void decode_body(struct http_exchange *ex)
         r->body = fl_buf_cstr(&ex->body);
         r->body_len = ex->body.len;
     }
-    if (ex->route && ex->route->decode)
-        r->decoded = ex->route->decode(r, &r->decode_err);
+    if (!ex->route || !ex->route->decode)
+        return;
+    if (!ex->arena)
+        ex->arena = fl_arena_new(ex->body.len + 1024);
+    r->arena = ex->arena;
+    r->decoded = ex->route->decode(r, &r->decode_err);
 }
 
 static int on_complete(http_parser *p)
@@ -301,7 +305,7 @@ static int on_complete(http_parser *p)
     ex->body_done = true;
     ex->continue_due = false;
     const struct http_limits *l = &c->io->server->config.limits;
-    c->deadline_us = fl_loop_now_us(c->io->loop) + l->idle_timeout_s * 1000000ull;
+    c->deadline_us = c->now_us + l->idle_timeout_s * 1000000ull;
     if (!ex->keep_alive)
         c->last_request = true;
     if (c->n_pending >= l->max_pipelined || ex->wants_upgrade)
@@ -366,6 +370,7 @@ void conn_pump(struct http_conn *c)
     while (n > 0 && !c->last_request && !c->blocked && !c->dead && !c->closing) {
         if (HTTP_PARSER_ERRNO(&c->parser) == HPE_PAUSED)
             http_parser_pause(&c->parser, 0);
+        c->now_us = fl_loop_now_us(c->io->loop);
         size_t used = http_parser_execute(&c->parser, &settings, p, n);
         HTTP_COUNT(c->io->stats.bytes_in, used);
         enum http_errno e = HTTP_PARSER_ERRNO(&c->parser);

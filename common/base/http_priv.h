@@ -74,6 +74,7 @@ struct http_msg {
     struct fl_buf body;       /* owned */
     struct fl_region *region; /* instead of body, a reference; or NULL */
     bool gzipped;
+    bool inside; /* a part of its exchange */
     bool framed; /* body is chunks already */
     size_t n;
     int fd; /* MSG_ADOPT; owned */
@@ -113,7 +114,11 @@ struct http_io {
     bool draining, told_idle;
     char date[40]; /* of the second date_s */
     int64_t date_s;
-    struct gzip *gzip; /* owned; made when first needed */
+    struct gzip *gzip;            /* owned; made when first needed */
+    struct fl_buf head, accepted; /* owned; reused; the bare 202 of the second accepted_s */
+    int64_t accepted_s;
+    struct http_exchange *spare; /* exchanges that ended on this side, with their memory */
+    unsigned n_spare;
     struct http_stats stats;
     /* Messages gathered on each side until its callback has returned. */
     struct http_msg_list to_owner, to_io;
@@ -136,6 +141,7 @@ struct http_conn {
     struct fl_stream *stream; /* owned */
     char *peer, *local;       /* owned */
     http_parser parser;
+    uint64_t now_us;                     /* when what is parsed was read */
     uint64_t deadline_us;                /* of the sweep; 0 = none */
     struct http_exchange *first, **last; /* requests in order, each with one reference */
     unsigned n_pending;
@@ -159,10 +165,13 @@ struct http_exchange {
     struct http_header *headers; /* owned */
     size_t n_headers, cap_headers;
     size_t target_len;
-    struct fl_buf body; /* owned */
-    char *peer, *local; /* owned */
+    struct fl_buf body;     /* owned */
+    struct fl_arena *arena; /* owned; of the decode hook */
+    char peer[64], local[64];
     const struct http_route *route;
     bool http10, head_only, asks_upgrade;
+    struct http_msg request_msg,
+        answer_msg; /* these two of each request need no memory of their own */
 
     /* I/O side. */
     struct http_conn *conn; /* NULL when the connection is gone */
@@ -226,12 +235,16 @@ struct http_server {
 struct http_exchange *exchange_new(struct http_conn *c);
 void exchange_ref(struct http_exchange *ex);
 void exchange_unref(struct http_exchange *ex);
+void exchange_free_spares(struct http_io *io);
+/* The thread's own I/O side; NULL on the owner's thread. */
+extern _Thread_local struct http_io *io_here;
 /* Owner side: what came from the I/O side. */
 void exchange_take(struct http_msg *m);
 void exchange_orphan_all(struct http_server *s);
 
 /* http_io.c */
 struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex);
+struct http_msg *msg_inside(struct http_msg *m, enum http_msg_kind kind, struct http_exchange *ex);
 void msg_free(struct http_msg *m);
 FL_DEFINE_CLEANUP(struct http_msg *, msg_free, msg_freep)
 void io_send(struct http_io *io, struct http_msg *m);    /* owner to I/O; takes m */
@@ -274,8 +287,9 @@ struct http_head {
     size_t content_length;
     bool gzip;
 };
-void response_head(struct http_io *io, struct http_exchange *ex, const struct http_head *h,
-                   struct fl_buf *out);
+/* Valid until the next one on this side. */
+const struct fl_buf *response_head(struct http_io *io, const struct http_exchange *ex,
+                                   const struct http_head *h);
 bool response_gzip(struct http_io *io, const struct fl_buf *body, struct fl_buf *out);
 void gzip_free(struct gzip *z);
 size_t chunk_line(char out[20], size_t n); /* "1f\r\n" */

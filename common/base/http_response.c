@@ -55,9 +55,10 @@ static void add_line(struct fl_buf *out, const char *name, const char *value)
     fl_buf_add(out, "\r\n", 2);
 }
 
-void response_head(struct http_io *io, struct http_exchange *ex, const struct http_head *h,
-                   struct fl_buf *out)
+static void write_head(struct http_io *io, const struct http_exchange *ex,
+                       const struct http_head *h, struct fl_buf *out)
 {
+    fl_buf_clear(out);
     fl_buf_reserve(out, 256);
     fl_buf_adds(out, "HTTP/1.1 ");
     add_length(out, (size_t)h->status);
@@ -82,6 +83,29 @@ void response_head(struct http_io *io, struct http_exchange *ex, const struct ht
     else if (ex->http10)
         fl_buf_adds(out, "Connection: keep-alive\r\n");
     fl_buf_add(out, "\r\n", 2);
+}
+
+/* The answer to nearly every call of a framework. */
+static bool is_bare_accepted(const struct http_exchange *ex, const struct http_head *h)
+{
+    return h->status == 202 && !h->content_type && !(h->headers && h->headers->len) &&
+           !h->content_length && !h->gzip && !h->chunked && !h->raw && ex->keep_alive &&
+           !ex->http10;
+}
+
+const struct fl_buf *response_head(struct http_io *io, const struct http_exchange *ex,
+                                   const struct http_head *h)
+{
+    if (!is_bare_accepted(ex, h)) {
+        write_head(io, ex, h, &io->head);
+        return &io->head;
+    }
+    io_date(io);
+    if (io->accepted_s != io->date_s || !io->accepted.len) {
+        write_head(io, ex, h, &io->accepted);
+        io->accepted_s = io->date_s;
+    }
+    return &io->accepted;
 }
 
 bool response_gzip(struct http_io *io, const struct fl_buf *body, struct fl_buf *out)

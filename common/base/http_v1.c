@@ -93,10 +93,8 @@ void api_call_free(void *call)
 {
     struct api_call *c = call;
 
-    if (!c)
-        return;
-    fl_arena_free(c->arena);
-    free(c);
+    if (c && c->owns_arena)
+        fl_arena_free(c->arena);
 }
 
 void *api_decode(const struct http_request *r, const ProtobufCMessageDescriptor *desc,
@@ -118,19 +116,18 @@ void *api_decode(const struct http_request *r, const ProtobufCMessageDescriptor 
                    TYPE_PROTOBUF);
         return NULL;
     }
-    struct fl_arena *arena = fl_arena_new(r->body_len + 1024);
+    struct fl_arena *own = r->arena ? NULL : fl_arena_new(r->body_len + 1024);
+    struct fl_arena *arena = r->arena ? r->arena : own;
     if (json)
         rc = fl_json_to_pb(r->body, r->body_len, desc, 0, fl_arena_allocator(arena), &msg, err);
     else
         rc = fl_pb_decode(r->body, r->body_len, desc, fl_arena_allocator(arena), &msg, err);
     if (rc < 0) {
-        fl_arena_free(arena);
+        fl_arena_free(own);
         return NULL;
     }
-    struct api_call *c = xnew0(struct api_call);
-    c->arena = arena;
-    c->msg = msg;
-    c->encoding = json ? API_JSON : API_PROTOBUF;
+    struct api_call *c = fl_arena_alloc(arena, sizeof *c);
+    *c = (struct api_call){arena, own != NULL, msg, json ? API_JSON : API_PROTOBUF};
     return c;
 }
 

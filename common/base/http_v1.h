@@ -11,7 +11,8 @@ enum api_encoding { API_JSON, API_PROTOBUF };
 /* The Content-Type and body of a POST endpoint, checked and decoded on an I/O thread as the order
  * of features.md 1.0 wants it. */
 struct api_call {
-    struct fl_arena *arena;
+    struct fl_arena *arena; /* this and the message are in it */
+    bool owns_arena;        /* else it is the request's */
     ProtobufCMessage *msg;
     enum api_encoding encoding;
 };
