@@ -22,8 +22,6 @@ static const struct http_limits *limits(const struct http_conn *c)
 static void destroy(void *arg)
 {
     struct http_conn *c = arg;
-    free(c->peer);
-    free(c->local);
     c->magic = 0;
     free(c);
 }
@@ -178,8 +176,8 @@ void conn_accept(struct http_io *io, int fd)
     c->magic = CONN_MAGIC;
     c->io = io;
     c->last = &c->first;
-    c->peer = xstrdup(fl_stream_peer(c->stream));
-    c->local = xstrdup(fl_stream_local(c->stream));
+    fl_snprintf(c->peer, sizeof c->peer, "%s", fl_stream_peer(c->stream));
+    fl_snprintf(c->local, sizeof c->local, "%s", fl_stream_local(c->stream));
     c->next = io->conns;
     if (c->next)
         c->next->prev = c;

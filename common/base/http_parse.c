@@ -208,8 +208,8 @@ static void fill_request(struct http_conn *c, http_parser *p)
     r->method = method_of(p->method);
     r->method_name = http_method_str(p->method);
     r->body = "";
-    fl_snprintf(ex->peer, sizeof ex->peer, "%s", c->peer);
-    fl_snprintf(ex->local, sizeof ex->local, "%s", c->local);
+    memcpy(ex->peer, c->peer, sizeof ex->peer);
+    memcpy(ex->local, c->local, sizeof ex->local);
     r->peer = ex->peer;
     r->local = ex->local;
     r->tls = c->io->server->config.tls != NULL;

@@ -27,6 +27,8 @@
 #define CONN_MAGIC     0x477c0001
 #define SERVER_MAGIC   0x47750001
 
+#define HTTP_NAME 64 /* "[address]:port" and its end */
+
 /* ---- routes (http_route.c) ---- */
 struct router;
 struct router *router_new(const struct http_route *routes, size_t n, const char *process_id);
@@ -139,7 +141,7 @@ struct http_conn {
     struct http_io *io; /* borrowed */
     struct http_conn *prev, *next;
     struct fl_stream *stream; /* owned */
-    char *peer, *local;       /* owned */
+    char peer[HTTP_NAME], local[HTTP_NAME];
     http_parser parser;
     uint64_t now_us;                     /* when what is parsed was read */
     uint64_t deadline_us;                /* of the sweep; 0 = none */
@@ -167,7 +169,7 @@ struct http_exchange {
     size_t target_len;
     struct fl_buf body;     /* owned */
     struct fl_arena *arena; /* owned; of the decode hook */
-    char peer[64], local[64];
+    char peer[HTTP_NAME], local[HTTP_NAME];
     const struct http_route *route;
     bool http10, head_only, asks_upgrade;
     struct http_msg request_msg,
