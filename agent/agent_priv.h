@@ -69,7 +69,8 @@ struct agent_task *agent_task_recover(struct agent_executor *e, const V1__Task *
 struct agent_task *agent_find_task(const struct agent_framework *f, const char *task_id);
 void agent_task_free(struct agent_task *t);
 /* task_record.c */
-void agent_task_record(struct agent_task *t, const V1__Task *pb); /* once, of a new task */
+uint8_t *agent_pack(const ProtobufCMessage *m, uint32_t *ret_len); /* encoded, to the byte */
+void agent_task_record(struct agent_task *t, const V1__Task *pb);  /* once, of a new task */
 /* What it becomes by an update: state, statuses (the newest of a run of equal states is kept). */
 void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status);
 /* Of a command task only what is still to be done needs its info: checks and the longest time. */

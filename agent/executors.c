@@ -31,9 +31,7 @@ static void keep_info(struct agent_executor *e, const V1__ExecutorInfo *from)
         e->info = FL_PB_DUP(&info);
         return;
     }
-    e->packed_len = (uint32_t)protobuf_c_message_get_packed_size(&info.base);
-    e->packed = xmalloc(e->packed_len);
-    protobuf_c_message_pack(&info.base, e->packed);
+    e->packed = agent_pack(&info.base, &e->packed_len);
 }
 
 char *agent_executor_directory(const struct agent_executor *e)

@@ -2,6 +2,15 @@
  * memory is ten times as large as its encoding. */
 #include "agent/agent_priv.h"
 
+uint8_t *agent_pack(const ProtobufCMessage *m, uint32_t *ret_len)
+{
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+
+    fl_buf_pack(&b, m);
+    *ret_len = (uint32_t)b.len;
+    return xmemdup(b.len ? b.data : "", b.len ? b.len : 1);
+}
+
 /* ---- tasks ---- */
 
 static void read_limits(struct agent_task *t, const V1__Task *pb)
@@ -23,9 +32,7 @@ void agent_task_record(struct agent_task *t, const V1__Task *pb)
     const V1__KillPolicy *policy = pb->kill_policy;
 
     launched.n_statuses = 0;
-    t->record_len = (uint32_t)protobuf_c_message_get_packed_size(&launched.base);
-    t->record = xmalloc(t->record_len);
-    protobuf_c_message_pack(&launched.base, t->record);
+    t->record = agent_pack(&launched.base, &t->record_len);
     t->state = pb->state;
     read_limits(t, pb);
     t->has_grace = policy && policy->grace_period;
@@ -70,22 +77,22 @@ void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status)
     const ProtobufCFieldDescriptor *field =
         protobuf_c_message_descriptor_get_field_by_name(&v1__task__descriptor, "statuses");
     V1__TaskStatus kept = *status;
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
     uint8_t head[2 * 10], *p;
     uint32_t at = t->record_len, n_head;
-    size_t n;
 
     /* `data` may be large and is the framework's alone. */
     kept.has_data = false;
     kept.data = (ProtobufCBinaryData){0, NULL};
     if (t->last_status && t->state == status->state)
         at = t->last_status;
-    n = protobuf_c_message_get_packed_size(&kept.base);
+    fl_buf_pack(&b, &kept.base);
     p = put_varint(head, field->id << 3 | length_delimited);
-    n_head = (uint32_t)(put_varint(p, n) - head);
-    t->record_len = at + n_head + (uint32_t)n;
+    n_head = (uint32_t)(put_varint(p, b.len) - head);
+    t->record_len = at + n_head + (uint32_t)b.len;
     t->record = xrealloc(t->record, t->record_len);
     memcpy(t->record + at, head, n_head);
-    protobuf_c_message_pack(&kept.base, t->record + at + n_head);
+    memcpy(t->record + at + n_head, b.data, b.len);
     t->last_status = at;
     t->state = status->state;
 }

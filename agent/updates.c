@@ -320,13 +320,15 @@ static bool seen_before(struct stream *s, const void *uuid)
 
 static void enqueue(struct stream *s, const Msg__StatusUpdate *up)
 {
-    size_t n = protobuf_c_message_get_packed_size(&up->base);
-    struct pending *p = xmalloc(sizeof *p + n);
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    struct pending *p;
 
+    fl_buf_pack(&b, &up->base);
+    p = xmalloc(sizeof *p + b.len);
     memcpy(p->uuid, up->uuid.data, FL_UUID_LEN);
     p->terminal = task_state_is_terminal(up->status->state);
-    p->len = (uint32_t)n;
-    protobuf_c_message_pack(&up->base, p->update);
+    p->len = (uint32_t)b.len;
+    memcpy(p->update, b.data, b.len);
     DL_APPEND(s->pending, p);
     s->n_pending++;
     s->manager->n_pending++;
