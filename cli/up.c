@@ -29,6 +29,7 @@ struct up {
     const char *emulate; /* the file of a cluster, or NULL */
     char *domain;        /* of the master, as JSON; NULL: none */
     double cpus, mem, disk;
+    struct opt_list master_flags, emulator_flags;
     bool detach;
     char *bin; /* folder of the daemons */
     char *address;
@@ -119,22 +120,16 @@ static int ask_emulator(struct up *u, const char *option, char **ret, struct fl_
     return 0;
 }
 
-/* The children inherit the limit of open files; the master needs one for each agent. */
-static int raise_descriptors(struct up *u, struct fl_err *err)
+/* The children inherit the limit of open files. A master that needs more than the hard limit gives its threads tables of their own,
+ * and an emulator forks: each then has as many. */
+static void raise_descriptors(void)
 {
-    rlim_t need = u->agents + 1024;
     struct rlimit l;
 
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= need)
-        return 0;
-    l.rlim_cur = need;
-    l.rlim_max = FL_MAX(l.rlim_max, need);
-    if (setrlimit(RLIMIT_NOFILE, &l) < 0)
-        return fl_err_errno(err, errno,
-                            "raise the limit of open files to %zu; run as root, or set 'ulimit "
-                            "-Hn' higher",
-                            (size_t)need);
-    return 0;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == l.rlim_max)
+        return;
+    l.rlim_cur = l.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &l);
 }
 
 static int prepare_emulation(struct up *u, struct fl_err *err)
@@ -151,16 +146,30 @@ static int prepare_emulation(struct up *u, struct fl_err *err)
         return fl_err_set(err, FL_INVALID, "the emulator says '%s' where a number was wanted",
                           count);
     u->agents = (unsigned)n;
-    return raise_descriptors(u, err);
+    raise_descriptors();
+    return 0;
+}
+
+/* What the user gave for it goes last. */
+static int spawn_with(struct up *u, const char *name, char *const own[], size_t n,
+                      const struct opt_list *flags, struct fl_err *err)
+{
+    _cleanup_free_ char **argv = xcalloc(n + flags->n + 1, sizeof(char *));
+
+    memcpy(argv, own, n * sizeof(char *));
+    for (size_t i = 0; i < flags->n; i++)
+        argv[n + i] = (char *)flags->items[i];
+    return spawn_daemon(u, name, argv, err);
 }
 
 static int start_emulator(struct up *u, struct fl_err *err)
 {
     _cleanup_free_ char *program = xasprintf("%s/fairlead-emulator", u->bin);
     _cleanup_free_ char *master = xasprintf("--master=%s", u->address);
-    char *const argv[] = {program, (char *)u->emulate, master, NULL};
+    _cleanup_free_ char *control = xasprintf("--control=127.0.0.1:%u", u->port + 1);
+    char *const argv[] = {program, (char *)u->emulate, master, control};
 
-    return spawn_daemon(u, "emulator", argv, err);
+    return spawn_with(u, "emulator", argv, ARRAY_SIZE(argv), &u->emulator_flags, err);
 }
 
 static int start_master(struct up *u, struct fl_err *err)
@@ -170,16 +179,11 @@ static int start_master(struct up *u, struct fl_err *err)
     _cleanup_free_ char *program = xasprintf("%s/fairlead-master", u->bin);
     _cleanup_free_ char *port = xasprintf("--port=%u", u->port);
     _cleanup_free_ char *work = xasprintf("--work_dir=%s/master", u->dir);
-    char *const argv[] = {program,
-                          (char *)"--ip=127.0.0.1",
-                          port,
-                          work,
-                          (char *)"--cluster=local",
-                          (char *)"--hostname=127.0.0.1",
-                          domain,
-                          NULL};
+    char *const argv[] = {program, (char *)"--ip=127.0.0.1",  port,
+                          work,    (char *)"--cluster=local", (char *)"--hostname=127.0.0.1",
+                          domain};
 
-    return spawn_daemon(u, "master", argv, err);
+    return spawn_with(u, "master", argv, ARRAY_SIZE(argv) - !domain, &u->master_flags, err);
 }
 
 /* An equal part of the machine each: together they offer what is there. */
@@ -318,8 +322,10 @@ static void tell(const struct up *u)
     if (u->emulate)
         printf("The cluster of '%s' runs: %u emulated agents.\n"
                "  page     http://%s/\n"
-               "  logs     %s\n",
-               u->emulate, u->agents, u->address, u->dir);
+               "  logs     %s\n"
+               "  status   %s/fairlead-emulator --at=127.0.0.1:%u status\n"
+               "  change   the same with: grow GROUP N, shrink GROUP N, fail HOW, heal (--help)\n",
+               u->emulate, u->agents, u->address, u->dir, u->bin, u->port + 1);
     else
         printf("The cluster runs: %u agents, each with %g cpus and %.0f MB.\n"
                "  page     http://%s/\n"
@@ -366,6 +372,9 @@ int verb_up(struct cli *c, int argc, char **argv)
         {"--launcher NAME", OPT_TEXT, &u.launcher, "linux or posix"},
         {"--emulate FILE", OPT_TEXT, &u.emulate,
          "instead of agents: those that FILE declares, by fairlead-emulator"},
+        {"--master-flag FLAG", OPT_LIST, &u.master_flags,
+         "for the master, as it takes it; may be given often"},
+        {"--emulator-flag FLAG", OPT_LIST, &u.emulator_flags, "the same for the emulator"},
         {"--dir DIR", OPT_TEXT, &u.dir, "where everything lies (/tmp/fairlead-UID)"},
         {"--detach", OPT_FLAG, &u.detach, "return when it runs; `fairlead down` stops it"},
     };
@@ -382,6 +391,8 @@ int verb_up(struct cli *c, int argc, char **argv)
             code = up(&u);
     }
     processes_done(&u.started);
+    free(u.master_flags.items);
+    free(u.emulator_flags.items);
     free(u.bin);
     free(u.address);
     free(u.domain);

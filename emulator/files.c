@@ -1,4 +1,5 @@
-/* See files.h. A list: an agent has a handful of files, and a hash table a node would cost more than all of them. */
+/* See files.h. A tree of names, newest first: what an agent touches is mostly what it made last, and a name that many paths share is there
+ * once. Folders come and go with what is in them. */
 #include "emulator/files.h"
 
 #include <utlist.h>
@@ -6,62 +7,99 @@
 #define META EMU_WORK_DIR "/meta/"
 
 struct emu_file {
-    struct emu_file *prev, *next;
+    struct emu_file *prev, *next; /* parent->below, or emu_files.all */
+    struct emu_file *below;       /* of a folder */
     uint32_t hash;
-    bool link;
-    struct fl_buf data; /* a link's target */
-    char path[];
+    bool file, link; /* link: a file whose data are the target; neither: a folder */
+    struct fl_buf data;
+    char name[];
 };
 
-static uint32_t hash_of(const char *s)
+static uint32_t hash_of(const char *s, size_t n)
 {
     uint32_t h = 2166136261u;
 
-    for (; *s; s++)
-        h = (h ^ (uint8_t)*s) * 16777619u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (uint8_t)s[i]) * 16777619u;
     return h;
 }
 
-static struct emu_file *find(const struct emu_files *f, const char *path)
+/* Sandboxes are nothing. */
+static const char *kept(const char *path)
 {
-    uint32_t hash = hash_of(path);
+    return str_starts(path, META) ? path + strlen(META) : NULL;
+}
+
+static struct emu_file *find_in(struct emu_file *list, const char *name, size_t n)
+{
+    uint32_t hash = hash_of(name, n);
     struct emu_file *x;
 
-    DL_FOREACH (f->all, x) {
-        if (x->hash == hash && streq(x->path, path))
+    DL_FOREACH (list, x) {
+        if (x->hash == hash && strncmp(x->name, name, n) == 0 && x->name[n] == '\0')
             return x;
     }
     return NULL;
 }
 
-/* What agents write of frameworks, executors and tasks is read only by an agent that was killed, and none is here: it would be half
- * of the memory of a task. */
-static bool kept(const char *path)
+/* The next name of a path; *p is moved behind it. 0: there is none. */
+static size_t next_name(const char **p, const char **ret)
 {
-    return str_starts(path, META) && !strstr(path, "/frameworks/");
+    size_t n;
+
+    *p += strspn(*p, "/");
+    n = strcspn(*p, "/");
+    *ret = *p;
+    *p += n;
+    return n;
+}
+
+static struct emu_file *find(const struct emu_files *f, const char *path)
+{
+    struct emu_file *list = f->all, *x = NULL;
+    const char *p = kept(path), *name;
+    size_t n;
+
+    while (p && (n = next_name(&p, &name)) > 0) {
+        x = find_in(list, name, n);
+        if (!x)
+            return NULL;
+        list = x->below;
+    }
+    return x;
+}
+
+static struct emu_file *add(struct emu_file **list, const char *name, size_t n)
+{
+    struct emu_file *x = xcalloc(1, sizeof *x + n + 1);
+
+    memcpy(x->name, name, n);
+    x->hash = hash_of(name, n);
+    DL_PREPEND(*list, x);
+    return x;
 }
 
 /* NULL: it is nowhere that is kept. */
 static struct emu_file *make(struct emu_files *f, const char *path)
 {
-    size_t n = strlen(path) + 1;
-    struct emu_file *x;
+    struct emu_file **list = &f->all, *x = NULL;
+    const char *p = kept(path), *name;
+    size_t n;
 
-    if (!kept(path))
-        return NULL;
-    x = find(f, path);
-    if (x)
-        return x;
-    x = xcalloc(1, sizeof *x + n);
-    memcpy(x->path, path, n);
-    x->hash = hash_of(path);
-    DL_PREPEND(f->all, x);
+    while (p && (n = next_name(&p, &name)) > 0) {
+        x = find_in(*list, name, n);
+        if (!x)
+            x = add(list, name, n);
+        list = &x->below;
+    }
     return x;
 }
 
-static void drop(struct emu_files *f, struct emu_file *x)
+static void drop(struct emu_file **list, struct emu_file *x)
 {
-    DL_DELETE(f->all, x);
+    while (x->below)
+        drop(&x->below, x->below);
+    DL_DELETE(*list, x);
     fl_buf_done(&x->data);
     free(x);
 }
@@ -69,7 +107,7 @@ static void drop(struct emu_files *f, struct emu_file *x)
 void emu_files_done(struct emu_files *f)
 {
     while (f->all)
-        drop(f, f->all);
+        drop(&f->all, f->all);
 }
 
 static void fill(struct emu_files *f, const char *path, const void *p, size_t n, bool link)
@@ -80,6 +118,7 @@ static void fill(struct emu_files *f, const char *path, const void *p, size_t n,
         return;
     fl_buf_done(&x->data);
     x->data = (struct fl_buf)FL_BUF_INIT;
+    x->file = true;
     x->link = link;
     /* To the byte: there are many, and they do not grow. */
     x->data.data = xmemdup(n ? p : "", n ? n : 1);
@@ -96,8 +135,10 @@ void emu_files_append(struct emu_files *f, const char *path, const void *p, size
 {
     struct emu_file *x = make(f, path);
 
-    if (x)
-        fl_buf_add(&x->data, p, n);
+    if (!x)
+        return;
+    x->file = true;
+    fl_buf_add(&x->data, p, n);
 }
 
 int emu_files_truncate(struct emu_files *f, const char *path, size_t n, struct fl_err *err)
@@ -117,42 +158,23 @@ int emu_files_read(const struct emu_files *f, const char *path, struct fl_buf *o
 {
     struct emu_file *x = find(f, path);
 
-    if (!x || x->link)
+    if (!x || !x->file || x->link)
         return fl_err_set(err, FL_NOT_FOUND, "no '%s'", path);
     fl_buf_add(out, x->data.data, x->data.len);
     return 0;
 }
 
-/* The part of the path that lies below the folder, or NULL. */
-static const char *below(const char *path, const char *folder, size_t n)
-{
-    return strncmp(path, folder, n) == 0 && path[n] == '/' ? path + n + 1 : NULL;
-}
-
 int emu_files_list(const struct emu_files *f, const char *path,
                    void (*fn)(const char *name, void *arg), void *arg, struct fl_err *err)
 {
-    size_t n = strlen(path);
-    struct emu_file *x, *y;
-    bool any = false;
+    struct emu_file *folder = find(f, path), *x;
 
-    DL_FOREACH (f->all, x) {
-        const char *rest = below(x->path, path, n);
-        _cleanup_free_ char *name = rest ? xstrndup(rest, strcspn(rest, "/")) : NULL;
-        bool again = false;
-
-        if (!rest)
-            continue;
-        for (y = f->all; y != x && !again; y = y->next) {
-            const char *other = below(y->path, path, n);
-
-            again = other && strcspn(other, "/") == strlen(name) && str_starts(other, name);
-        }
-        if (!again)
-            fn(name, arg);
-        any = true;
+    if (!folder)
+        return fl_err_set(err, FL_NOT_FOUND, "no '%s'", path);
+    DL_FOREACH (folder->below, x) {
+        fn(x->name, arg);
     }
-    return any ? 0 : fl_err_set(err, FL_NOT_FOUND, "no '%s'", path);
+    return 0;
 }
 
 void emu_files_link(struct emu_files *f, const char *target, const char *path)
@@ -171,15 +193,25 @@ int emu_files_readlink(const struct emu_files *f, const char *path, struct fl_bu
     return 0;
 }
 
+/* From the list that has the rest of the path; folders that are empty then go, too. */
+static void remove_below(struct emu_file **list, const char *p)
+{
+    const char *name;
+    size_t n = next_name(&p, &name);
+    struct emu_file *x = n ? find_in(*list, name, n) : NULL;
+
+    if (!x)
+        return;
+    if (p[strspn(p, "/")]) {
+        remove_below(&x->below, p);
+        if (x->below || x->file)
+            return;
+    }
+    drop(list, x);
+}
+
 void emu_files_remove(struct emu_files *f, const char *path)
 {
-    size_t n = strlen(path);
-    struct emu_file *x, *tmp;
-
-    if (!str_starts(path, EMU_WORK_DIR "/meta"))
-        return;
-    DL_FOREACH_SAFE (f->all, x, tmp) {
-        if (streq(x->path, path) || below(x->path, path, n))
-            drop(f, x);
-    }
+    if (kept(path))
+        remove_below(&f->all, kept(path));
 }

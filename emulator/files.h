@@ -1,4 +1,4 @@
-/* An emulated agent's disk, in memory: only what its core reads again is kept (of meta/, without frameworks/). The functions of `struct agent_io` with the same
+/* An emulated agent's disk, in memory: only what its core reads again is kept (below meta/). The functions of `struct agent_io` with the same
  * names, without the context. Folders need not be made; sandboxes hold nothing. */
 #ifndef EMULATOR_FILES_H
 #define EMULATOR_FILES_H

@@ -3,11 +3,12 @@
 
 #include "common/base/log.h"
 #include "emulator/supervisor.h"
+#include "emulator/verbs.h"
 
 #define PROGRAM "fairlead-emulator"
 
 struct flags {
-    char *master, *first_address, *control, *logging_level;
+    char *master, *first_address, *control, *at, *logging_level;
     uint64_t port, connecting, connect_rate, report, workers;
     bool check, print_domain, print_agents;
 };
@@ -26,6 +27,7 @@ static const struct fl_flag rows[] = {
     ROW(workers, FLAG_UINT, "0", "Processes that carry the agents; 0: as many as they need, at least one for 15000.", .check = "0..512")
     ROW(control, FLAG_STRING, "127.0.0.1:0",
         "Where commands are taken while it runs; it says at which port when this is 0. Whoever can connect may give them. Empty: nowhere.")
+    ROW(at, FLAG_STRING, "", "Where one that runs is controlled: for the verbs.")
     ROW(report, FLAG_DURATION, "10secs", "Time between lines of numbers; 0secs for none.")
     ROW(logging_level, FLAG_STRING, "ERROR", "Least level of what the agents log: INFO, WARNING or ERROR.")
     ROW(print_domain, FLAG_BOOL, "false", "Write the fault domain that suits the master, as its --domain takes it, or nothing; and end.")
@@ -115,6 +117,17 @@ static int work(const struct flags *f, const char *path, struct fl_err *err)
     return f->check ? 0 : emu_supervise(c, &o, err);
 }
 
+static int run(const struct flags *f, const char *path, int argc, char **argv, struct fl_err *err)
+{
+    if (*f->at && !path)
+        return emu_verb(f->at, argc, argv, err);
+    if (!path && argc == 1)
+        path = argv[0];
+    else if (!path || argc > 0)
+        return fl_err_set(err, FL_INVALID, "give one file; --help says more");
+    return work(f, path, err);
+}
+
 int main(int argc, char **argv)
 {
     const char *path = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
@@ -124,20 +137,18 @@ int main(int argc, char **argv)
     struct fl_err err = {0};
     int rest = argc, status = 0;
     int r = fl_flags_new(PROGRAM,
-                         "usage: " PROGRAM " CLUSTER.yaml [FLAGS]\n\nRegisters the agents that the "
-                         "file declares with a master, until it is asked to end.",
+                         "usage: " PROGRAM " CLUSTER.yaml [FLAGS]\n" EMU_VERBS_HELP
+                         "\nRegisters the agents that the file declares with a master, until it is "
+                         "asked to end.",
                          rows, ARRAY_SIZE(rows), &f, &table, &err);
 
     /* The file comes first or last. */
+    if (path) {
+        argc--;
+        argv++;
+    }
     if (r == 0)
-        r = fl_flags_parse(table, path ? argc - 1 : argc, path ? argv + 1 : argv, &rest, &help,
-                           &version, &err);
-    if (r == 0 && !path && rest < argc)
-        path = argv[rest++];
-    else if (path)
-        rest++;
-    if (r == 0 && !help && !version && (!path || rest < argc))
-        r = fl_err_set(&err, FL_INVALID, "give one file; --help says more");
+        r = fl_flags_parse(table, argc, argv, &rest, &help, &version, &err);
     if (r == 0 && help) {
         _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
 
@@ -146,7 +157,7 @@ int main(int argc, char **argv)
     } else if (r == 0 && version) {
         printf(PROGRAM " %s\n", FL_VERSION);
     } else if (r == 0) {
-        r = work(&f, path, &err);
+        r = run(&f, path, argc - rest, argv + rest, &err);
     }
     if (r < 0)
         status = fail(&err);

@@ -79,6 +79,10 @@ static void on_closed(struct wire_channel *c, const struct fl_err *why, void *ar
     struct emu_node *n = arg;
 
     log_info("Agent %u: no connection to the master: %s", n->index, why ? why->msg : "closed");
+    if (n->leaving) {
+        emulator_gone(n);
+        return;
+    }
     if (!n->open)
         emulator_attempt_failed(n->emu);
     emu_node_drop_channel(n);
@@ -168,14 +172,18 @@ static void io_exit(void *ctx, int status, const char *why)
 {
     struct emu_node *n = ctx;
 
-    log_warning("Agent %u ends: %s", n->index, why);
-    close_channel(n);
     emulator_not_waiting(n);
     n->wanted = false;
+    if (n->leaving && n->open) { /* its last word must still be sent: on_closed() follows */
+        wire_channel_close(n->channel);
+        return;
+    }
     if (n->leaving) {
         emulator_gone(n);
         return;
     }
+    log_warning("Agent %u ends: %s", n->index, why);
+    close_channel(n);
     fl_loop_forget(n->emu->loop, n);
     fl_loop_defer(n->emu->loop, restart, n);
 }

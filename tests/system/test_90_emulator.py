@@ -1,11 +1,13 @@
-"""fairlead-emulator: 200 agents of one process at a real master; tasks end as the file and their labels say; gangs fill a small cluster of GPUs."""
+"""fairlead-emulator: hundreds of agents at a real master; tasks end as the file and their labels say; the cluster grows, shrinks and fails."""
 import os
+import re
+import signal
 import subprocess
 
 import pytest
 
 from harness.cluster import BIN, ROOT, Cluster, Daemon, free_ports
-from harness.http import eventually, get_json, post_json
+from harness.http import eventually, get_json, post_json, request
 from harness.scheduler import Scheduler
 
 THROTTLE = os.path.join(ROOT, os.environ.get("BUILD", "build"), "examples", "throttle")
@@ -35,12 +37,12 @@ groups:
 class Emulator(Daemon):
     """Not a daemon that serves: it is ready when the master knows all of its agents."""
 
-    def __init__(self, cluster, text, first_address):
+    def __init__(self, cluster, text, first_address, **flags):
         self.file = os.path.join(cluster.folder, "cluster.yaml")
         with open(self.file, "w") as f:
             f.write(text)
         super().__init__("fairlead-emulator", "emulator", cluster.folder, {"port": 5051, "master": cluster.master.address,
-                                                                          "first_address": first_address, "report": "1secs"})
+                                                                          "first_address": first_address, "report": "1secs", **flags})
 
     def start(self, wait=False):
         with open(self.log_path, "a") as log:
@@ -53,10 +55,10 @@ def domain_of(path):
     return subprocess.run([EMULATOR, path, "--print_domain"], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
 
-def make(text, agents, first_address, whole=True):
+def make(text, agents, first_address, whole=True, **flags):
     c = Cluster(0, {"domain": '{"fault_domain":{"region":{"name":"r"},"zone":{"name":"z1"}}}'})
     try:
-        e = Emulator(c, text, first_address).start()
+        e = Emulator(c, text, first_address, **flags).start()
         c.agents.append(e)
         c.wait_agents(agents, 30)
         if whole:
@@ -202,6 +204,186 @@ def test_gangs_fill_the_cluster_zone_by_zone():
             j.kill()
             j.wait()
         c.stop()
+
+
+CHANGES = """
+cluster: changes
+agent_flags: {registration_backoff_factor: 20ms}
+tasks: {duration: forever, kill_delay: 10ms}
+groups:
+  - name: plain
+    count: 40
+    resources: {cpus: 8, mem: 8192}
+  - name: gpu
+    count: 20
+    resources: {cpus: 16, mem: 65536, gpus: 8}
+"""
+
+
+def make_changing(first_address):
+    c, e = make(CHANGES, 60, first_address, whole=False, workers="3")
+    e.control = re.search(r"Control at (\S+)\.", e.log()).group(1)
+    return c, e
+
+
+@pytest.fixture(scope="module")
+def changing():
+    c, e = make_changing("127.74.0.1")
+    yield c, e
+    c.stop()
+
+
+def say(e, verb, **body):
+    r = post_json(e.control, "/" + verb, body)
+    return r.json() if r.status == 200 else (r.status, r.text)
+
+
+def status(e):
+    return get_json(e.control, "/status")
+
+
+def group(e, name):
+    return next(g for g in status(e)["groups"] if g["name"] == name)
+
+
+def alive(pid):
+    return os.path.exists("/proc/%d" % pid) and open("/proc/%d/stat" % pid).read().split(")")[1].split()[0] != "Z"
+
+
+def test_workers_share_the_agents(changing):
+    c, e = changing
+    eventually(lambda: status(e)["registered"] == 60)
+    s = status(e)
+    assert [w["agents"] for w in s["workers"]] == [20, 20, 20] and len({w["pid"] for w in s["workers"]}) == 3
+    assert s["master"] == c.master.address and s["agents"] == 60
+    assert group(e, "gpu")["registered"] == 20
+
+
+def test_grow_and_shrink(changing):
+    c, e = changing
+    eventually(lambda: status(e)["registered"] == 60)
+    names = {s["hostname"] for s in c.slaves()}
+    assert say(e, "grow", group="gpu", count=10)["agents"] == 70
+    eventually(lambda: status(e)["registered"] == 70 and "All 70 agents are registered" in e.log())
+    more = sorted({s["hostname"] for s in c.slaves()} - names)
+    assert len(more) == 10 and all(n.startswith("gpu-") for n in more)
+    removed = c.master.metrics()["master/slave_removals/reason_unregistered"]
+    answer = say(e, "shrink", group="gpu", count=5)
+    assert answer["nodes"] == 5 and answer["agents"] == 65
+    eventually(lambda: c.master.metrics()["master/slave_removals/reason_unregistered"] == removed + 5)
+    eventually(lambda: status(e)["registered"] == 65)
+    assert not {s["hostname"] for s in c.slaves() if s["active"]} & set(more[5:])
+    # Machines that are lost say nothing: the master sees connections that end.
+    assert say(e, "shrink", group="gpu", count=5, how="kill")["nodes"] == 5
+    eventually(lambda: sum(1 for s in c.slaves() if s["active"]) == 60)
+
+
+def test_a_killed_agent_recovers_its_tasks(changing):
+    """kill -9 of an agent: what its framework checkpointed goes on, and what ended meanwhile is told when the agent is back."""
+    c, e = changing
+    with Scheduler(c.master.address, checkpoint=True) as s:
+        offer = next(o for o in s.offers() if o["hostname"].startswith("plain-"))
+        node = offer["hostname"]
+        goes_on = s.task(offer, "x", labels=labels(duration="forever"))
+        ends = s.task(offer, "x", labels=labels(duration="700ms", exit="3"))
+        s.launch(offer, goes_on, ends)
+        for t in (goes_on, ends):
+            s.status(t["task_id"]["value"], "TASK_RUNNING")
+        before = status(e)
+        assert say(e, "fail", how="kill", nodes=[node], **{"for": "1500ms"})["nodes"] == 1
+        eventually(lambda: status(e)["registered"] == before["registered"] - 1)
+        end = s.end_of(ends["task_id"]["value"])
+        assert end["state"] == "TASK_FAILED" and end["message"] == "Command exited with status 3", end
+        eventually(lambda: status(e)["registered"] == before["registered"])
+        after = status(e)
+        assert after["restarts"] == before["restarts"] + 1 and after["faults"]["kill"] == before["faults"]["kill"] + 1
+        assert after["tasks"]["running"] == 1
+        mine = next(a for a in c.slaves() if a["hostname"] == node)
+        assert mine["id"] == offer["agent_id"]["value"]
+        s.kill(goes_on["task_id"]["value"])
+        assert s.end_of(goes_on["task_id"]["value"])["state"] == "TASK_KILLED"
+
+
+def test_fail_and_heal(changing):
+    c, e = changing
+    assert say(e, "fail", how="flap", group="plain", fraction=0.5, every="200ms", away="100ms")["nodes"] == 20
+    eventually(lambda: group(e, "plain")["faults"]["flap"] > 40)
+    assert group(e, "gpu")["faults"]["flap"] == 0
+    assert say(e, "fail", how="lag", group="gpu", lag="uniform 1ms 5ms")["nodes"] == 20
+    assert say(e, "fail", how="partition", nodes=["plain-01"])["nodes"] == 1
+    killed = group(e, "gpu")["faults"]["kill"]
+    assert say(e, "fail", how="kill", group="gpu", count=4)["nodes"] == 4
+    eventually(lambda: group(e, "gpu")["faults"]["kill"] == killed + 4)
+    eventually(lambda: group(e, "gpu")["registered"] <= 16)
+    assert group(e, "plain")["faults"]["partition"] == 1
+    assert say(e, "heal")["nodes"] == 60
+    eventually(lambda: status(e)["registered"] == 60)
+    flaps = group(e, "plain")["faults"]["flap"]
+    eventually(lambda: "agents cut off" in e.log().splitlines()[-1])
+    assert group(e, "plain")["faults"]["flap"] == flaps
+
+
+def test_commands_that_make_no_sense(changing):
+    _, e = changing
+    before = status(e)["commands"]
+    for verb, body, code, words in [
+            ("grow", {"group": "x", "count": 1}, 404, "there is no group 'x'"),
+            ("grow", {"group": "gpu"}, 400, "needs the key 'count'"),
+            ("grow", {"group": "gpu", "count": 0}, 400, "'count' must be"),
+            ("shrink", {"group": "gpu", "count": 1, "how": "nicely"}, 400, "'how' is unregister or kill"),
+            ("fail", {"how": "explode"}, 400, "not 'explode'"),
+            ("fail", {"how": "kill", "nodes": ["gpu-01", "gpu-99"]}, 404, "there is no node 'gpu-99'"),
+            ("fail", {"how": "lag", "for": "soon"}, 400, "fail:1: "),
+            ("heal", {"all": True}, 400, "has no key 'all'")]:
+        assert say(e, verb, **body)[0] == code and words in say(e, verb, **body)[1], (verb, body, say(e, verb, **body))
+    assert post_json(e.control, "/heal", {}, headers={"Content-Type": "text/plain"}).status == 415
+    assert request(e.control, "GET", "/heal").status == 405
+    assert status(e)["commands"] == before
+
+
+def test_verbs(changing):
+    _, e = changing
+
+    def verb(*words):
+        out = subprocess.run([EMULATOR, "--at=" + e.control] + list(words), capture_output=True, text=True, timeout=20, check=False)
+        return out.returncode, out.stdout + out.stderr
+
+    code, text = verb("status")
+    assert code == 0 and "60 of 60 agents registered" in text and "group gpu: 20 of 20" in text and "worker 3: process" in text, text
+    assert verb("grow", "gpu", "1")[0] == 0
+    eventually(lambda: status(e)["registered"] == 61)
+    assert verb("shrink", "gpu", "1", "how=kill")[0] == 0
+    assert verb("fail", "lose", "group=gpu", "fraction=0.5", "lose=0.01", "for=1secs")[0] == 0
+    assert verb("heal")[0] == 0
+    assert verb("grow", "gpu") == (1, "fairlead-emulator: 'grow' needs 'count'; --help says more\n")
+    code, text = verb("fail", "explode")
+    assert code == 1 and "not 'explode'" in text
+
+
+def test_a_worker_that_dies_is_an_error():
+    """And no worker outlives a supervisor that is killed."""
+    c, e = make_changing("127.75.0.1")
+    try:
+        end_badly(e)
+    finally:
+        c.stop()
+
+
+def end_badly(e):
+    eventually(lambda: "All 60 agents" in e.log())
+    pids = [w["pid"] for w in status(e)["workers"]]
+    os.kill(pids[1], signal.SIGKILL)
+    assert e.process.wait(20) == 1
+    assert "worker 2 of 3 (process %d), with 20 agents, was killed by signal 9" % pids[1] in e.log()
+    eventually(lambda: not any(alive(p) for p in pids))
+    e.start()
+    eventually(lambda: "All 60 agents" in e.log().split("was killed")[1])
+    e.control = re.findall(r"Control at (\S+)\.", e.log())[-1]
+    pids = [w["pid"] for w in status(e)["workers"]]
+    assert len(pids) == 3 and all(alive(p) for p in pids)
+    e.process.kill()
+    e.process.wait()
+    eventually(lambda: not any(alive(p) for p in pids))
 
 
 FAULTS = """

@@ -4,6 +4,7 @@
 
 #include "emulator/cluster.h"
 #include "emulator/files.h"
+#include "emulator/roster.h"
 
 #define GROUP "groups:\n  - name: a\n    count: 5\n    resources: {cpus: 4, mem: 1024, gpus: 2}\n"
 
@@ -233,7 +234,10 @@ START_TEST(test_files)
     emu_files_link(&f, META "/a/d", META "/ab");
     emu_files_write(&f, EMU_WORK_DIR "/slaves/sandbox", "x", 1);
     emu_files_write(&f, META "/slaves/s/frameworks/f/framework.info", "x", 1);
-    ck_assert_int_lt(emu_files_read(&f, META "/slaves/s/frameworks/f/framework.info", &b, &err), 0);
+    ck_assert_int_eq(emu_files_read(&f, META "/slaves/s/frameworks/f/framework.info", &b, &err), 0);
+    fl_buf_clear(&b);
+    ck_assert_int_lt(emu_files_read(&f, META "/slaves/s/frameworks/f", &b, &err), 0);
+    ck_assert_int_lt(emu_files_read(&f, META "/slaves/s/frameworks/f/framework.inf", &b, &err), 0);
     ck_assert_int_eq(emu_files_read(&f, META "/a/one", &b, &err), 0);
     ck_assert_str_eq(fl_buf_cstr(&b), "1234");
     ck_assert_int_eq(emu_files_truncate(&f, META "/a/one", 1, &err), 0);
@@ -254,6 +258,109 @@ START_TEST(test_files)
 }
 END_TEST
 
+/* ---- the roster ---- */
+
+#define TWO_GROUPS                                                                                 \
+    "groups:\n"                                                                                    \
+    "  - name: a\n    count: 10\n    resources: {cpus: 4, mem: 1024}\n"                            \
+    "    placement: [{region: r, zone: y, count: 8}, {region: r, zone: z, count: 2}]\n"            \
+    "  - name: b\n    count: 3\n    resources: {cpus: 4, mem: 1024}\n"
+
+static struct emu_roster *make_roster(const struct emu_cluster *c, unsigned workers)
+{
+    struct emu_roster *r = emu_roster_new(c, workers);
+
+    for (unsigned i = 0; i < c->n_groups; i++)
+        emu_roster_grow(r, i, c->groups[i].count, NULL, NULL);
+    return r;
+}
+
+static struct emu_cluster *two_groups(void)
+{
+    struct fl_err err;
+    struct emu_cluster *c = parse(TWO_GROUPS, &err);
+
+    ck_assert_msg(c, "%s", err.msg);
+    return c;
+}
+
+static void add_index(size_t index, void *arg)
+{
+    fl_buf_addf(arg, "%zu ", index);
+}
+
+START_TEST(test_roster_grows_and_shrinks)
+{
+    _cleanup_(emu_cluster_freep) struct emu_cluster *c = two_groups();
+    _cleanup_(emu_roster_freep) struct emu_roster *r = make_roster(c, 3);
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    char name[64];
+
+    ck_assert_uint_eq(r->present, 13);
+    ck_assert_uint_eq(r->all[7].place, 0);
+    ck_assert_uint_eq(r->all[8].place, 1);
+    /* Places keep their shares, workers share alike. */
+    emu_roster_grow(r, 0, 10, add_index, &b);
+    ck_assert_str_eq(fl_buf_cstr(&b), "13 14 15 16 17 18 19 20 21 22 ");
+    ck_assert_uint_eq(r->groups[0].at[0], 16);
+    ck_assert_uint_eq(r->groups[0].at[1], 4);
+    ck_assert_uint_eq(r->load[0] + r->load[1] + r->load[2], 23);
+    ck_assert(r->load[0] >= 7 && r->load[1] >= 7 && r->load[2] >= 7);
+    emu_roster_name(c, &r->all[22], name, sizeof name);
+    ck_assert_str_eq(name, "a-20");
+    /* The last ones go first; numbers are not given again. */
+    fl_buf_clear(&b);
+    ck_assert_uint_eq(emu_roster_shrink(r, 0, 2, add_index, &b), 2);
+    ck_assert_str_eq(fl_buf_cstr(&b), "22 21 ");
+    ck_assert_uint_eq(emu_roster_shrink(r, 1, 9, NULL, NULL), 3);
+    ck_assert_uint_eq(r->groups[1].present, 0);
+    emu_roster_grow(r, 0, 1, NULL, NULL);
+    ck_assert_uint_eq(r->all[r->n - 1].number, 21);
+    ck_assert_uint_eq(r->present, 19);
+}
+END_TEST
+
+static void never(size_t index, void *arg)
+{
+    ck_abort_msg("node %zu was told", index);
+}
+
+START_TEST(test_roster_chooses)
+{
+    _cleanup_(emu_cluster_freep) struct emu_cluster *c = two_groups();
+    _cleanup_(emu_roster_freep) struct emu_roster *one = make_roster(c, 1);
+    _cleanup_(emu_roster_freep) struct emu_roster *many = make_roster(c, 5);
+    struct emu_choice choice = {.group = EMU_ALL_GROUPS, .fraction = 0.3};
+    struct fl_err err;
+    uint64_t n = 0;
+
+    /* The number of workers changes nothing. */
+    for (int i = 0; i < 20; i++) {
+        _cleanup_buf_ struct fl_buf a = FL_BUF_INIT, b = FL_BUF_INIT;
+
+        ck_assert_int_eq(emu_roster_choose(one, &choice, add_index, &a, &n, &err), 0);
+        ck_assert_uint_eq(n, 4);
+        ck_assert_int_eq(emu_roster_choose(many, &choice, add_index, &b, &n, &err), 0);
+        ck_assert_str_eq(fl_buf_cstr(&a), fl_buf_cstr(&b));
+    }
+    choice = (struct emu_choice){.group = 1, .count = 99};
+    ck_assert_int_eq(emu_roster_choose(one, &choice, NULL, NULL, &n, &err), 0);
+    ck_assert_uint_eq(n, 3);
+    {
+        _cleanup_buf_ struct fl_buf a = FL_BUF_INIT;
+
+        choice = (struct emu_choice){.group = EMU_ALL_GROUPS, .names = "b-2,a-10"};
+        ck_assert_int_eq(emu_roster_choose(one, &choice, add_index, &a, &n, &err), 0);
+        ck_assert_str_eq(fl_buf_cstr(&a), "11 9 ");
+    }
+    /* All or nothing. */
+    choice.names = "b-2,b-4";
+    ck_assert_int_lt(emu_roster_choose(one, &choice, never, NULL, &n, &err), 0);
+    ck_assert_int_eq(err.reason, FL_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(err.msg, "'b-4'"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("emulator");
@@ -269,6 +376,8 @@ int main(void)
     tcase_add_test(t, test_exits);
     tcase_add_test(t, test_labels);
     tcase_add_test(t, test_files);
+    tcase_add_test(t, test_roster_grows_and_shrinks);
+    tcase_add_test(t, test_roster_chooses);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
