@@ -133,6 +133,7 @@ static void framework_done(struct load_framework *f)
     free(f->jobs);
     free(f->tasks);
     free(f->again);
+    free(f->last_agent);
 }
 
 void load_groups_free(struct load *l)
@@ -351,7 +352,8 @@ static void ends(struct load_framework *f, size_t i, const struct load_update *u
     }
     t->state = LOAD_ENDED;
     f->in_flight--;
-    f->freed_us = l->now_us;
+    if (!f->freed_us)
+        f->freed_us = l->now_us;
     if (u->agent_id.n) {
         struct load_agent *a = load_agents_get(&l->agents, u->agent_id.p, u->agent_id.n);
 

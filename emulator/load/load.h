@@ -102,7 +102,9 @@ struct load_framework {
     size_t kill_next;
     struct load_held *held;
     size_t n_held;
-    uint64_t freed_us; /* measure: when the last task ended */
+    uint64_t
+        freed_us; /* measure: when the last task's end, or the offer of what it had, was heard */
+    char *last_agent; /* measure: owned; of the last launch */
     uint64_t fence, fence_seen, fence_sent_us;
 };
 
@@ -255,5 +257,6 @@ void load_give_up(struct load *l, const char *fmt, ...) _printf_(2, 3);
 void load_report_sum(struct load *l); /* fills l->total */
 void load_report_text(struct load *l, struct fl_buf *out);
 void load_report_json(struct load *l, struct fl_buf *out);
+void load_report_html(struct load *l, struct fl_buf *out);
 
 #endif

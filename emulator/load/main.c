@@ -10,7 +10,7 @@
 #define PROGRAM "fairlead-loadgen"
 
 struct flags {
-    char *master, *until, *then, *json;
+    char *master, *until, *then, *json, *html;
     uint64_t frameworks, jobs, tasks, seconds, limit, subscribing, master_pid, emulator_pid;
     bool quiet, check;
 };
@@ -32,6 +32,7 @@ static const struct fl_flag rows[] = {
     ROW(master_pid, FLAG_UINT, "0", "Process id of the master, for its CPU time and memory.")
     ROW(emulator_pid, FLAG_UINT, "0", "The same of the emulator and its children.")
     ROW(json, FLAG_PATH, NULL, "Write the report there as JSON.")
+    ROW(html, FLAG_PATH, NULL, "Write the report there as one HTML page.")
     ROW(quiet, FLAG_BOOL, "false", "No lines about progress.")
     ROW(check, FLAG_BOOL, "false", "Read the file, say what it declares, and end.")
 };
@@ -73,7 +74,7 @@ static int write_file(const char *path, const struct fl_buf *b, struct fl_err *e
 
 static int report(const struct flags *f, struct load *l, struct fl_err *err)
 {
-    _cleanup_buf_ struct fl_buf text = FL_BUF_INIT, json = FL_BUF_INIT;
+    _cleanup_buf_ struct fl_buf text = FL_BUF_INIT, json = FL_BUF_INIT, html = FL_BUF_INIT;
     int r = 0;
 
     load_report_text(l, &text);
@@ -82,6 +83,10 @@ static int report(const struct flags *f, struct load *l, struct fl_err *err)
     if (f->json) {
         load_report_json(l, &json);
         r = write_file(f->json, &json, err);
+    }
+    if (r == 0 && f->html) {
+        load_report_html(l, &html);
+        r = write_file(f->html, &html, err);
     }
     return r;
 }

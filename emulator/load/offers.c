@@ -152,12 +152,17 @@ static void launch(struct load_framework *f, const char *offer_id, const char *a
 
     for (uint64_t i = 0; i < n; i++)
         launch_one(f, agent_id);
+    if (f->group->entry->measure) {
+        free(f->last_agent);
+        f->last_agent = xstrdup(agent_id);
+    }
     f->in_flight += n;
     f->accepted += n;
     g->counts[LOAD_COUNT_ACCEPTED] += n;
     g->counts[LOAD_COUNT_ACCEPTS]++;
     /* What is left of the offer comes back at once to whoever can use it now. */
-    more = wanted(f) > 0 || (expects(f) && f->n_held < f->group->entry->hold);
+    more = wanted(f) > 0 ||
+           (expects(f) && !f->group->entry->measure && f->n_held < f->group->entry->hold);
     if (!more)
         f->filtered = true;
     load_accept_end(&l->accept, &l->out, offer_id, more ? 0 : refusal(f));
@@ -232,10 +237,24 @@ static void decline(struct load_framework *f, const char **ids, size_t n)
     load_framework_send(f, 0);
 }
 
+/* An agent may tell the master that a task is over before its framework has heard so: then the offer comes first. Who measures how
+ * soon a machine is used again keeps this offer, and no other. */
+static bool keeps(struct load_framework *f, const V1__Offer *o, uint64_t room)
+{
+    if (room == 0 || f->n_held >= f->group->entry->hold || !expects(f))
+        return false;
+    if (!f->group->entry->measure)
+        return true;
+    if (!f->last_agent || !streq(f->last_agent, o->agent_id->value))
+        return false;
+    if (!f->freed_us)
+        f->freed_us = f->load->now_us;
+    return true;
+}
+
 static void use_singly(struct load_framework *f, V1__Offer *const *offers, size_t n)
 {
     _cleanup_free_ const char **rest = xcalloc(n, sizeof *rest);
-    uint64_t hold = f->group->entry->hold;
     size_t n_rest = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -244,7 +263,7 @@ static void use_singly(struct load_framework *f, V1__Offer *const *offers, size_
 
         if (k > 0)
             launch(f, offers[i]->id->value, offers[i]->agent_id->value, k);
-        else if (room > 0 && f->n_held < hold && expects(f))
+        else if (keeps(f, offers[i], room))
             held_add(f, offers[i], room);
         else
             rest[n_rest++] = offers[i]->id->value;

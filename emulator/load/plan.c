@@ -278,7 +278,7 @@ static int check_entry(const struct yaml_reader *r, const struct yaml_node *v, s
         e->need.v[e->need.n++] = (struct load_scalar){xstrdup("mem"), 32};
     }
     if (e->hold == UINT64_MAX)
-        e->hold = e->arrival.kind == LOAD_AT_ONCE ? 0 : 4;
+        e->hold = e->arrival.kind == LOAD_AT_ONCE && !e->parallel ? 0 : 4;
     return 0;
 }
 
