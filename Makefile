@@ -65,7 +65,7 @@ TESTTOOLS  := $(BUILD)/tests/proto/pbtool
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps up down check unit property system interop bench churn plots lint asan fuzz-short install clean \
+.PHONY: all deps up down check unit property system interop bench bench-million bench-scale soak churn plots lint asan fuzz-short install clean \
         docs format-mine conformance
 
 all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES) $(TESTTOOLS)
@@ -180,6 +180,17 @@ interop: all
 
 bench: all $(BENCH)
 	tools/bench.sh
+
+# At the size of the largest clusters: minutes, and up to 8 GB of memory. `make bench-allocator` and so on run one of the others.
+bench-million bench-scale: all
+	tools/bench.sh $(@:bench-%=%)
+
+bench-%: all $(BENCH)
+	tools/bench.sh $*
+
+# An hour of load and faults; SOAK_SECONDS makes it shorter.
+soak: all
+	/usr/bin/python3 tests/bench/scale/soak.py
 
 # A simulated day of a cluster's life against the allocator: a line an hour, memory, and the day replayed from its log.
 churn: $(BUILD)/tests/property/prop_allocator_churn

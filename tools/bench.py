@@ -14,6 +14,8 @@ import statistics
 import subprocess
 import sys
 
+# Minutes each and gigabytes of memory: only when they are named, and once unless BENCH_RUNS says more.
+LONG = ("million", "scale")
 LINE = re.compile(r"^([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)\s+(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s+(\S+)$")
 
 
@@ -51,6 +53,10 @@ def run(command, runs, timeout):
     return values
 
 
+def name_of(path):
+    return re.sub(r"^bench_|\.py$", "", os.path.basename(path))
+
+
 def merge(path, results):
     data = {}
     if os.path.exists(path):
@@ -66,17 +72,16 @@ def merge(path, results):
 
 def main():
     build = os.environ.get("BUILD", "build")
-    runs = int(os.environ.get("BENCH_RUNS", "5"))
-    timeout = int(os.environ.get("BENCH_TIMEOUT", "600"))
+    timeout = int(os.environ.get("BENCH_TIMEOUT", "1800"))
     programs = sorted(p for p in glob.glob(f"{build}/tests/bench/bench_*") if os.access(p, os.X_OK) and "." not in p)
     commands = [[p] for p in programs] + [["/usr/bin/python3", p] for p in sorted(glob.glob("tests/bench/*.py"))]
-    wanted = [re.sub(r"^bench_|\.py$", "", n) for n in sys.argv[1:]]
-    if wanted:
-        commands = [c for c in commands if re.sub(r"^bench_|\.py$", "", os.path.basename(c[-1])) in wanted]
+    wanted = [name_of(n) for n in sys.argv[1:]]
+    commands = [c for c in commands if (name_of(c[-1]) in wanted if wanted else name_of(c[-1]) not in LONG)]
     failed = 0
     for command in commands:
         print(f"{os.path.basename(command[-1])}:", flush=True)
-        values = run(command, runs, timeout)
+        runs = os.environ.get("BENCH_RUNS", "1" if name_of(command[-1]) in LONG else "5")
+        values = run(command, int(runs), timeout)
         if values is None:
             failed += 1
             continue
