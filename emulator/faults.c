@@ -56,7 +56,7 @@ static void on_flap(void *arg)
         return;
     }
     f->away = true;
-    n->stats->faults[EMU_FLAP]++;
+    n->stats->faults[EMU_FLAP] += n->open;
     emulator_not_waiting(n);
     emu_node_drop_channel(n);
 }
