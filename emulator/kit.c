@@ -135,8 +135,10 @@ static size_t slot_size(size_t n_groups)
 
 void *emu_stats_map(size_t n_groups, struct fl_err *err)
 {
-    void *p = mmap(NULL, slot_size(n_groups) * EMU_MAX_WORKERS, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t n = slot_size(n_groups) * EMU_MAX_WORKERS;
+    const int prot = PROT_READ | PROT_WRITE, how = MAP_SHARED | MAP_ANONYMOUS;
+    /* cppcheck-suppress invalidFunctionArg ; -1 is right where there is no file */
+    void *p = mmap(NULL, n, prot, how, -1, 0);
 
     if (p != MAP_FAILED)
         return p;

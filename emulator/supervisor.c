@@ -47,7 +47,7 @@ static _Noreturn void be_worker(struct emu_supervisor *s, unsigned index, int fd
         fprintf(stderr, "fairlead-emulator: worker %u: %s\n", index + 1, err.msg);
     /* What the agents hold goes with the process. */
     fflush(NULL);
-    _exit(r < 0);
+    _exit(r < 0 ? 1 : 0);
 }
 
 static int fork_worker(struct emu_supervisor *s, struct fl_err *err)
