@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "emulator/executor.h"
+
 enum phase { STARTING, RUNNING, ENDING };
 
 struct emu_container {
@@ -13,8 +15,10 @@ struct emu_container {
     enum phase phase;
     bool destroyed, over; /* over: nobody has been told yet */
     struct emu_plan plan;
-    struct env_timer *timer; /* NULL: nothing is to come by itself */
-    UT_hash_handle hh;       /* owner->all, by id */
+    uint64_t *running;          /* what it counts for while it runs */
+    struct emu_executor *plays; /* NULL: a task with a command */
+    struct env_timer *timer;    /* NULL: nothing is to come by itself */
+    UT_hash_handle hh;          /* owner->all, by id */
 };
 
 /* No process has it; operators see that there is one. */
@@ -33,7 +37,8 @@ static void drop(struct emu_container *x)
     struct emu_containers *c = x->owner;
 
     HASH_DEL(c->all, x);
-    *c->running -= x->phase != STARTING && !x->over;
+    *x->running -= x->phase != STARTING && !x->over;
+    emu_executor_free(x->plays);
     env_timer_free(c->env, x->timer);
     free(x);
 }
@@ -64,7 +69,7 @@ static void end(struct emu_container *x)
     char id[FL_UUID_STR];
 
     if (!c->core) { /* the agent learns of it when it is back */
-        *c->running -= !x->over;
+        *x->running -= !x->over;
         x->over = true;
         return;
     }
@@ -83,11 +88,25 @@ static void on_timer(void *arg)
         return;
     }
     x->phase = RUNNING;
-    ++*c->running;
+    ++*x->running;
     set_timer(x, x->plan.run_us);
+    if (x->plays)
+        emu_executor_begin(x->plays);
     if (c->core)
         c->cb.started(c->cb.arg, x->id, FAKE_PID);
 }
+
+static void on_executor_over(void *arg)
+{
+    struct emu_container *x = arg;
+
+    *x->running += x->phase == STARTING;
+    x->phase = ENDING;
+    end(x);
+}
+
+/* Its tasks take the time; it is there as soon as it is launched, until it is told to go or has nothing to do. */
+static const struct emu_plan executor_plan = {.run_us = UINT64_MAX};
 
 static int launch(struct containerizer *base, const struct container_spec *spec, struct fl_err *err)
 {
@@ -97,16 +116,20 @@ static int launch(struct containerizer *base, const struct container_spec *spec,
     struct emu_plan plan;
     int r;
 
-    if (!e || !e->command || !e->tasks)
+    if (!e)
         return fl_err_set(err, FL_UNSUPPORTED,
-                          "emulated agents run tasks with a command, not executors");
-    r = emu_plan_make(c->workload, spec->labels, c->random, &plan, err);
+                          "emulated agents run tasks and executors, not containers of operators");
+    plan = executor_plan;
+    r = e->command ? emu_plan_make(c->workload, spec->labels, c->random, &plan, err) : 0;
     if (r < 0)
         return r;
     x = xnew0(struct emu_container);
     x->owner = c;
     x->plan = plan;
+    x->running = e->command ? c->running : &c->executors;
     snprintf(x->id, sizeof x->id, "%s", spec->container_id);
+    if (!e->command)
+        x->plays = emu_executor_new(c, x->id, on_executor_over, x);
     HASH_ADD_STR(c->all, id, x);
     set_timer(x, plan.start_us);
     return 0;
@@ -120,7 +143,7 @@ static int send_signal(struct containerizer *base, const char *id, int signo, st
         return fl_err_set(err, FL_NOT_FOUND, "no container '%s'", id);
     if (x->phase == ENDING || (signo != SIGTERM && signo != SIGKILL && signo != SIGINT))
         return 0;
-    *x->owner->running += x->phase == STARTING;
+    *x->running += x->phase == STARTING;
     x->phase = ENDING;
     x->plan.status = signo;
     set_timer(x, signo == SIGKILL ? 0 : x->plan.kill_us);
@@ -133,7 +156,7 @@ static void destroy(struct containerizer *base, const char *id)
 
     if (!x || x->destroyed)
         return;
-    *x->owner->running += x->phase == STARTING;
+    *x->running += x->phase == STARTING;
     x->phase = ENDING;
     x->destroyed = true;
     x->plan.status = SIGKILL;
@@ -166,6 +189,15 @@ static bool wanted(const char *const *ids, size_t n, const char *id)
     return false;
 }
 
+static void recovered(struct emu_container *x)
+{
+    struct emu_containers *c = x->owner;
+
+    if (x->plays)
+        emu_executor_begin(x->plays);
+    c->cb.recovered(c->cb.arg, x->id, FAKE_PID);
+}
+
 /* What is still here went on while the agent was away. What the agent does not know of any more is ended, as orphans are. */
 static void recover(struct containerizer *base, const char *const *ids, size_t n)
 {
@@ -184,7 +216,7 @@ static void recover(struct containerizer *base, const char *const *ids, size_t n
         else if (x->over)
             end(x);
         else
-            c->cb.recovered(c->cb.arg, ids[i], FAKE_PID);
+            recovered(x);
     }
     c->cb.recovery_done(c->cb.arg, NULL);
 }
@@ -222,6 +254,7 @@ void emu_containers_orphan(struct emu_containers *c)
 
 void emu_containers_done(struct emu_containers *c)
 {
+    c->core = NULL;
     while (c->all)
         drop(c->all);
 }

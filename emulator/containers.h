@@ -14,6 +14,7 @@ struct emu_containers {
     const struct emu_workload *workload;
     struct emu_random *random; /* borrowed */
     uint64_t *running;         /* borrowed: counts them, with those of other nodes */
+    uint64_t executors;        /* that run */
     struct containerizer_callbacks cb;
     struct emu_container *all;
 };

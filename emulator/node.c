@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "emulator/emulator.h"
+#include "emulator/executor.h"
 
 struct emu_job {
     struct emu_node *node;
@@ -190,10 +191,12 @@ static void io_exit(void *ctx, int status, const char *why)
 
 static void io_executor_send(void *ctx, void *stream, const Exec__Event *ev)
 {
+    emu_executor_event(stream, ev);
 }
 
 static void io_executor_close(void *ctx, void *stream)
 {
+    emu_executor_hung_up(stream);
 }
 
 static int io_write(void *ctx, const char *path, const void *p, size_t n, bool durable,
@@ -327,6 +330,7 @@ int emu_node_start(struct emu_node *n, struct fl_err *err)
     r = agent_new(&n->env, &e->kit->flags, e->metrics, &info, address, &n->core, err);
     if (r < 0)
         return r;
+    n->core->default_executor = "emulated";
     n->containers.env = &n->env.env;
     n->containers.workload = &n->group->tasks;
     n->containers.random = &n->random;

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cluster import BIN, ROOT, Cluster, Daemon, free_ports
 from harness.http import eventually, get_json, post_json, request
-from harness.scheduler import Scheduler
+from harness.scheduler import Scheduler, new_id, scalar
 
 THROTTLE = os.path.join(ROOT, os.environ.get("BUILD", "build"), "examples", "throttle")
 EMULATOR = os.path.join(BIN, "fairlead-emulator")
@@ -213,10 +213,10 @@ tasks: {duration: forever, kill_delay: 10ms}
 groups:
   - name: plain
     count: 40
-    resources: {cpus: 8, mem: 8192}
+    resources: {cpus: 8, mem: 8192, disk: 10000}
   - name: gpu
     count: 20
-    resources: {cpus: 16, mem: 65536, gpus: 8}
+    resources: {cpus: 16, mem: 65536, disk: 10000, gpus: 8}
 """
 
 
@@ -302,6 +302,55 @@ def test_a_killed_agent_recovers_its_tasks(changing):
         assert mine["id"] == offer["agent_id"]["value"]
         s.kill(goes_on["task_id"]["value"])
         assert s.end_of(goes_on["task_id"]["value"])["state"] == "TASK_KILLED"
+
+
+def pod(s, offer, *tasks):
+    executor = {"type": "DEFAULT", "executor_id": {"value": new_id("pod")}, "framework_id": {"value": s.id},
+                "resources": [scalar("cpus", 0.1), scalar("mem", 32), scalar("disk", 32)]}
+    s.accept(offer, [{"type": "LAUNCH_GROUP", "launch_group": {"executor": executor, "task_group": {"tasks": list(tasks)}}}])
+    return [t["task_id"]["value"] for t in tasks]
+
+
+def test_a_group_of_tasks(changing):
+    """The emulated agent plays the default executor: a group ends with its first task that fails, and the pod with its last."""
+    c, e = changing
+    with Scheduler(c.master.address) as s:
+        offer = s.offer(cpus=2)
+        a, b = pod(s, offer, s.task(offer, "x", labels=labels(duration="200ms")), s.task(offer, "x", labels=labels(duration="300ms")))
+        for t in (a, b):
+            assert s.end_of(t)["state"] == "TASK_FINISHED", s.end_of(t)
+            assert s.states(t) == ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]
+        offer = s.offer(cpus=2)
+        fails, falls = pod(s, offer, s.task(offer, "x", labels=labels(duration="300ms", exit="4")), s.task(offer, "x"))
+        s.status(falls, "TASK_RUNNING")
+        assert s.end_of(fails)["state"] == "TASK_FAILED" and s.end_of(falls)["state"] == "TASK_KILLED"
+        offer = s.offer(cpus=2)
+        killed, = pod(s, offer, s.task(offer, "x"))
+        s.status(killed, "TASK_RUNNING")
+        s.kill(killed)
+        assert s.end_of(killed)["state"] == "TASK_KILLED"
+        # Their executors end too, and nothing is used any more.
+        eventually(lambda: not any(a["used_resources"].get("cpus") for a in c.slaves()))
+        assert status(e)["tasks"]["running"] == 0
+
+
+def test_a_custom_executor_lives_through_a_kill(changing):
+    c, e = changing
+    with Scheduler(c.master.address, checkpoint=True) as s:
+        offer = next(o for o in s.offers() if o["hostname"].startswith("plain-"))
+        own = {"executor_id": {"value": new_id("own")}, "framework_id": {"value": s.id}, "command": {"value": "mine"},
+               "resources": [scalar("cpus", 0.1), scalar("mem", 32)]}
+        stays = s.task(offer, None, command=None, executor=own, labels=labels(duration="forever"))
+        ends = s.task(offer, None, command=None, executor=own, labels=labels(duration="700ms"))
+        s.launch(offer, stays, ends)
+        for t in (stays, ends):
+            s.status(t["task_id"]["value"], "TASK_RUNNING")
+        before = status(e)["restarts"]
+        say(e, "fail", how="kill", nodes=[offer["hostname"]], **{"for": "1500ms"})
+        assert s.end_of(ends["task_id"]["value"])["state"] == "TASK_FINISHED"
+        assert status(e)["restarts"] == before + 1 and status(e)["tasks"]["running"] == 1
+        s.kill(stays["task_id"]["value"])
+        assert s.end_of(stays["task_id"]["value"])["state"] == "TASK_KILLED"
 
 
 def test_fail_and_heal(changing):
