@@ -76,6 +76,7 @@ static int listen_http(struct shell *s, struct fl_err *err)
         .n_routes = master_routes_n,
         .arg = &s->api,
         .before = s->guard ? before : NULL,
+        .own_files = true, /* tens of thousands of agents */
     };
 
     s->api.guard = s->guard;

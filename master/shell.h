@@ -61,6 +61,8 @@ extern const struct master_io shell_io;
 /* Reads the registry into the core. */
 int shell_recover(struct shell *s, struct fl_err *err);
 int shell_open_store(struct shell *s, struct fl_err *err);
+
+/* ---- shell_metrics.c ---- */
 void shell_metrics(struct shell *s);
 
 #endif

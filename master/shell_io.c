@@ -212,35 +212,3 @@ int shell_recover(struct shell *s, struct fl_err *err)
     master_recovered(s->master);
     return 0;
 }
-
-/* ---- metrics of the shell ---- */
-
-static double pull_queued(void *arg)
-{
-    struct store_counters c = {0};
-
-    store_counters(((struct shell *)arg)->store, &c);
-    return (double)c.queued;
-}
-
-static double pull_size(void *arg)
-{
-    struct store_counters c = {0};
-
-    store_counters(((struct shell *)arg)->store, &c);
-    return (double)c.bytes;
-}
-
-static double pull_recovered(void *arg)
-{
-    return ((struct shell *)arg)->master->recovered;
-}
-
-void shell_metrics(struct shell *s)
-{
-    metrics_add_system(s->metrics);
-    s->store_ms = metrics_timer(s->metrics, "registrar/state_store_ms");
-    metrics_pull(s->metrics, "registrar/queued_operations", pull_queued, s);
-    metrics_pull(s->metrics, "registrar/registry_size_bytes", pull_size, s);
-    metrics_pull(s->metrics, "registrar/log/recovered", pull_recovered, s);
-}

@@ -110,12 +110,23 @@ struct http_server_config {
     /* Looks at a request before its handler, on the owner loop (authentication, firewall, ...); returns true when it
      * has answered. Optional. */
     bool (*before)(struct http_exchange *ex, void *arg);
+    /* Each I/O thread gets a file table of its own, so that the process may have more connections than RLIMIT_NOFILE says; more
+     * threads are started when all tables are nearly full and there are fewer requests' connections than max_connections. Then what runs on I/O threads
+     * (decoders, releases of regions, http_upgrade() with no loop) uses no descriptor that was made elsewhere, and wakes no loop but
+     * the owner's; http_upgrade() to another loop is not possible. Needs io_threads. */
+    bool own_files;
 };
 
 struct http_counters {
     uint64_t connections, requests, responses_5xx, refused_connections, bad_requests, too_large,
         slow_closed, overrun_closed, open_connections, bytes_in, bytes_out;
-    uint64_t waiting; /* requests that are read, and not yet seen by a handler */
+    /* With own_files: */
+    uint64_t sockets;        /* open now, with those that switched protocol */
+    unsigned io_threads;     /* now */
+    unsigned full_tables;    /* now */
+    uint64_t tables_filled;  /* times that one became full */
+    unsigned failed_threads; /* that could not be started */
+    uint64_t waiting;        /* requests that are read, and not yet seen by a handler */
     uint64_t
         io_delay_us; /* how late the latest timer of an I/O thread came: the worst of the threads */
     uint64_t io_delay_max_us; /* within the last one to two minutes */

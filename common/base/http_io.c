@@ -295,19 +295,56 @@ const char *io_date(struct http_io *io)
     return io->date;
 }
 
-void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop, bool threaded)
+/* On I/O side 0, when it has the only listener. */
+static void spread_accept(int fd, const char *peer, void *arg)
+{
+    struct http_io *first = arg;
+    struct http_server *s = first->server;
+    struct http_io *io = &s->io[first->next_io++ % s->n_io];
+    if (io == first)
+        conn_accept(io, fd);
+    else
+        io_adopt(io, fd);
+}
+
+static void own_accept(int fd, const char *peer, void *arg)
+{
+    conn_accept(arg, fd);
+}
+
+static void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop)
 {
     io->server = s;
     io->loop = loop;
-    io->threaded = threaded;
+    io->threaded = loop != s->owner;
     pthread_mutex_init(&io->lock, NULL);
+    sem_init(&io->started, 0, 0);
     list_init(&io->to_owner);
     list_init(&io->to_io);
     list_init(&io->owner_inbox);
     list_init(&io->io_inbox);
     list_init(&io->owner_rest);
-    io->sweep = fl_timer_new(loop, on_sweep, io);
+}
+
+/* On the loop's thread. */
+static int begin(struct http_io *io, struct fl_err *err)
+{
+    struct http_server *s = io->server;
+    int rc = 0;
+    if (s->own_files)
+        rc = table_split(io, err);
+    if (rc == 0 && io->threaded)
+        rc = fl_loop_bind(io->loop, err);
+    if (rc < 0)
+        return rc;
+    io->sweep = fl_timer_new(io->loop, on_sweep, io);
     set_sweep(io);
+    if (s->own_files)
+        return fl_listener_on(io->loop, s->listen_fd, own_accept, table_gate, io, &io->listener,
+                              err);
+    if (io == s->io)
+        return fl_listener_on(io->loop, s->listen_fd, spread_accept, NULL, io, &io->listener, err);
+    return 0;
 }
 
 static void io_close(struct http_io *io)
@@ -324,28 +361,62 @@ static void *run_io(void *arg)
 {
     struct http_io *io = arg;
     io_here = io;
-    fl_loop_run(io->loop);
+    int rc = io->start_rc = begin(io, io->start_err);
+    sem_post(&io->started);
+    if (rc == 0)
+        fl_loop_run(io->loop);
     io_close(io);
     fl_loop_end(io->loop);
     return NULL;
 }
 
-int io_start(struct http_io *io, struct fl_err *err)
+static int start_thread(struct http_io *io, struct fl_err *err)
 {
-    int rc = io->threaded ? pthread_create(&io->thread, NULL, run_io, io) : 0;
+    sigset_t old;
+    io->start_err = err;
+    table_block_signals(&old);
+    int rc = pthread_create(&io->thread, NULL, run_io, io);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc != 0)
         return fl_err_errno(err, rc, "start an HTTP thread");
+    io->running = true;
+    while (sem_wait(&io->started) < 0)
+        ; /* a signal */
+    return io->start_rc;
+}
+
+int io_add(struct http_server *s, struct http_io *io, struct fl_err *err)
+{
+    struct fl_loop *loop = s->owner;
+    int rc = s->config.io_threads ? fl_loop_reserve(&loop, err) : 0;
+    if (rc < 0)
+        return rc;
+    io_init(io, s, loop);
+    rc = io->threaded ? start_thread(io, err) : begin(io, err);
+    if (rc < 0) {
+        io_join(io);
+        io_stop(io);
+        return rc;
+    }
+    if (!s->own_files && io == s->io)
+        s->listen_fd = -EBADF; /* the listener's now */
     return 0;
+}
+
+/* All are joined before one's loop goes: they look at each other's. */
+void io_join(struct http_io *io)
+{
+    if (!io->running)
+        return;
+    fl_loop_stop(io->loop);
+    pthread_join(io->thread, NULL);
+    io->running = false;
 }
 
 void io_stop(struct http_io *io)
 {
     if (!io->loop)
         return;
-    if (io->threaded && io->thread) {
-        fl_loop_stop(io->loop);
-        pthread_join(io->thread, NULL);
-    }
     io_close(io); /* nothing is left of a thread that ran */
     if (io->threaded)
         fl_loop_free(io->loop);
@@ -365,5 +436,6 @@ void io_done(struct http_io *io)
     exchange_free_spares(io);
     fl_buf_done(&io->head);
     fl_buf_done(&io->accepted);
+    sem_destroy(&io->started);
     pthread_mutex_destroy(&io->lock);
 }

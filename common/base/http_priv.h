@@ -13,6 +13,8 @@
 #define COMMON_BASE_HTTP_PRIV_H
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 /* The parser has an enum of the name of ours. */
@@ -91,7 +93,7 @@ struct http_msg_list {
 
 struct http_stats {
     _Atomic uint64_t connections, requests, responses_5xx, refused_connections, bad_requests,
-        too_large, slow_closed, overrun_closed, bytes_in, bytes_out;
+        too_large, slow_closed, overrun_closed, bytes_in, bytes_out, tables_filled;
     _Atomic uint64_t handled; /* requests; the owner's */
     _Atomic uint64_t delay_us, delay_max_us,
         delay_max_before_us; /* of the loop: last, this minute, the one before */
@@ -107,11 +109,16 @@ struct http_io {
     struct http_server *server; /* borrowed; read-only parts, and the owner's side of the queues */
     struct fl_loop *loop;       /* owned when threaded */
     bool threaded;
+    bool running; /* the thread is to be joined */
     pthread_t thread;
-    struct http_conn *conns; /* doubly linked */
+    sem_t started; /* how that went is in start_rc and *start_err */
+    int start_rc;
+    struct fl_err *start_err; /* borrowed, until it started */
+    atomic_bool full;         /* the thread's file table, when it has one */
+    struct http_conn *conns;  /* doubly linked */
     unsigned n_conns;
     struct fl_timer *sweep;       /* owned; looks for connections past their time */
-    struct fl_listener *listener; /* owned; of I/O side 0 only */
+    struct fl_listener *listener; /* owned; of I/O side 0, or of each that has its own file table */
     unsigned next_io;             /* which thread gets the next connection */
     bool draining, told_idle;
     char date[40]; /* of the second date_s */
@@ -220,8 +227,15 @@ struct http_server {
     struct http_server_config config;
     char *ip, *process_id; /* owned */
     struct router *router; /* owned */
-    struct http_io *io;    /* owned */
-    unsigned n_io;
+    struct http_io *io;    /* owned; HTTP_MAX_IO of them when there may be more later */
+    atomic_uint n_io;
+    bool own_files;
+    bool stopped;
+    unsigned room; /* connections a file table */
+    int listen_fd; /* owned, in the owner's table; handed to the only listener when there is one */
+    atomic_bool growing;
+    _Atomic uint64_t grow_after_us;
+    atomic_uint failed_threads;
     uint16_t port;
     _Atomic unsigned open_connections;
     struct http_exchange *live; /* the owner's exchanges */
@@ -251,13 +265,24 @@ void msg_free(struct http_msg *m);
 FL_DEFINE_CLEANUP(struct http_msg *, msg_free, msg_freep)
 void io_send(struct http_io *io, struct http_msg *m);    /* owner to I/O; takes m */
 void owner_send(struct http_io *io, struct http_msg *m); /* I/O to owner; takes m */
-void io_init(struct http_io *io, struct http_server *s, struct fl_loop *loop, bool threaded);
-int io_start(struct http_io *io, struct fl_err *err);
-void io_stop(struct http_io *io);          /* ends the thread, drops connections */
+void io_stop(struct http_io *io);          /* after io_join() of all: drops what is left */
 void io_done(struct http_io *io);          /* after io_stop(), when no job names it any more */
 void io_adopt(struct http_io *io, int fd); /* from I/O side 0: a connection for another */
 void io_check_idle(struct http_io *io);
 const char *io_date(struct http_io *io);
+
+/* Makes and starts one; it is to be counted in n_io, or io_done() and forgotten when that failed. */
+int io_add(struct http_server *s, struct http_io *io, struct fl_err *err);
+void io_join(struct http_io *io);
+
+/* http_table.c */
+#define HTTP_MAX_IO 64
+unsigned table_room(void);
+int table_split(struct http_io *io,
+                struct fl_err *err); /* on its thread, before its loop is bound */
+void table_block_signals(sigset_t *ret_old);
+uint64_t table_gate(void *arg);
+unsigned table_full(const struct http_server *s);
 
 /* http_conn.c */
 void conn_accept(struct http_io *io, int fd);

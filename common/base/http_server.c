@@ -37,37 +37,20 @@ static void fill_limits(struct http_limits *l)
     l->max_header = FL_MIN(l->max_header, (size_t)HTTP_MAX_HEADER_SIZE);
 }
 
-/* On I/O side 0. */
-static void on_accept(int fd, const char *peer, void *arg)
-{
-    struct http_io *first = arg;
-    struct http_server *s = first->server;
-    struct http_io *io = &s->io[first->next_io++ % s->n_io];
-    if (io == first)
-        conn_accept(io, fd);
-    else
-        io_adopt(io, fd);
-}
-
 static int open_ios(struct http_server *s, struct fl_err *err)
 {
-    unsigned threads = s->config.io_threads;
-    s->n_io = threads ? threads : 1;
-    s->io = xcalloc(s->n_io, sizeof *s->io);
-    for (unsigned i = 0; i < s->n_io; i++) {
-        struct fl_loop *loop = s->owner;
-        int rc = threads ? fl_loop_new(&loop, err) : 0;
-        if (rc < 0)
-            return rc;
-        io_init(&s->io[i], s, loop, threads > 0);
+    unsigned n = s->config.io_threads ? s->config.io_threads : 1;
+    s->own_files = s->config.own_files && s->config.io_threads > 0;
+    s->io = xcalloc(s->own_files ? FL_MAX(n, HTTP_MAX_IO) : n, sizeof *s->io);
+    s->room = table_room();
+    int rc = fl_listen(s->ip, s->config.port, &s->listen_fd, &s->port, err);
+    for (unsigned i = 0; i < n && rc == 0; i++) {
+        rc = io_add(s, &s->io[i], err);
+        if (rc == 0)
+            atomic_store(&s->n_io, i + 1);
+        else
+            io_done(&s->io[i]);
     }
-    int rc = fl_listener_new(s->io[0].loop, s->ip, s->config.port, on_accept, &s->io[0],
-                             &s->io[0].listener, err);
-    if (rc < 0)
-        return rc;
-    s->port = fl_listener_port(s->io[0].listener);
-    for (unsigned i = 0; i < s->n_io && rc == 0; i++)
-        rc = io_start(&s->io[i], err);
     return rc;
 }
 
@@ -76,6 +59,7 @@ int http_server_new(struct fl_loop *owner, const struct http_server_config *c,
 {
     struct http_server *s = xnew0(struct http_server);
     s->magic = SERVER_MAGIC;
+    s->listen_fd = -EBADF;
     s->owner = owner;
     s->config = *c;
     s->ip = xstrdup(c->ip ? c->ip : "0.0.0.0");
@@ -112,7 +96,10 @@ static uint64_t waiting(const struct http_stats *st)
 void http_server_counters(const struct http_server *s, struct http_counters *out)
 {
     *out = (struct http_counters){.open_connections =
-                                      atomic_load((_Atomic unsigned *)&s->open_connections)};
+                                      atomic_load((_Atomic unsigned *)&s->open_connections),
+                                  .io_threads = s->config.io_threads ? s->n_io : 0,
+                                  .full_tables = s->own_files ? table_full(s) : 0,
+                                  .failed_threads = atomic_load((atomic_uint *)&s->failed_threads)};
 #define SUM(field)                                                                                 \
     out->field += atomic_load_explicit((_Atomic uint64_t *)&st->field, memory_order_relaxed)
     for (unsigned i = 0; i < s->n_io; i++) {
@@ -127,6 +114,9 @@ void http_server_counters(const struct http_server *s, struct http_counters *out
         SUM(overrun_closed);
         SUM(bytes_in);
         SUM(bytes_out);
+        SUM(tables_filled);
+        if (s->io[i].loop)
+            out->sockets += fl_loop_sockets(s->io[i].loop);
         out->waiting += waiting(st);
         out->io_delay_us = FL_MAX(out->io_delay_us, read_stat(&st->delay_us));
         out->io_delay_max_us = FL_MAX(out->io_delay_max_us, read_stat(&st->delay_max_us));
@@ -152,6 +142,8 @@ void http_server_drain(struct http_server *s, unsigned grace_ms, fl_callback_f *
     s->drain_done = done;
     s->drain_arg = arg;
     s->io_left = s->n_io;
+    if (s->listen_fd >= 0)
+        close(TAKE_FD(s->listen_fd));
     s->drain_timer = fl_timer_new(s->owner, on_drain_late, s);
     fl_timer_set(s->drain_timer, grace_ms * 1000ull);
     for (unsigned i = 0; i < s->n_io; i++)
@@ -182,8 +174,13 @@ void http_server_free(struct http_server *s)
     if (!s)
         return;
     s->io_left = 0;
+    s->stopped = true;
+    if (s->listen_fd >= 0)
+        close(TAKE_FD(s->listen_fd));
     fl_timer_free(TAKE_PTR(s->drain_timer));
     exchange_orphan_all(s);
+    for (unsigned i = 0; i < s->n_io; i++)
+        io_join(&s->io[i]);
     for (unsigned i = 0; i < s->n_io; i++)
         io_stop(&s->io[i]);
     /* Jobs that name the I/O sides may still wait on the owner's loop, posted or deferred: go

@@ -22,6 +22,7 @@ struct fl_listener {
     struct fl_watch *watch; /* owned; NULL while resting */
     struct fl_timer *rest;  /* owned */
     fl_accept_f *fn;
+    fl_accept_gate_f *gate; /* NULL: always */
     void *arg;
     bool closed; /* freed, perhaps by its own callback; the memory goes with the deferred jobs */
 };
@@ -42,6 +43,12 @@ static void name_of(const struct sockaddr_storage *ss, char *out, size_t size)
     }
 }
 
+static void rest(struct fl_listener *l, uint64_t us)
+{
+    fl_watch_free(TAKE_PTR(l->watch));
+    fl_timer_set(l->rest, us);
+}
+
 static void rested(void *arg)
 {
     struct fl_listener *l = FL_CAST(fl_listener, LISTENER_MAGIC, arg);
@@ -56,15 +63,18 @@ static void on_ready(int fd, bool readable, bool writable, void *arg)
         struct sockaddr_storage ss;
         socklen_t len = sizeof ss;
         char peer[INET6_ADDRSTRLEN + 16];
+        uint64_t wait_us = l->gate ? l->gate(l->arg) : 0;
+        if (wait_us) {
+            rest(l, wait_us);
+            break;
+        }
         int c = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (c < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (c < 0) {
             /* Out of descriptors: the backlog stays readable, so rest instead of spinning. */
-            if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                fl_watch_free(TAKE_PTR(l->watch));
-                fl_timer_set(l->rest, RETRY_US);
-            }
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                rest(l, RETRY_US);
             break;
         }
         name_of(&ss, peer, sizeof peer);
@@ -72,8 +82,7 @@ static void on_ready(int fd, bool readable, bool writable, void *arg)
     }
 }
 
-static int open_socket(const char *ip, uint16_t port, int *ret_fd, uint16_t *ret_port,
-                       struct fl_err *err)
+int fl_listen(const char *ip, uint16_t port, int *ret_fd, uint16_t *ret_port, struct fl_err *err)
 {
     struct sockaddr_storage ss;
     socklen_t len;
@@ -97,21 +106,35 @@ static int open_socket(const char *ip, uint16_t port, int *ret_fd, uint16_t *ret
     return 0;
 }
 
-int fl_listener_new(struct fl_loop *loop, const char *ip, uint16_t port, fl_accept_f *fn, void *arg,
-                    struct fl_listener **ret_listener, struct fl_err *err)
+int fl_listener_on(struct fl_loop *loop, int fd, fl_accept_f *fn, fl_accept_gate_f *gate, void *arg,
+                   struct fl_listener **ret_listener, struct fl_err *err)
 {
     struct fl_listener *l = xnew0(struct fl_listener);
     *l = (struct fl_listener){
-        .magic = LISTENER_MAGIC, .loop = loop, .fd = -EBADF, .fn = fn, .arg = arg};
+        .magic = LISTENER_MAGIC, .loop = loop, .fd = fd, .fn = fn, .gate = gate, .arg = arg};
     l->rest = fl_timer_new(loop, rested, l);
-    int rc = open_socket(ip, port, &l->fd, &l->port, err);
-    if (rc == 0)
-        rc = fl_watch_new(loop, l->fd, true, false, on_ready, l, &l->watch, err);
+    int rc = fl_watch_new(loop, l->fd, true, false, on_ready, l, &l->watch, err);
     if (rc < 0) {
+        l->fd = -EBADF; /* stays the caller's */
         fl_listener_free(l);
         return rc;
     }
     *ret_listener = l;
+    return 0;
+}
+
+int fl_listener_new(struct fl_loop *loop, const char *ip, uint16_t port, fl_accept_f *fn, void *arg,
+                    struct fl_listener **ret_listener, struct fl_err *err)
+{
+    _cleanup_close_ int fd = -EBADF;
+    uint16_t got;
+    int rc = fl_listen(ip, port, &fd, &got, err);
+    if (rc == 0)
+        rc = fl_listener_on(loop, fd, fn, NULL, arg, ret_listener, err);
+    if (rc < 0)
+        return rc;
+    TAKE_FD(fd);
+    (*ret_listener)->port = got;
     return 0;
 }
 

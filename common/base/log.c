@@ -13,6 +13,9 @@
 
 #define LINE_MAX_LEN 4096
 
+/* The log file's descriptor means something else in this thread's table. */
+static _Thread_local bool stderr_only;
+
 enum fl_log_level fl_log_level_now = FL_LOG_INFO;
 
 static struct {
@@ -88,6 +91,11 @@ void fl_log_reopen(void)
     pthread_mutex_unlock(&the_log.lock);
     if (r < 0)
         log_error("%s, keeping the old file", err.msg);
+}
+
+void fl_log_thread_to_stderr(void)
+{
+    stderr_only = true;
 }
 
 void fl_log_set_quiet(bool quiet)
@@ -197,7 +205,7 @@ void fl_log_write(enum fl_log_level level, const char *file, int line, const cha
     out[n++] = '\n';
     if (!the_log.quiet)
         write_all(STDERR_FILENO, out, n);
-    if (the_log.fd >= 0)
+    if (the_log.fd >= 0 && !stderr_only)
         write_all(the_log.fd, out, n);
     pthread_mutex_unlock(&the_log.lock);
     errno = saved_errno;

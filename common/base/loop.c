@@ -228,7 +228,7 @@ void fl_loop_forget(struct fl_loop *loop, const void *arg)
 void fl_loop_defer(struct fl_loop *loop, fl_callback_f *fn, void *arg)
 {
     job_push(&loop->deferred, fn, arg);
-    if (loop->deferred.n == 1)
+    if (loop->deferred.n == 1 && loop->defer_ev) /* else the loop is being freed */
         event_active(loop->defer_ev, EV_TIMEOUT, 1);
 }
 
@@ -263,14 +263,26 @@ static void ignore_sigpipe(void)
     }
 }
 
-int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
+int fl_loop_reserve(struct fl_loop **ret_loop, struct fl_err *err)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return fl_err_errno(err, errno, "make an eventfd for an event loop");
-    _cleanup_(fl_loop_freep) struct fl_loop *loop = xnew0(struct fl_loop);
+    struct fl_loop *loop = xnew0(struct fl_loop);
     loop->magic = LOOP_MAGIC;
     loop->box = box_new(fd);
+    *ret_loop = loop;
+    return 0;
+}
+
+int fl_loop_wake_fd(const struct fl_loop *loop)
+{
+    return loop->box->wake_fd;
+}
+
+int fl_loop_bind(struct fl_loop *loop, struct fl_err *err)
+{
+    int fd = loop->box->wake_fd;
     /* A peer that closed its end must be an error of write(), never the end of the process. */
     ignore_sigpipe();
 
@@ -288,8 +300,18 @@ int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
     if (!loop->wake_ev || !loop->defer_ev || !loop->tick_ev || event_add(loop->wake_ev, NULL) != 0)
         return fl_err_set(err, FL_NO_MEMORY, "make the events of a loop: libevent gave none");
     arm_tick(loop);
-    *ret_loop = TAKE_PTR(loop);
     return 0;
+}
+
+int fl_loop_new(struct fl_loop **ret_loop, struct fl_err *err)
+{
+    _cleanup_(fl_loop_freep) struct fl_loop *loop = NULL;
+    int r = fl_loop_reserve(&loop, err);
+    if (r == 0)
+        r = fl_loop_bind(loop, err);
+    if (r == 0)
+        *ret_loop = TAKE_PTR(loop);
+    return r;
 }
 
 static void event_freep_if(struct event *ev)
@@ -300,11 +322,18 @@ static void event_freep_if(struct event *ev)
 
 static void run_what_is_left(struct fl_loop *loop)
 {
-    if (!loop->tick_ev)
-        return; /* never came into being as a whole */
     run_posted(loop);
     while (loop->deferred.n > 0)
         on_deferred(-1, 0, loop);
+}
+
+static void drop_base(struct fl_loop *loop)
+{
+    event_freep_if(TAKE_PTR(loop->wake_ev));
+    event_freep_if(TAKE_PTR(loop->defer_ev));
+    event_freep_if(TAKE_PTR(loop->tick_ev));
+    if (loop->base)
+        event_base_free(TAKE_PTR(loop->base));
 }
 
 void fl_loop_at_end(struct fl_loop *loop, fl_callback_f *fn, void *arg)
@@ -314,7 +343,7 @@ void fl_loop_at_end(struct fl_loop *loop, fl_callback_f *fn, void *arg)
     loop->hooks = h;
 }
 
-void fl_loop_end(struct fl_loop *loop)
+static void run_hooks(struct fl_loop *loop)
 {
     while (loop->hooks) {
         struct end_hook *h = loop->hooks;
@@ -322,14 +351,30 @@ void fl_loop_end(struct fl_loop *loop)
         h->fn(h->arg);
         free(h);
     }
+}
+
+static void end(struct fl_loop *loop)
+{
+    run_hooks(loop);
+    /* What was under way may have registered more. */
     run_what_is_left(loop);
+    while (loop->hooks) {
+        run_hooks(loop);
+        run_what_is_left(loop);
+    }
+}
+
+void fl_loop_end(struct fl_loop *loop)
+{
+    end(loop);
+    drop_base(loop);
 }
 
 void fl_loop_free(struct fl_loop *loop)
 {
     if (!loop)
         return;
-    fl_loop_end(loop);
+    end(loop);
     /* What was posted or deferred may free things: it must still run, and may defer again. */
     run_what_is_left(loop);
     pthread_mutex_lock(&loop->box->lock);
@@ -337,11 +382,7 @@ void fl_loop_free(struct fl_loop *loop)
     pthread_mutex_unlock(&loop->box->lock);
     /* What a helper thread posted meanwhile: after this nothing can come any more. */
     run_what_is_left(loop);
-    event_freep_if(loop->wake_ev);
-    event_freep_if(loop->defer_ev);
-    event_freep_if(loop->tick_ev);
-    if (loop->base)
-        event_base_free(loop->base);
+    drop_base(loop);
     fl_box_unref(loop->box);
     free(loop->deferred.v);
     free(loop->running.v);

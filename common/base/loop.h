@@ -31,9 +31,15 @@ void fl_loop_forget(struct fl_loop *loop, const void *arg);
 /* Own thread: fn(arg) runs when the loop ends, last registered first: with fl_loop_end(), or else when it is freed. For what
  * lives on the loop of somebody else. */
 void fl_loop_at_end(struct fl_loop *loop, fl_callback_f *fn, void *arg);
-/* On the thread that ran the loop, after fl_loop_run(): the hooks above and what is posted and deferred. Only for a thread
- * that must close its descriptors itself; fl_loop_free() does it otherwise. */
+/* On the thread that ran the loop, after fl_loop_run(): the hooks above, what is posted and deferred, and the loop's descriptors
+ * but the one that wakes it. Only for a thread that must close its descriptors itself; fl_loop_free(), which is still to be
+ * called, does it otherwise. What is posted afterwards runs there, and may use no timer, descriptor or signal. */
 void fl_loop_end(struct fl_loop *loop);
+/* fl_loop_new() in two steps, for a loop that runs on a thread with a file table of its own. Reserved by one thread, the loop may be
+ * posted to and freed; bound, by the thread that will run it, it works. The descriptor that wakes it is made by the first step. */
+int fl_loop_reserve(struct fl_loop **ret_loop, struct fl_err *err);
+int fl_loop_bind(struct fl_loop *loop, struct fl_err *err);
+int fl_loop_wake_fd(const struct fl_loop *loop);
 /* How late the loop's last tick came, for the metric of its own delay. */
 uint64_t fl_loop_delay_us(const struct fl_loop *loop);
 

@@ -58,6 +58,7 @@ class Daemon:
         self.flags = flags
         self.address = "127.0.0.1:%d" % flags["port"]
         self.process = None
+        self.wrapper = []  # a command that runs the daemon in its own place, as prlimit does
 
     @property
     def log_path(self):
@@ -69,7 +70,7 @@ class Daemon:
 
     def start(self, wait=True):
         with open(self.log_path, "a") as log:
-            self.process = subprocess.Popen([os.path.join(BIN, self.program)] + command_line(self.flags), stdout=log, stderr=log,
+            self.process = subprocess.Popen(self.wrapper + [os.path.join(BIN, self.program)] + command_line(self.flags), stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, cwd=self.folder, user=self.user,
                                             extra_groups=[] if self.user else None)
         if wait:
