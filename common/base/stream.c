@@ -100,19 +100,33 @@ void stream_set_fd(struct fl_stream *s, int fd)
 {
     s->fd = fd;
     event_assign(&s->rd, fl_loop_base(s->loop), fd, EV_READ | EV_PERSIST, on_readable, s);
-    event_assign(&s->wr, fl_loop_base(s->loop), fd, EV_WRITE, on_writable, s);
     s->have_events = true;
     fl_loop_count_sockets(s->loop, 1);
 }
 
+void stream_await_write(struct fl_stream *s)
+{
+    if (!s->wr)
+        s->wr = event_new(fl_loop_base(s->loop), s->fd, EV_WRITE, on_writable, s);
+    if (!s->wr)
+        abort(); /* out of memory, as in xmalloc() */
+    event_add(s->wr, NULL);
+}
+
+static void drop_events(struct fl_stream *s)
+{
+    if (!s->have_events)
+        return;
+    event_del(&s->rd);
+    if (s->wr)
+        event_free(TAKE_PTR(s->wr));
+    s->have_events = false;
+    fl_loop_count_sockets(s->loop, -1);
+}
+
 void stream_drop_fd(struct fl_stream *s)
 {
-    if (s->have_events) {
-        event_del(&s->rd);
-        event_del(&s->wr);
-        s->have_events = false;
-        fl_loop_count_sockets(s->loop, -1);
-    }
+    drop_events(s);
     if (s->fd >= 0)
         close(TAKE_FD(s->fd));
 }
@@ -217,8 +231,8 @@ void stream_fail(struct fl_stream *s, const struct fl_err *why)
         event_del(&s->rd);
     if (!half_open) {
         s->broken = true;
-        if (s->have_events)
-            event_del(&s->wr);
+        if (s->wr)
+            event_del(s->wr);
     }
     s->ops->on_closed(s, why, s->arg);
 }
@@ -328,7 +342,7 @@ static void arrive(void *arg)
     if (s->in.len > s->in_off)
         event_active(&s->rd, EV_READ, 1);
     if (stream_unsent(s) > 0)
-        event_add(&s->wr, NULL);
+        stream_await_write(s);
 }
 
 static void depart(void *arg)
@@ -337,12 +351,7 @@ static void depart(void *arg)
     if (s->dead)
         return;
     bool same = s->loop == s->move_to;
-    if (s->have_events) {
-        event_del(&s->rd);
-        event_del(&s->wr);
-        s->have_events = false;
-        fl_loop_count_sockets(s->loop, -1);
-    }
+    drop_events(s);
     fl_timer_free(TAKE_PTR(s->timer));
     s->idle_s = 0;
     s->loop = s->move_to;

@@ -26,7 +26,7 @@ static int connect_to(struct fl_stream *s, const struct sockaddr *addr, socklen_
         return fl_err_errno(err, errno, "connect to '%s'", s->host);
     stream_drop_fd(s);
     stream_set_fd(s, TAKE_FD(fd));
-    event_add(&s->wr, NULL);
+    stream_await_write(s);
     return 0;
 }
 

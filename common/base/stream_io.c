@@ -25,7 +25,7 @@ static enum io_result tls_result(struct fl_stream *s, enum fl_tls_need need)
     case FL_TLS_OK:
         return IO_OK;
     case FL_TLS_NEED_WRITE:
-        event_add(&s->wr, NULL);
+        stream_await_write(s);
         return IO_AGAIN;
     case FL_TLS_NEED_READ:
         return IO_AGAIN;
@@ -255,7 +255,7 @@ static enum io_result write_some(struct fl_stream *s, struct fl_err *err)
 {
     enum io_result r = s->tls_conn ? write_tls(s, err) : write_plain(s, err);
     if (r == IO_AGAIN && !s->tls_write_wants_read)
-        event_add(&s->wr, NULL);
+        stream_await_write(s);
     return r;
 }
 
@@ -310,14 +310,14 @@ static void flush_job(void *arg)
 {
     struct fl_stream *s = FL_CAST(fl_stream, STREAM_MAGIC, arg);
     s->flush_pending = false;
-    if (!s->dead && s->have_events && !event_pending(&s->wr, EV_WRITE, NULL))
+    if (!s->dead && s->have_events && !stream_awaits_write(s))
         stream_flush(s);
 }
 
 static void wrote(struct fl_stream *s)
 {
     if (s->fd < 0 || s->moving || s->state == STREAM_CONNECTING || s->state == STREAM_HANDSHAKE ||
-        event_pending(&s->wr, EV_WRITE, NULL))
+        stream_awaits_write(s))
         return;
     if (!s->tls_conn && stream_unsent(s) >= FLUSH_NOW) {
         struct fl_err err;

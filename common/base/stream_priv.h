@@ -40,7 +40,8 @@ struct fl_stream {
     enum stream_state state;
     const struct fl_stream_ops *ops;
     void *arg;
-    struct event rd, wr;
+    struct event rd;
+    struct event *wr; /* owned; made when something first waits to be written */
     bool have_events;
     bool paused;
     bool eof;           /* the peer sends no more */
@@ -81,6 +82,12 @@ struct fl_stream {
 static inline size_t stream_unsent(const struct fl_stream *s)
 {
     return s->out ? evbuffer_get_length(s->out) : 0;
+}
+/* Waiting until the socket takes bytes; have_events. */
+void stream_await_write(struct fl_stream *s);
+static inline bool stream_awaits_write(const struct fl_stream *s)
+{
+    return s->wr && event_pending(s->wr, EV_WRITE, NULL);
 }
 struct evbuffer *stream_out(struct fl_stream *s); /* made when it is not there */
 struct fl_stream *stream_new(struct fl_loop *loop, const struct fl_stream_ops *ops, void *arg);

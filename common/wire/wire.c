@@ -26,42 +26,55 @@ const struct wire_limits wire_limits_default = {
 
 enum wire_state { WIRE_OPENING, WIRE_OPEN, WIRE_CLOSING, WIRE_CLOSED, WIRE_FREED };
 
+/* What a channel with a stream of its own has besides. */
+struct direct {
+    struct fl_stream *stream; /* owned */
+    struct fl_timer *timer;   /* owned; while opening */
+    struct fl_buf request;    /* of an outgoing channel, until it is connected */
+    struct fl_buf out;
+    struct pb_back back;
+    struct fl_arena *arena; /* owned */
+    bool flush_coming;
+};
+
 struct wire_channel {
     unsigned magic;
     enum wire_state state;
     struct fl_loop *loop;
-    struct fl_stream *stream; /* owned */
-    struct wire_link *link;   /* owned */
-    struct fl_timer *timer;   /* while opening */
+    struct direct *d;       /* owned; NULL: it has a link */
+    struct wire_link *link; /* owned, NULL when it was let go */
     size_t max_frame, max_unsent;
     unsigned idle_timeout_s;
+    bool failing;               /* on_closed is on its way, with `why` */
     const struct wire_ops *ops; /* borrowed */
     void *arg;
-    struct fl_buf request; /* of an outgoing channel, until it is connected */
-    struct fl_buf out;
-    struct pb_back back;
-    bool flush_coming;
-    bool failing;       /* on_closed is on its way, with `why` */
     struct fl_err *why; /* owned; of a channel that fails */
-    struct fl_arena *arena;
-    char *peer;
+    char *peer;         /* owned; NULL while it is not known */
 };
+
+static void direct_free(struct direct *d)
+{
+    if (!d)
+        return;
+    fl_buf_done(&d->request);
+    fl_buf_done(&d->out);
+    pb_back_done(&d->back);
+    fl_arena_free(d->arena);
+    free(d);
+}
 
 static void free_memory(void *arg)
 {
     struct wire_channel *c = arg;
 
-    fl_buf_done(&c->request);
-    fl_buf_done(&c->out);
-    pb_back_done(&c->back);
-    fl_arena_free(c->arena);
+    direct_free(c->d);
     free(c->peer);
     free(c->why);
     c->magic = 0;
     free(c);
 }
 
-struct wire_channel *wire_channel_new(struct fl_loop *loop, const struct wire_limits *limits)
+static struct wire_channel *new_channel(struct fl_loop *loop, const struct wire_limits *limits)
 {
     struct wire_channel *c = xnew0(struct wire_channel);
 
@@ -75,6 +88,14 @@ struct wire_channel *wire_channel_new(struct fl_loop *loop, const struct wire_li
     return c;
 }
 
+struct wire_channel *wire_channel_new(struct fl_loop *loop, const struct wire_limits *limits)
+{
+    struct wire_channel *c = new_channel(loop, limits);
+
+    c->d = xnew0(struct direct);
+    return c;
+}
+
 void wire_set_ops(struct wire_channel *c, const struct wire_ops *ops, void *arg)
 {
     c->ops = ops;
@@ -85,11 +106,13 @@ void wire_set_ops(struct wire_channel *c, const struct wire_ops *ops, void *arg)
 
 static void drop_stream(struct wire_channel *c)
 {
-    fl_stream_free(TAKE_PTR(c->stream));
     if (c->link)
         wire_link_free(TAKE_PTR(c->link));
-    fl_timer_free(TAKE_PTR(c->timer));
-    fl_buf_done(&c->out);
+    if (!c->d)
+        return;
+    fl_stream_free(TAKE_PTR(c->d->stream));
+    fl_timer_free(TAKE_PTR(c->d->timer));
+    fl_buf_done(&c->d->out);
 }
 
 static void fail(struct wire_channel *c, const struct fl_err *why)
@@ -135,38 +158,40 @@ void wire_channel_free(struct wire_channel *c)
 
 static void flush(struct wire_channel *c)
 {
-    if (c->out.len && c->stream && (c->state == WIRE_OPEN || c->state == WIRE_CLOSING))
-        fl_stream_write_buf(c->stream, &c->out);
+    if (c->d->out.len && c->d->stream && (c->state == WIRE_OPEN || c->state == WIRE_CLOSING))
+        fl_stream_write_buf(c->d->stream, &c->d->out);
 }
 
 static void flush_later(void *arg)
 {
     struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
 
-    c->flush_coming = false;
+    c->d->flush_coming = false;
     flush(c);
     /* Channels are many and mostly silent: between turns they keep no working memory. */
-    pb_back_done(&c->back);
+    pb_back_done(&c->d->back);
 }
 
 static int encode(struct wire_channel *c, const ProtobufCMessage *m, struct fl_err *err)
 {
     if (c->link)
         return wire_link_send(c->link, m, c->max_frame, err);
-    int r = wire_frame_encode(&c->out, &c->back, m, c->max_frame, err);
+    int r = wire_frame_encode(&c->d->out, &c->d->back, m, c->max_frame, err);
     if (r < 0)
         return r;
-    if (c->back.cap > BACK_KEEP)
-        pb_back_done(&c->back);
+    if (c->d->back.cap > BACK_KEEP)
+        pb_back_done(&c->d->back);
     return 0;
 }
 
 static void gather(struct wire_channel *c)
 {
-    if (c->out.len >= FLUSH_NOW)
+    if (!c->d)
+        return; /* the link has it */
+    if (c->d->out.len >= FLUSH_NOW)
         flush(c);
-    if (c->out.len && !c->flush_coming) {
-        c->flush_coming = true;
+    if (c->d->out.len && !c->d->flush_coming) {
+        c->d->flush_coming = true;
         fl_loop_defer(c->loop, flush_later, c);
     }
 }
@@ -193,9 +218,9 @@ bool wire_send(struct wire_channel *c, const ProtobufCMessage *m)
 
 size_t wire_unsent(const struct wire_channel *c)
 {
-    if (c->link)
-        return wire_link_unsent(c->link);
-    return c->out.len + (c->stream ? fl_stream_unsent(c->stream) : 0);
+    if (!c->d)
+        return c->link ? wire_link_unsent(c->link) : 0;
+    return c->d->out.len + (c->d->stream ? fl_stream_unsent(c->d->stream) : 0);
 }
 
 const char *wire_peer(const struct wire_channel *c)
@@ -221,19 +246,19 @@ void wire_channel_close(struct wire_channel *c)
         return;
     }
     flush(c);
-    fl_stream_close_after_write(c->stream);
+    fl_stream_close_after_write(c->d->stream);
 }
 
 /* ---- receiving ---- */
 
 static void reset_arena(struct wire_channel *c)
 {
-    if (fl_arena_used(c->arena) <= ARENA_KEEP) {
-        fl_arena_reset(c->arena);
+    if (fl_arena_used(c->d->arena) <= ARENA_KEEP) {
+        fl_arena_reset(c->d->arena);
         return;
     }
-    fl_arena_free(c->arena);
-    c->arena = fl_arena_new(ARENA_FIRST);
+    fl_arena_free(c->d->arena);
+    c->d->arena = fl_arena_new(ARENA_FIRST);
 }
 
 /* One frame at p. 1: go on behind it; 0: more must come; negative: the channel is over (or the owner ended it). */
@@ -247,7 +272,7 @@ static int take_frame(struct wire_channel *c, const char *p, size_t n, size_t *r
     if (r == 0)
         return 0;
     if (r > 0)
-        r = wire_frame_decode(&f, c->arena, &m, &err);
+        r = wire_frame_decode(&f, c->d->arena, &m, &err);
     if (r < 0) {
         fl_err_wrap(&err, "from %s", wire_peer(c));
         fail(c, &err);
@@ -265,10 +290,10 @@ static void receive(struct wire_channel *c)
 {
     size_t n, size = 0, taken = 0;
 
-    if (!c->arena)
-        c->arena = fl_arena_new(ARENA_FIRST);
+    if (!c->d->arena)
+        c->d->arena = fl_arena_new(ARENA_FIRST);
     for (;;) {
-        const char *p = fl_stream_peek(c->stream, &n);
+        const char *p = fl_stream_peek(c->d->stream, &n);
         int r = take_frame(c, p + taken, n - taken, &size);
 
         if (r < 0)
@@ -277,24 +302,24 @@ static void receive(struct wire_channel *c)
             break;
         taken += size;
     }
-    fl_stream_consume(c->stream, taken);
-    fl_arena_free(TAKE_PTR(c->arena)); /* see flush_later() */
+    fl_stream_consume(c->d->stream, taken);
+    fl_arena_free(TAKE_PTR(c->d->arena)); /* see flush_later() */
 }
 
 static void on_answer(struct wire_channel *c)
 {
     struct fl_err err;
     size_t n;
-    const char *p = fl_stream_peek(c->stream, &n);
+    const char *p = fl_stream_peek(c->d->stream, &n);
     ssize_t r = wire_answer(p, n, wire_peer(c), &err);
 
     if (r < 0)
         fail(c, &err);
     if (r <= 0)
         return;
-    fl_stream_consume(c->stream, (size_t)r);
-    fl_timer_free(TAKE_PTR(c->timer));
-    fl_stream_set_idle_timeout(c->stream, c->idle_timeout_s);
+    fl_stream_consume(c->d->stream, (size_t)r);
+    fl_timer_free(TAKE_PTR(c->d->timer));
+    fl_stream_set_idle_timeout(c->d->stream, c->idle_timeout_s);
     c->state = WIRE_OPEN;
     flush(c);
     if (c->ops->on_open)
@@ -310,7 +335,7 @@ static void on_read(struct fl_stream *s, void *arg)
         return;
     if (c->state == WIRE_OPENING)
         on_answer(c);
-    if (c->state == WIRE_OPEN && fl_stream_peek(c->stream, &n) && n)
+    if (c->state == WIRE_OPEN && fl_stream_peek(c->d->stream, &n) && n)
         receive(c);
 }
 
@@ -324,7 +349,7 @@ static void on_stream_closed(struct fl_stream *s, const struct fl_err *why, void
 static void take_peer(struct wire_channel *c)
 {
     free(c->peer);
-    c->peer = xstrdup(fl_stream_peer(c->stream));
+    c->peer = xstrdup(fl_stream_peer(c->d->stream));
 }
 
 static void on_connected(struct fl_stream *s, void *arg)
@@ -332,7 +357,7 @@ static void on_connected(struct fl_stream *s, void *arg)
     struct wire_channel *c = FL_CAST(wire_channel, WIRE_MAGIC, arg);
 
     take_peer(c);
-    fl_stream_write_buf(s, &c->request);
+    fl_stream_write_buf(s, &c->d->request);
 }
 
 static const struct fl_stream_ops stream_ops = {
@@ -355,21 +380,22 @@ int wire_channel_connect(struct wire_channel *c, const char *host, uint16_t port
                          const char *bind_ip, struct fl_tls *tls, const char *self,
                          const char *authorization, struct fl_err *err)
 {
-    int r = fl_stream_connect(c->loop, host, port, bind_ip, tls, &stream_ops, c, &c->stream, err);
+    int r =
+        fl_stream_connect(c->loop, host, port, bind_ip, tls, &stream_ops, c, &c->d->stream, err);
 
     if (r < 0)
         return r;
     free(c->peer);
     c->peer = xasprintf("%s:%u", host, port);
-    wire_request(&c->request, host, port, self, authorization);
-    c->timer = fl_timer_new(c->loop, on_open_timeout, c);
-    fl_timer_set(c->timer, (uint64_t)WIRE_OPEN_S * 1000000);
+    wire_request(&c->d->request, host, port, self, authorization);
+    c->d->timer = fl_timer_new(c->loop, on_open_timeout, c);
+    fl_timer_set(c->d->timer, (uint64_t)WIRE_OPEN_S * 1000000);
     return 0;
 }
 
 void wire_channel_attach(struct wire_channel *c, struct fl_stream *s)
 {
-    c->stream = s;
+    c->d->stream = s;
     c->state = WIRE_OPEN;
     take_peer(c);
     fl_stream_set_ops(s, &stream_ops, c);
@@ -381,7 +407,7 @@ void wire_channel_attach(struct wire_channel *c, struct fl_stream *s)
 struct wire_channel *wire_channel_of_link(struct wire_link *l, const struct wire_accepting *how,
                                           char *peer)
 {
-    struct wire_channel *c = wire_channel_new(how->loop, &how->limits);
+    struct wire_channel *c = new_channel(how->loop, &how->limits);
 
     c->link = l;
     c->state = WIRE_OPEN;
