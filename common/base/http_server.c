@@ -37,6 +37,18 @@ static void fill_limits(struct http_limits *l)
     l->max_header = FL_MIN(l->max_header, (size_t)HTTP_MAX_HEADER_SIZE);
 }
 
+static int add(struct http_server *s, unsigned i, struct fl_err *err)
+{
+    struct http_io *io = &s->io[i];
+    int rc = io_add(s, io, err);
+    if (rc < 0) {
+        io_done(io);
+        memset(io, 0, sizeof(*io));
+    }
+    return rc;
+}
+
+/* A connection may be there as soon as the first listener is. */
 static int open_ios(struct http_server *s, struct fl_err *err)
 {
     unsigned n = s->config.io_threads ? s->config.io_threads : 1;
@@ -44,13 +56,19 @@ static int open_ios(struct http_server *s, struct fl_err *err)
     s->io = xcalloc(s->own_files ? FL_MAX(n, HTTP_MAX_IO) : n, sizeof *s->io);
     s->room = table_room();
     int rc = fl_listen(s->ip, s->config.port, &s->listen_fd, &s->port, err);
-    for (unsigned i = 0; i < n && rc == 0; i++) {
-        rc = io_add(s, &s->io[i], err);
-        if (rc == 0)
-            atomic_store(&s->n_io, i + 1);
-        else
-            io_done(&s->io[i]);
+    if (s->own_files) {
+        /* Each accepts for itself, and looks at those that are counted. */
+        for (unsigned i = 0; i < n && rc == 0; i++) {
+            rc = add(s, i, err);
+            if (rc == 0)
+                atomic_store(&s->n_io, i + 1);
+        }
+        return rc;
     }
+    /* The first, which accepts for all, is last. */
+    atomic_store(&s->n_io, n);
+    for (unsigned i = n; i > 0 && rc == 0; i--)
+        rc = add(s, i - 1, err);
     return rc;
 }
 

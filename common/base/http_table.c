@@ -146,7 +146,7 @@ uint64_t table_gate(void *arg)
     struct load l = survey(s);
 
     /* Connections that switched protocol are not in the limit. */
-    if (l.nearly_full == l.n &&
+    if (l.n > 0 && l.nearly_full == l.n &&
         atomic_load(&s->open_connections) < s->config.limits.max_connections)
         want_another(io);
     if (mine >= s->room) {
