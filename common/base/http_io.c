@@ -134,6 +134,10 @@ static void flush_to_io(void *arg)
     struct http_io *io = arg;
     io->to_io_due = false;
     io->to_io_turn++;
+    if (!io->loop) {
+        list_free(&io->to_io); /* stopped meanwhile */
+        return;
+    }
     if (hand_over(io, &io->io_inbox, &io->to_io))
         fl_loop_post(io->loop, io_receive, io);
 }

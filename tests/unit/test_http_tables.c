@@ -232,6 +232,54 @@ START_TEST(port_is_taken)
 }
 END_TEST
 
+static struct {
+    uint16_t port;
+    atomic_bool stop;
+    atomic_uint answered;
+} knocker;
+
+/* Somebody who waits for a daemon to come back (an executor whose agent was killed) is there with its first breath. */
+static void *knock(void *arg)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons(knocker.port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    while (!atomic_load(&knocker.stop)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char got[16];
+        const char *text = "GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n";
+        if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 &&
+            send(fd, text, strlen(text), MSG_NOSIGNAL) > 0 && recv(fd, got, sizeof(got), 0) > 0)
+            atomic_fetch_add(&knocker.answered, 1);
+        close(fd);
+    }
+    return NULL;
+}
+
+START_TEST(asked_while_it_starts)
+{
+    struct http_server_config c = config(3);
+    struct fixture f;
+    pthread_t thread;
+
+    c.own_files = _i;
+    fixture_start(&f, &c);
+    knocker.port = c.port = f.port;
+    fixture_stop(&f);
+    ck_assert_int_eq(pthread_create(&thread, NULL, knock, NULL), 0);
+    for (int i = 0; i < 60; i++) {
+        unsigned before = atomic_load(&knocker.answered);
+        fixture_start(&f, &c);
+        while (atomic_load(&knocker.answered) < before + 3)
+            usleep(200);
+        fixture_stop(&f);
+    }
+    atomic_store(&knocker.stop, true);
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("http_tables");
@@ -244,6 +292,7 @@ int main(void)
     tcase_add_test(t, spread);
     tcase_add_test(t, nothing_of_others);
     tcase_add_test(t, port_is_taken);
+    tcase_add_loop_test(t, asked_while_it_starts, 0, 2);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
