@@ -13,7 +13,7 @@
  * Threads: a channel belongs to its owner's loop. The socket of one that an HTTP server with I/O threads accepted stays on that server's I/O
  * thread, which reads, decodes and writes: what a turn of that thread brought comes to the owner as one batch, and what a
  * turn of the owner's sent goes there as one. When the server is freed such channels are dead: nothing is sent, no callback
- * follows, and they are still to be freed.
+ * follows; they may be freed, and are with the owner's loop.
  */
 #ifndef COMMON_WIRE_WIRE_H
 #define COMMON_WIRE_WIRE_H

@@ -7,7 +7,8 @@
  * Each side gathers while its turn lasts and hands over at the turn's end, with one lock and at most one wake. A link has two references:
  * the I/O thread's goes to the owner with the item that says that the socket is gone, behind all messages, and the
  * owner's comes with the order to free it, behind all bytes; so nothing under way names a link that is no more. When the I/O thread
- * ends (http_server_free()) its port is `ended`: what is under way then is dropped, and no callback follows. */
+ * ends (http_server_free()) its port is `ended`: what is under way then is dropped, and no callback follows; the links it had are let
+ * go when the owner's loop ends. */
 #include "common/wire/wire_port.h"
 
 #include <pthread.h>
@@ -107,6 +108,7 @@ struct wire_port {
     /* owner */
     struct batch_out *out; /* owned; NULL: nothing yet */
     bool flush_due;
+    bool owner_hooked; /* end_owner() will run */
     struct pb_back back;
     /* both */
     atomic_size_t inbox_bytes;  /* decoded and not yet taken */
@@ -285,6 +287,21 @@ static struct batch_in *next_batch(struct wire_port *p, bool go_on, bool *ret_mo
     return b;
 }
 
+/* The owner's loop ends, after the HTTP server: channels that nobody freed go, as they would with a stream of the loop's own. */
+static void end_owner(void *arg)
+{
+    struct wire_port *p = arg;
+    struct wire_link *l = atomic_load(&p->ended) ? TAKE_PTR(p->links) : NULL;
+
+    for (struct wire_link *next; l; l = next) {
+        next = l->next;
+        if (l->channel)
+            wire_channel_free(l->channel);
+        link_unref(l);
+    }
+    port_unref(p);
+}
+
 /* As much as a turn may take; then others have theirs. */
 static void take(void *arg)
 {
@@ -293,6 +310,9 @@ static void take(void *arg)
     size_t bytes = 0;
     bool more = false;
 
+    if (!p->owner_hooked)
+        fl_loop_at_end(p->owner, end_owner, port_ref(p));
+    p->owner_hooked = true;
     while ((b = next_batch(p, bytes < BATCH_BYTES, &more))) {
         bytes += b->bytes;
         take_batch(p, b);
@@ -525,12 +545,9 @@ static void end_port(void *arg)
         *at = p->next;
     atomic_store(&p->ended, true);
     p->waiting = NULL;
-    for (struct wire_link *l = p->links, *next; l; l = next) {
-        next = l->next;
+    /* The links stay, for end_owner(). */
+    for (struct wire_link *l = p->links; l; l = l->next)
         fl_stream_free(TAKE_PTR(l->stream));
-        link_unref(l);
-    }
-    p->links = NULL;
     port_unref(p);
 }
 
