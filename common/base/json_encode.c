@@ -1,22 +1,16 @@
 /* protobuf-c message -> JSON, straight into the buffer, driven by the message's descriptor; no tree
  * between. Any thread. */
-#include "common/base/json_text.h"
+#include "common/base/json_put.h"
 
 #define AT(type, base, offset) (*(const type *)(const void *)((const char *)(base) + (offset)))
 
 /* ---- writing ---- */
 
-static void put_literal(struct fl_buf *b, const char *s, size_t n)
-{
-    memcpy(fl_buf_reserve(b, n), s, n);
-    b->len += n;
-}
-
 /* Names of the .proto need no escape. */
 static void put_name(struct fl_buf *b, const char *name)
 {
     size_t n = strlen(name);
-    char *p = fl_buf_reserve(b, n + 2);
+    char *p = json_room(b, n + 2);
 
     p[0] = '"';
     memcpy(p + 1, name, n);
@@ -24,7 +18,7 @@ static void put_name(struct fl_buf *b, const char *name)
     b->len += n + 2;
 }
 
-static void put_enum(struct fl_buf *b, const ProtobufCFieldDescriptor *f, int value, unsigned flags)
+void json_text_enum(struct fl_buf *b, const ProtobufCFieldDescriptor *f, int value, unsigned flags)
 {
     const char *name = fl_enum_name(f->descriptor, value), *older;
 
@@ -44,20 +38,20 @@ static void put_value(struct fl_buf *b, const ProtobufCFieldDescriptor *f, const
     case PROTOBUF_C_TYPE_INT32:
     case PROTOBUF_C_TYPE_SINT32:
     case PROTOBUF_C_TYPE_SFIXED32:
-        json_text_int(b, AT(int32_t, at, 0));
+        json_put_int(b, AT(int32_t, at, 0));
         break;
     case PROTOBUF_C_TYPE_UINT32:
     case PROTOBUF_C_TYPE_FIXED32:
-        json_text_uint(b, AT(uint32_t, at, 0));
+        json_put_uint(b, AT(uint32_t, at, 0));
         break;
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
     case PROTOBUF_C_TYPE_SFIXED64:
-        json_text_int(b, AT(int64_t, at, 0));
+        json_put_int(b, AT(int64_t, at, 0));
         break;
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_FIXED64:
-        json_text_uint(b, AT(uint64_t, at, 0));
+        json_put_uint(b, AT(uint64_t, at, 0));
         break;
     case PROTOBUF_C_TYPE_FLOAT:
         json_text_double(b, (double)AT(float, at, 0));
@@ -69,10 +63,10 @@ static void put_value(struct fl_buf *b, const ProtobufCFieldDescriptor *f, const
         fl_buf_adds(b, AT(protobuf_c_boolean, at, 0) ? "true" : "false");
         break;
     case PROTOBUF_C_TYPE_ENUM:
-        put_enum(b, f, AT(int, at, 0), flags);
+        json_text_enum(b, f, AT(int, at, 0), flags);
         break;
     case PROTOBUF_C_TYPE_STRING:
-        json_text_string(b, AT(char *, at, 0), strlen(AT(char *, at, 0)));
+        json_put_string(b, AT(char *, at, 0), strlen(AT(char *, at, 0)));
         break;
     case PROTOBUF_C_TYPE_BYTES:
         json_text_base64(b, AT(ProtobufCBinaryData, at, 0).data,
@@ -91,12 +85,12 @@ static void put_map(struct fl_buf *b, ProtobufCMessage *const *entries, size_t n
     for (size_t i = 0; i < n; i++) {
         const char *key = AT(char *, entries[i], f[0].offset);
 
-        fl_buf_addc(b, i == 0 ? '{' : ',');
-        json_text_string(b, key, strlen(key));
-        fl_buf_addc(b, ':');
+        json_put_char(b, i == 0 ? '{' : ',');
+        json_put_string(b, key, strlen(key));
+        json_put_char(b, ':');
         put_value(b, &f[1], (const char *)entries[i] + f[1].offset, flags);
     }
-    fl_buf_addc(b, '}');
+    json_put_char(b, '}');
 }
 
 static void put_repeated(struct fl_buf *b, const ProtobufCFieldDescriptor *f, const void *list,
@@ -114,13 +108,13 @@ static void put_repeated(struct fl_buf *b, const ProtobufCFieldDescriptor *f, co
 
         if (f->type == PROTOBUF_C_TYPE_ENUM && !fl_enum_name(f->descriptor, AT(int, at, 0)))
             continue;
-        fl_buf_addc(b, sep);
+        json_put_char(b, sep);
         sep = ',';
         put_value(b, f, at, flags);
     }
     if (sep == '[')
-        fl_buf_addc(b, '[');
-    fl_buf_addc(b, ']');
+        json_put_char(b, '[');
+    json_put_char(b, ']');
 }
 
 /* Is the singular field set, that is to be written? */
@@ -145,15 +139,15 @@ static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 }
 
 /* Unset fields with a default of their own, but not those that the protocol has retired. */
-static bool shows_default(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+bool json_shows_default(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f)
 {
     if (!f->default_value || f->label != PROTOBUF_C_LABEL_OPTIONAL)
         return false;
-    return !(streq(f->name, "role") && (streq(m->descriptor->name, "mesos.v1.Resource") ||
-                                        streq(m->descriptor->name, "mesos.v1.FrameworkInfo")));
+    return !(streq(f->name, "role") &&
+             (streq(d->name, "mesos.v1.Resource") || streq(d->name, "mesos.v1.FrameworkInfo")));
 }
 
-static void put_default(struct fl_buf *b, const ProtobufCFieldDescriptor *f, unsigned flags)
+void json_text_default(struct fl_buf *b, const ProtobufCFieldDescriptor *f, unsigned flags)
 {
     const char *text = f->default_value;
 
@@ -172,21 +166,21 @@ void fl_json_from_pb(struct fl_buf *b, const ProtobufCMessage *m, unsigned flags
         size_t n = repeated ? AT(size_t, m, f->quantifier_offset) : is_set(m, f);
         const char *older;
 
-        if (n == 0 && (!(flags & FL_JSON_DEFAULTS) || !shows_default(m, f)))
+        if (n == 0 && (!(flags & FL_JSON_DEFAULTS) || !json_shows_default(d, f)))
             continue;
-        fl_buf_addc(b, sep);
+        json_put_char(b, sep);
         sep = ',';
         older = flags & FL_JSON_V0 ? json_v0_field(d, f->name) : NULL;
         put_name(b, older ? older : f->name);
-        put_literal(b, ":", 1);
+        json_put_char(b, ':');
         if (n == 0)
-            put_default(b, f, flags);
+            json_text_default(b, f, flags);
         else if (repeated)
             put_repeated(b, f, AT(void *, m, f->offset), n, flags);
         else
             put_value(b, f, (const char *)m + f->offset, flags);
     }
     if (sep == '{')
-        fl_buf_addc(b, '{');
-    fl_buf_addc(b, '}');
+        json_put_char(b, '{');
+    json_put_char(b, '}');
 }

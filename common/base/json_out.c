@@ -1,6 +1,6 @@
 /* The JSON writer: texts of single values, and structure with commas by itself. Nothing is kept but
  * the buffer, so a document of any size is written in one pass. Any thread. */
-#include "common/base/json_text.h"
+#include "common/base/json_put.h"
 
 #include <math.h>
 
@@ -9,19 +9,12 @@
 size_t json_plain_run(const char *p, const char *limit)
 {
     const unsigned char *s = (const unsigned char *)p, *end = (const unsigned char *)limit;
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
 
-    /* Eight at a time: a byte has its top bit set in `bad` when it is beyond ASCII, below ' ', '"'
-     * or '\\'. The subtractions may flag a byte above a bad one as well, which only ends the run a
-     * little early. */
     while (end - s >= 8) {
-        uint64_t w, q, b, bad;
+        uint64_t w;
 
         memcpy(&w, s, 8);
-        q = w ^ (ones * '"');
-        b = w ^ (ones * '\\');
-        bad = (w | (w - ones * ' ') | (q - ones) | (b - ones)) & tops;
-        if (bad)
+        if (!json_plain8(w))
             break;
         s += 8;
     }
@@ -94,6 +87,11 @@ static char *put_escape(char *out, unsigned c)
 
 void json_text_string(struct fl_buf *b, const char *text, size_t n)
 {
+    json_put_string(b, text, n);
+}
+
+void json_text_string_slow(struct fl_buf *b, const char *text, size_t n)
+{
     const char *s = text, *end = text + n;
     char *out = fl_buf_reserve(b, n + 2);
 
@@ -164,12 +162,15 @@ void json_text_int(struct fl_buf *b, int64_t v)
  * thousandths, times microseconds. */
 static bool put_decimal(struct fl_buf *b, double v, double scale, unsigned decimals)
 {
-    double r = nearbyint(v * scale);
+    double r = v * scale;
     char tmp[32];
     char *end = tmp + sizeof tmp, *p, *frac;
     uint64_t u;
 
-    if (!(fabs(r) < 9e15) || r / scale != v)
+    if (!(fabs(r) < 9e15))
+        return false;
+    r = (double)llrint(r); /* to even, as all rounding here */
+    if (r / scale != v)
         return false;
     u = (uint64_t)fabs(r);
     frac = end;
@@ -217,41 +218,41 @@ void json_text_double(struct fl_buf *b, double v)
 static inline void begin_value(struct json_out *j)
 {
     if (j->need_comma)
-        fl_buf_addc(j->buf, ',');
+        json_put_char(j->buf, ',');
     j->need_comma = true;
 }
 
 void json_object(struct json_out *j)
 {
     begin_value(j);
-    fl_buf_addc(j->buf, '{');
+    json_put_char(j->buf, '{');
     j->need_comma = false;
 }
 
 void json_end_object(struct json_out *j)
 {
-    fl_buf_addc(j->buf, '}');
+    json_put_char(j->buf, '}');
     j->need_comma = true;
 }
 
 void json_array(struct json_out *j)
 {
     begin_value(j);
-    fl_buf_addc(j->buf, '[');
+    json_put_char(j->buf, '[');
     j->need_comma = false;
 }
 
 void json_end_array(struct json_out *j)
 {
-    fl_buf_addc(j->buf, ']');
+    json_put_char(j->buf, ']');
     j->need_comma = true;
 }
 
 void json_key(struct json_out *j, const char *key)
 {
     begin_value(j);
-    json_text_string(j->buf, key, strlen(key));
-    fl_buf_addc(j->buf, ':');
+    json_put_string(j->buf, key, strlen(key));
+    json_put_char(j->buf, ':');
     j->need_comma = false;
 }
 
@@ -263,7 +264,7 @@ void json_string(struct json_out *j, const char *s)
 void json_stringn(struct json_out *j, const char *s, size_t n)
 {
     begin_value(j);
-    json_text_string(j->buf, s, n);
+    json_put_string(j->buf, s, n);
 }
 
 void json_int(struct json_out *j, int64_t v)

@@ -7,9 +7,17 @@
 #include "common/base/json.h"
 
 void json_text_string(struct fl_buf *b, const char *s, size_t n); /* with its quotes */
+/* The same for what is known to need escapes; json_put.h has the quick way for the others. */
+void json_text_string_slow(struct fl_buf *b, const char *s, size_t n);
 void json_text_int(struct fl_buf *b, int64_t v);
 void json_text_uint(struct fl_buf *b, uint64_t v);
 void json_text_double(struct fl_buf *b, double v);
+
+/* A value of an enum field: its name, or the number. */
+void json_text_enum(struct fl_buf *b, const ProtobufCFieldDescriptor *f, int value, unsigned flags);
+/* Whether the field of that message is shown when it is absent, and as what. */
+bool json_shows_default(const ProtobufCMessageDescriptor *d, const ProtobufCFieldDescriptor *f);
+void json_text_default(struct fl_buf *b, const ProtobufCFieldDescriptor *f, unsigned flags);
 
 /* How many bytes from `p` on need no escape: printable ASCII but '"' and '\\'. */
 size_t json_plain_run(const char *p, const char *end);
