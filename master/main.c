@@ -10,6 +10,7 @@
 #include "common/coord/store.h"
 #include "master/api/handlers.h"
 #include "master/api/scheduler.h"
+#include "master/api/state.h"
 #include "master/shell.h"
 
 #define PROGRAM    "fairlead-master"
@@ -197,6 +198,7 @@ static int start(struct shell *s, struct fl_err *err)
         return r;
     shell_metrics(s);
     s->delay = shell_delay_new(s);
+    state_metrics(&s->api);
     r = shell_recover(s, err);
     if (r == 0)
         log_info("master %s %s serves as %s", s->master->id, FL_VERSION, s->master->info->pid);
@@ -207,6 +209,7 @@ static void stop(struct shell *s)
 {
     store_free(s->store); /* first: completes nothing afterwards */
     http_server_free(s->http);
+    state_free(&s->api);
     sched_api_free(s->api.sched);
     log_toggle_free(s->api.log_toggle);
     http_files_free(s->api.files);

@@ -46,6 +46,9 @@ bool task_status_last(const struct task *t, struct task_status_view *ret);
 V1__TaskStatus *task_status_pb(const struct task *t, const struct task_status_view *v,
                                struct fl_arena *arena);
 /* master_task_pb() of master.h is the whole task. */
+/* The whole task encoded, appended: what protobuf-c would pack of master_task_pb(). Its resources are given as they stand in it
+ * (heads of field 7 and messages), or left out. */
+void task_encode(const struct task *t, const struct fl_buf *resources_or_null, struct fl_buf *b);
 
 /* ---- writing: tasks.c only ---- */
 

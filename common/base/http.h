@@ -173,6 +173,8 @@ void http_respondf(struct http_exchange *ex, int status, const char *content_typ
                    ...) _printf_(4, 5);
 /* The status of err->reason with the message as text/plain. */
 void http_respond_err(struct http_exchange *ex, const struct fl_err *err);
+/* The function that ?jsonp= names (heap), or NULL. False: it is no name, and 400 was answered. */
+bool http_exchange_jsonp(struct http_exchange *ex, char **ret_callback);
 /* JSON answer, wrapped by ?jsonp= when the query asks for it (then text/javascript). Takes the memory. */
 void http_respond_json(struct http_exchange *ex, int status, struct fl_buf *body);
 

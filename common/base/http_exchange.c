@@ -424,19 +424,29 @@ static bool is_callback_name(const char *s)
     return n > 0 && n <= 256 && s[n] == '\0';
 }
 
-void http_respond_json(struct http_exchange *ex, int status, struct fl_buf *body)
+bool http_exchange_jsonp(struct http_exchange *ex, char **ret_callback)
 {
     _cleanup_free_ char *callback = http_query_get(ex->req.query, "jsonp");
-    if (!callback || !*callback) {
+    if (callback && *callback && !is_callback_name(callback)) {
+        http_respond(ex, 400, HTTP_TEXT, "The 'jsonp' parameter is not the name of a function.\n");
+        return false;
+    }
+    *ret_callback = callback && *callback ? TAKE_PTR(callback) : NULL;
+    return true;
+}
+
+void http_respond_json(struct http_exchange *ex, int status, struct fl_buf *body)
+{
+    _cleanup_free_ char *callback = NULL;
+    if (!http_exchange_jsonp(ex, &callback)) {
+        fl_buf_done(body);
+        return;
+    }
+    if (!callback) {
         http_respond_buf(ex, status, "application/json", body);
         return;
     }
     struct fl_buf wrapped = FL_BUF_INIT;
-    if (!is_callback_name(callback)) {
-        fl_buf_done(body);
-        http_respond(ex, 400, HTTP_TEXT, "The 'jsonp' parameter is not the name of a function.\n");
-        return;
-    }
     fl_buf_adds(&wrapped, callback);
     fl_buf_addc(&wrapped, '(');
     fl_buf_add(&wrapped, body->data, body->len);

@@ -210,3 +210,11 @@ void fl_log_write(enum fl_log_level level, const char *file, int line, const cha
     pthread_mutex_unlock(&the_log.lock);
     errno = saved_errno;
 }
+
+void fl_log_fork_hold(bool hold)
+{
+    if (hold)
+        pthread_mutex_lock(&the_log.lock);
+    else
+        pthread_mutex_unlock(&the_log.lock);
+}

@@ -12,6 +12,7 @@ enum fl_log_level { FL_LOG_DEBUG, FL_LOG_INFO, FL_LOG_WARNING, FL_LOG_ERROR };
 
 int fl_log_open(const char *program, const char *dir_or_null, struct fl_err *err);
 void fl_log_reopen(void);
+void fl_log_fork_hold(bool hold); /* as intern_fork_hold() of common/model/intern.h */
 void fl_log_close(void);
 /* For a thread with a file table of its own, where the log file is not. */
 void fl_log_thread_to_stderr(void);

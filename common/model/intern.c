@@ -145,3 +145,11 @@ size_t intern_count(void)
     pthread_mutex_unlock(&table.lock);
     return n;
 }
+
+void intern_fork_hold(bool hold)
+{
+    if (hold)
+        pthread_mutex_lock(&table.lock);
+    else
+        pthread_mutex_unlock(&table.lock);
+}

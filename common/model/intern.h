@@ -19,6 +19,9 @@ void intern_unref(const char *interned);
 size_t intern_len(const char *interned);
 const char *intern_pin(const char *interned);
 size_t intern_count(void); /* texts in the table */
+/* Around fork() in a process with threads: the child must not find the lock held by a thread that it does not have. Of several such locks
+ * the outer one is taken first: resources_held, kinds, intern, log. */
+void intern_fork_hold(bool hold);
 
 #pragma GCC visibility pop
 

@@ -332,3 +332,11 @@ V1__Resource *kind_to_template(const struct kind *k)
     }
     return m;
 }
+
+void kinds_fork_hold(bool hold)
+{
+    if (hold)
+        pthread_mutex_lock(&table.lock);
+    else
+        pthread_mutex_unlock(&table.lock);
+}

@@ -64,6 +64,7 @@ static inline bool kind_same(const struct kind *a, const struct kind *b)
 
 /* A copy of the message (heap), allocation included, no value: to be changed and interned again. */
 V1__Resource *kind_to_template(const struct kind *k);
+void kinds_fork_hold(bool hold); /* as intern_fork_hold() */
 /* For tests: kinds in the table. */
 size_t kind_count(void);
 

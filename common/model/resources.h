@@ -52,7 +52,8 @@ static inline bool resources_empty(const struct resources *r)
 const struct resources *resources_hold(struct resources *r);
 const struct resources *resources_hold_again(const struct resources *held);
 void resources_release(const struct resources *held);
-size_t resources_held_count(void); /* different ones */
+size_t resources_held_count(void);   /* different ones */
+void resources_fork_hold(bool hold); /* as intern_fork_hold(); with the lock of the kinds inside */
 
 /* ---- borders ---- */
 /* Checks every resource (name, type and value present and positive, ranges, sets, reservations well formed, either old or new

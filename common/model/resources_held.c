@@ -152,3 +152,14 @@ size_t resources_held_count(void)
     pthread_mutex_unlock(&table.lock);
     return n;
 }
+
+void resources_fork_hold(bool hold)
+{
+    if (hold) {
+        pthread_mutex_lock(&table.lock);
+        kinds_fork_hold(true);
+    } else {
+        kinds_fork_hold(false);
+        pthread_mutex_unlock(&table.lock);
+    }
+}

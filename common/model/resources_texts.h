@@ -1,5 +1,6 @@
-/* The texts of what tasks hold, remembered: most tasks of a cluster hold one of a few amounts, and an answer that lists a million of them asks
- * for the same texts again and again. For the time of one answer: the kinds of the resources must stay. Not shared between threads. */
+/* The texts of what tasks hold, remembered: tasks that hold the same share one set, and an answer that lists a million of them asks for the same
+ * texts again and again. Sets are known by their address, so only while none changes: resources_texts_forget() begins anew. Not shared between
+ * threads. */
 #ifndef COMMON_MODEL_RESOURCES_TEXTS_H
 #define COMMON_MODEL_RESOURCES_TEXTS_H
 
@@ -9,6 +10,7 @@ struct resources_texts;
 /* `field`: the number of the repeated field that the encoded resources are. */
 struct resources_texts *resources_texts_new(uint32_t field);
 void resources_texts_free(struct resources_texts *t);
+void resources_texts_forget(struct resources_texts *t); /* sets may have changed */
 
 struct resources_text {
     struct fl_buf

@@ -21,6 +21,7 @@ struct master_api {
     struct http_files *files;       /* owned by the shell */
     struct log_toggle *log_toggle;  /* owned by the shell */
     struct sched_api *sched;        /* scheduler.c's own */
+    struct state_service *state;    /* state_answer.c's own */
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
 };
 

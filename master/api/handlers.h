@@ -42,11 +42,6 @@ http_handler_f page_get;
 int api_teardown(struct master_api *api, const char *principal, const char *framework_id,
                  struct fl_err *err);
 
-/* One task as the older endpoints show it. */
-void legacy_task(struct json_out *j, const struct task *t);
-
-/* The GetState message as JSON, empty lists written. */
-void operator_state_json(struct json_out *j, const Mapi__Response__GetState *s);
 /* Opens the event stream of the operator API on a SUBSCRIBE that passed all checks. */
 void operator_subscribe(struct http_exchange *ex, struct master_api *api, const char *principal,
                         enum api_encoding encoding);

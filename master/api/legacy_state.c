@@ -1,9 +1,8 @@
-/* /state, /slaves, /frameworks, /state-summary, /tasks: the master's state in the JSON from before
+/* /state, /slaves, /frameworks: the master's state in the JSON from before
  * the v1 API. Written straight into the answer's buffer; keys and their order as in
  * features.md 2.1. */
 #include "common/model/legacy_json.h"
-#include "master/api/handlers.h"
-#include "master/api/views.h"
+#include "master/api/legacy_parts.h"
 
 /* ---- executors of a framework: the core keeps them by agent, these endpoints list them by
  * framework ---- */
@@ -47,15 +46,7 @@ static void executor_index_free(struct executor_index *index)
 
 /* ---- pieces ---- */
 
-void legacy_task(struct json_out *j, const struct task *t)
-{
-    struct fl_arena *arena = fl_arena_new(2048);
-
-    legacy_json_task(j, master_task_pb(t, arena), t->resources);
-    fl_arena_free(arena);
-}
-
-static void agent_fields(struct json_out *j, const struct agent *a, const struct viewer *v)
+void legacy_agent_fields(struct json_out *j, const struct agent *a, const struct viewer *v)
 {
     _cleanup_resources_ struct resources unreserved = RESOURCES_INIT, room = RESOURCES_INIT;
 
@@ -112,7 +103,7 @@ static void agent_full_fields(struct json_out *j, const struct agent *a, const s
     full_field(j, "offered_resources_full", &a->offered, v);
 }
 
-static void framework_summary_fields(struct json_out *j, const struct framework *f)
+void legacy_framework_fields(struct json_out *j, const struct framework *f)
 {
     json_kstr(j, "id", f->id);
     json_kstr(j, "name", f->info->name);
@@ -129,22 +120,24 @@ static void framework_summary_fields(struct json_out *j, const struct framework 
     json_kbool(j, "recovered", f->recovered);
 }
 
-static void framework_tasks(struct json_out *j, const struct framework *f, struct viewer *v)
+static void put_task(struct state_out *o, const struct task *t, void *arg)
 {
+    state_comma(o);
+    task_writer_legacy(o->tasks, t, &o->buf);
+}
+
+static void framework_tasks(struct state_out *o, const struct framework *f)
+{
+    struct json_out *j = &o->j;
+
     json_karray(j, "tasks");
-    for (const struct task *t = f->tasks; t; t = t->hh.next)
-        if (viewer_sees_task(v, t))
-            legacy_task(j, t);
+    state_each_task_of(o, f, TASKS_LIVE, put_task, NULL);
     json_end_array(j);
     json_karray(j, "unreachable_tasks");
-    for (const struct task *t = f->unreachable_tasks; t; t = t->hh.next)
-        if (viewer_sees_task(v, t))
-            legacy_task(j, t);
+    state_each_task_of(o, f, TASKS_UNREACHABLE, put_task, NULL);
     json_end_array(j);
     json_karray(j, "completed_tasks");
-    for (const struct task *t = f->completed_tasks; t; t = t->next_completed)
-        if (viewer_sees_task(v, t))
-            legacy_task(j, t);
+    state_each_task_of(o, f, TASKS_COMPLETED, put_task, NULL);
     json_end_array(j);
 }
 
@@ -166,33 +159,36 @@ static void framework_offers(struct json_out *j, const struct framework *f)
     json_end_array(j);
 }
 
-static void framework_executors(struct json_out *j, const struct framework *f,
-                                const struct viewer *v, struct executor_index *index)
+static void framework_executors(struct state_out *o, const struct framework *f,
+                                struct executor_index *index)
 {
+    struct json_out *j = &o->j;
     struct executor_index *x;
 
     json_karray(j, "executors");
     HASH_FIND_PTR(index, &f, x);
     for (size_t i = 0; x && i < x->n; i++) {
         const struct executor *e = x->items[i];
-        if (!viewer_sees_executor(v, e))
+        if (!viewer_sees_executor(o->viewer, e))
             continue;
         json_object(j);
         legacy_json_executor_fields(j, e->info, &e->resources);
         json_kstr(j, "slave_id", e->agent->id);
         json_end_object(j);
+        state_step(o);
     }
     json_end_array(j);
 }
 
-static void framework_full(struct json_out *j, const struct framework *f, struct viewer *v,
+static void framework_full(struct state_out *o, const struct framework *f,
                            struct executor_index *index)
 {
+    struct json_out *j = &o->j;
     const V1__FrameworkInfo *info = f->info;
     _cleanup_resources_ struct resources all = RESOURCES_INIT;
 
     json_object(j);
-    framework_summary_fields(j, f);
+    legacy_framework_fields(j, f);
     json_kstr(j, "user", info->user);
     json_kdouble(j, "failover_timeout", info->failover_timeout);
     json_kbool(j, "checkpoint", info->checkpoint);
@@ -207,9 +203,9 @@ static void framework_full(struct json_out *j, const struct framework *f, struct
     if (f->reregistered_time > 0 && f->reregistered_time != f->registered_time)
         json_kdouble(j, "reregistered_time", f->reregistered_time);
     legacy_json_framework_roles(j, info);
-    framework_tasks(j, f, v);
+    framework_tasks(o, f);
     framework_offers(j, f);
-    framework_executors(j, f, v, index);
+    framework_executors(o, f, index);
     if (info->labels) {
         json_key(j, "labels");
         legacy_json_labels(j, info->labels);
@@ -224,21 +220,20 @@ static void framework_full(struct json_out *j, const struct framework *f, struct
     json_end_object(j);
 }
 
-static void framework_lists(struct json_out *j, const struct master *m, struct viewer *v,
-                            const char *only_id)
+static void framework_list(struct state_out *o, const char *only_id)
 {
-    struct executor_index *index = executors_by_framework(m);
+    struct executor_index *index = executors_by_framework(o->m);
 
-    json_karray(j, "frameworks");
-    for (const struct framework *f = m->frameworks; f; f = f->hh.next)
-        if ((!only_id || streq(only_id, f->id)) && viewer_sees_framework(v, f->info))
-            framework_full(j, f, v, index);
-    json_end_array(j);
-    json_karray(j, "completed_frameworks");
-    for (const struct framework *f = m->completed_frameworks; f; f = f->next_completed)
-        if ((!only_id || streq(only_id, f->id)) && viewer_sees_framework(v, f->info))
-            framework_full(j, f, v, index);
-    json_end_array(j);
+    json_karray(&o->j, "frameworks");
+    for (const struct framework *f = o->m->frameworks; f; f = f->hh.next)
+        if ((!only_id || streq(only_id, f->id)) && viewer_sees_framework(o->viewer, f->info))
+            framework_full(o, f, index);
+    json_end_array(&o->j);
+    json_karray(&o->j, "completed_frameworks");
+    for (const struct framework *f = o->m->completed_frameworks; f; f = f->next_completed)
+        if ((!only_id || streq(only_id, f->id)) && viewer_sees_framework(o->viewer, f->info))
+            framework_full(o, f, index);
+    json_end_array(&o->j);
     executor_index_free(index);
 }
 
@@ -305,199 +300,80 @@ static void state_head(struct json_out *j, const struct master_api *api, const s
     legacy_flags_object(j, api->flags);
 }
 
+static void write_state(struct state_out *o)
+{
+    struct json_out *j = &o->j;
+
+    json_object(j);
+    state_head(j, o->api, o->viewer);
+    json_karray(j, "slaves");
+    for (const struct agent *a = o->m->agents; a; a = a->hh.next) {
+        json_object(j);
+        legacy_agent_fields(j, a, o->viewer);
+        json_end_object(j);
+        state_step(o);
+    }
+    json_end_array(j);
+    recovered_agents(j, o->m, NULL);
+    framework_list(o, NULL);
+    /* Neither can be any more; the keys stay for those who read them. */
+    json_karray(j, "orphan_tasks");
+    json_end_array(j);
+    json_karray(j, "unregistered_frameworks");
+    json_end_array(j);
+    json_end_object(j);
+}
+
+static void write_slaves(struct state_out *o)
+{
+    struct json_out *j = &o->j;
+    _cleanup_free_ char *only = http_query_get(o->rq->query, "slave_id");
+    const char *rest = o->rq->path_rest;
+    /* "/slaves/<id>" means the same to clients that append the id. */
+    const char *id = only ? only : rest[0] == '/' && rest[1] ? rest + 1 : NULL;
+
+    json_object(j);
+    json_karray(j, "slaves");
+    for (const struct agent *a = o->m->agents; a; a = a->hh.next) {
+        if (id && !streq(id, a->id))
+            continue;
+        json_object(j);
+        legacy_agent_fields(j, a, o->viewer);
+        agent_full_fields(j, a, o->viewer);
+        json_end_object(j);
+        state_step(o);
+    }
+    json_end_array(j);
+    recovered_agents(j, o->m, id);
+    json_end_object(j);
+}
+
+static void write_frameworks(struct state_out *o)
+{
+    _cleanup_free_ char *only = http_query_get(o->rq->query, "framework_id");
+
+    json_object(&o->j);
+    framework_list(o, only);
+    json_karray(&o->j, "unregistered_frameworks");
+    json_end_array(&o->j);
+    json_end_object(&o->j);
+}
+
+const struct state_view state_view_state = {"/state", write_state, false};
+const struct state_view state_view_slaves = {"/slaves", write_slaves, true};
+const struct state_view state_view_frameworks = {"/frameworks", write_frameworks, true};
+
 void state_get(struct http_exchange *ex, void *arg)
 {
-    const struct master_api *api = arg;
-    const struct master *m = api->master;
-    _cleanup_viewer_ struct viewer *v = viewer_new(m, http_guard_principal(ex));
-    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-    struct json_out j = json_out_on(&out);
-
-    json_object(&j);
-    state_head(&j, api, v);
-    json_karray(&j, "slaves");
-    for (const struct agent *a = m->agents; a; a = a->hh.next) {
-        json_object(&j);
-        agent_fields(&j, a, v);
-        json_end_object(&j);
-    }
-    json_end_array(&j);
-    recovered_agents(&j, m, NULL);
-    framework_lists(&j, m, v, NULL);
-    /* Neither can be any more; the keys stay for those who read them. */
-    json_karray(&j, "orphan_tasks");
-    json_end_array(&j);
-    json_karray(&j, "unregistered_frameworks");
-    json_end_array(&j);
-    json_end_object(&j);
-    http_respond_json(ex, 200, &out);
+    state_respond(ex, arg, &state_view_state);
 }
 
 void slaves_get(struct http_exchange *ex, void *arg)
 {
-    const struct master_api *api = arg;
-    const struct http_request *r = http_exchange_request(ex);
-    _cleanup_free_ char *only = http_query_get(r->query, "slave_id");
-    _cleanup_viewer_ struct viewer *v = viewer_new(api->master, http_guard_principal(ex));
-    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-    struct json_out j = json_out_on(&out);
-    /* "/slaves/<id>" means the same to clients that append the id. */
-    const char *id = only                                        ? only
-                     : r->path_rest[0] == '/' && r->path_rest[1] ? r->path_rest + 1
-                                                                 : NULL;
-
-    json_object(&j);
-    json_karray(&j, "slaves");
-    for (const struct agent *a = api->master->agents; a; a = a->hh.next) {
-        if (id && !streq(id, a->id))
-            continue;
-        json_object(&j);
-        agent_fields(&j, a, v);
-        agent_full_fields(&j, a, v);
-        json_end_object(&j);
-    }
-    json_end_array(&j);
-    recovered_agents(&j, api->master, id);
-    json_end_object(&j);
-    http_respond_json(ex, 200, &out);
+    state_respond(ex, arg, &state_view_slaves);
 }
 
 void frameworks_get(struct http_exchange *ex, void *arg)
 {
-    const struct master_api *api = arg;
-    _cleanup_free_ char *only = http_query_get(http_exchange_request(ex)->query, "framework_id");
-    _cleanup_viewer_ struct viewer *v = viewer_new(api->master, http_guard_principal(ex));
-    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-    struct json_out j = json_out_on(&out);
-
-    json_object(&j);
-    framework_lists(&j, api->master, v, only);
-    json_karray(&j, "unregistered_frameworks");
-    json_end_array(&j);
-    json_end_object(&j);
-    http_respond_json(ex, 200, &out);
-}
-
-/* ---- /state-summary ---- */
-
-/* Counts of task states, and who runs where. */
-struct tally {
-    const void *who; /* framework; or agent id text */
-    char agent_id[64];
-    unsigned counts[32];
-    const char **others; /* ids, borrowed; each once */
-    size_t n_others, cap;
-    UT_hash_handle hh;
-};
-
-static void tally_add(struct tally *t, V1__TaskState state, const char *other)
-{
-    if ((size_t)state < ARRAY_SIZE(t->counts))
-        t->counts[state]++;
-    /* Tasks of one framework come in a row, so the last one is nearly always the same. */
-    for (size_t i = t->n_others; i-- > 0;)
-        if (streq(t->others[i], other))
-            return;
-    t->others = xgrow(t->others, &t->cap, t->n_others + 1, sizeof(*t->others));
-    t->others[t->n_others++] = other;
-}
-
-static void tally_task(struct tally **agents, struct tally *framework, const struct framework *f,
-                       const struct task *t)
-{
-    struct tally *a;
-
-    HASH_FIND_STR(*agents, t->agent_id, a);
-    if (!a) {
-        a = xnew0(struct tally);
-        fl_snprintf(a->agent_id, sizeof(a->agent_id), "%s", t->agent_id);
-        HASH_ADD_STR(*agents, agent_id, a);
-    }
-    tally_add(a, t->state, f->id);
-    tally_add(framework, t->state, t->agent_id);
-}
-
-static void tally_fields(struct json_out *j, const struct tally *t, const char *others_key)
-{
-    static const V1__TaskState states[] = {
-        V1__TASK_STATE__TASK_STAGING,  V1__TASK_STATE__TASK_STARTING,
-        V1__TASK_STATE__TASK_RUNNING,  V1__TASK_STATE__TASK_KILLING,
-        V1__TASK_STATE__TASK_FINISHED, V1__TASK_STATE__TASK_KILLED,
-        V1__TASK_STATE__TASK_FAILED,   V1__TASK_STATE__TASK_LOST,
-        V1__TASK_STATE__TASK_ERROR,    V1__TASK_STATE__TASK_UNREACHABLE,
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
-        json_kuint(j, task_state_name(states[i]), t ? t->counts[states[i]] : 0);
-    json_karray(j, others_key);
-    for (size_t i = 0; t && i < t->n_others; i++)
-        json_string(j, t->others[i]);
-    json_end_array(j);
-}
-
-static void tally_free(struct tally *list)
-{
-    struct tally *t, *next;
-
-    HASH_ITER (hh, list, t, next) {
-        HASH_DEL(list, t);
-        free(t->others);
-        free(t);
-    }
-}
-
-static void tally_all(const struct master *m, struct tally **agents, struct tally **frameworks)
-{
-    for (const struct framework *f = m->frameworks; f; f = f->hh.next) {
-        struct tally *x = xnew0(struct tally);
-        x->who = f;
-        HASH_ADD_PTR(*frameworks, who, x);
-        for (const struct task *t = f->tasks; t; t = t->hh.next)
-            tally_task(agents, x, f, t);
-        for (const struct task *t = f->unreachable_tasks; t; t = t->hh.next)
-            tally_task(agents, x, f, t);
-        for (const struct task *t = f->completed_tasks; t; t = t->next_completed)
-            tally_task(agents, x, f, t);
-    }
-}
-
-void state_summary_get(struct http_exchange *ex, void *arg)
-{
-    const struct master_api *api = arg;
-    const struct master *m = api->master;
-    _cleanup_viewer_ struct viewer *v = viewer_new(m, http_guard_principal(ex));
-    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-    struct json_out j = json_out_on(&out);
-    struct tally *agents = NULL, *frameworks = NULL, *t;
-
-    tally_all(m, &agents, &frameworks);
-    json_object(&j);
-    json_kstr(&j, "hostname", m->info->hostname);
-    if (m->flags->cluster)
-        json_kstr(&j, "cluster", m->flags->cluster);
-    json_karray(&j, "slaves");
-    for (const struct agent *a = m->agents; a; a = a->hh.next) {
-        HASH_FIND_STR(agents, a->id, t);
-        json_object(&j);
-        agent_fields(&j, a, v);
-        tally_fields(&j, t, "framework_ids");
-        json_end_object(&j);
-    }
-    json_end_array(&j);
-    json_karray(&j, "frameworks");
-    for (const struct framework *f = m->frameworks; f; f = f->hh.next) {
-        const void *key = f;
-        if (!viewer_sees_framework(v, f->info))
-            continue;
-        HASH_FIND_PTR(frameworks, &key, t);
-        json_object(&j);
-        framework_summary_fields(&j, f);
-        tally_fields(&j, t, "slave_ids");
-        json_end_object(&j);
-    }
-    json_end_array(&j);
-    json_end_object(&j);
-    tally_free(agents);
-    tally_free(frameworks);
-    http_respond_json(ex, 200, &out);
+    state_respond(ex, arg, &state_view_frameworks);
 }

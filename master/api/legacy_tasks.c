@@ -1,31 +1,32 @@
 /* /tasks. */
-#include "master/api/handlers.h"
-#include "master/api/viewer.h"
+#include "master/api/state.h"
 
 #define TASKS_LIMIT_DEFAULT 100
 
-struct task_list {
-    struct viewer *viewer;
+struct found {
+    const char *only_id;       /* or NULL */
     const struct task **items; /* owned */
     size_t n, cap;
 };
 
-static void collect(struct task_list *l, const struct task *t, const char *only_id)
+static void collect(struct state_out *o, const struct task *t, void *arg)
 {
-    if ((only_id && !streq(only_id, t->id)) || !viewer_sees_task(l->viewer, t))
+    struct found *l = arg;
+
+    if (l->only_id && !streq(l->only_id, t->id))
         return;
     l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof(*l->items));
     l->items[l->n++] = t;
 }
 
-static void collect_framework(struct task_list *l, const struct framework *f, const char *only_id)
+static void collect_framework(struct state_out *o, const struct framework *f, const char *only,
+                              struct found *l)
 {
-    for (const struct task *t = f->tasks; t; t = t->hh.next)
-        collect(l, t, only_id);
-    for (const struct task *t = f->unreachable_tasks; t; t = t->hh.next)
-        collect(l, t, only_id);
-    for (const struct task *t = f->completed_tasks; t; t = t->next_completed)
-        collect(l, t, only_id);
+    if (only && !streq(only, f->id))
+        return;
+    state_each_task_of(o, f, TASKS_LIVE, collect, l);
+    state_each_task_of(o, f, TASKS_UNREACHABLE, collect, l);
+    state_each_task_of(o, f, TASKS_COMPLETED, collect, l);
 }
 
 /* By the time of the first status; tasks that have none come last when descending and first when
@@ -55,35 +56,38 @@ static uint64_t query_number(const char *query, const char *name, uint64_t other
     return text && fl_parse_u64(text, &v) == 0 ? v : otherwise;
 }
 
-void tasks_get(struct http_exchange *ex, void *arg)
+static void write_tasks(struct state_out *o)
 {
-    const struct master_api *api = arg;
-    const char *query = http_exchange_request(ex)->query;
+    const char *query = o->rq->query;
     uint64_t limit = query_number(query, "limit", TASKS_LIMIT_DEFAULT);
     uint64_t offset = query_number(query, "offset", 0);
     _cleanup_free_ char *order = http_query_get(query, "order");
     _cleanup_free_ char *framework_id = http_query_get(query, "framework_id");
     _cleanup_free_ char *task_id = http_query_get(query, "task_id");
-    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-    struct json_out j = json_out_on(&out);
-    _cleanup_viewer_ struct viewer *v = viewer_new(api->master, http_guard_principal(ex));
-    struct task_list list = {.viewer = v};
+    struct found l = {.only_id = task_id};
 
-    for (const struct framework *f = api->master->frameworks; f; f = f->hh.next)
-        if (!framework_id || streq(framework_id, f->id))
-            collect_framework(&list, f, task_id);
-    for (const struct framework *f = api->master->completed_frameworks; f; f = f->next_completed)
-        if (!framework_id || streq(framework_id, f->id))
-            collect_framework(&list, f, task_id);
-    if (list.n)
-        qsort(list.items, list.n, sizeof(*list.items),
+    for (const struct framework *f = o->m->frameworks; f; f = f->hh.next)
+        collect_framework(o, f, framework_id, &l);
+    for (const struct framework *f = o->m->completed_frameworks; f; f = f->next_completed)
+        collect_framework(o, f, framework_id, &l);
+    if (l.n)
+        qsort(l.items, l.n, sizeof(*l.items),
               streq(order, "asc") ? by_first_status : by_first_status_descending);
-    json_object(&j);
-    json_karray(&j, "tasks");
-    for (size_t i = offset; i < list.n && i - offset < limit; i++)
-        legacy_task(&j, list.items[i]);
-    json_end_array(&j);
-    json_end_object(&j);
-    free(list.items);
-    http_respond_json(ex, 200, &out);
+    json_object(&o->j);
+    json_karray(&o->j, "tasks");
+    for (size_t i = offset; i < l.n && i - offset < limit; i++) {
+        state_comma(o);
+        task_writer_legacy(o->tasks, l.items[i], &o->buf);
+        state_step(o);
+    }
+    json_end_array(&o->j);
+    json_end_object(&o->j);
+    free(l.items);
+}
+
+const struct state_view state_view_tasks = {"/tasks", write_tasks, true};
+
+void tasks_get(struct http_exchange *ex, void *arg)
+{
+    state_respond(ex, arg, &state_view_tasks);
 }

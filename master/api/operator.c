@@ -3,65 +3,13 @@
 #include "master/api/operator_call.h"
 
 #include "common/base/log.h"
-#include "common/model/operator_parts.h"
-
-/* ---- JSON of answers whose empty lists are written ---- */
-
-static const char *const lists_agents[] = {"agents", "recovered_agents", NULL};
-static const char *const lists_frameworks[] = {"frameworks", "completed_frameworks", NULL};
-static const char *const lists_executors[] = {"executors", NULL};
-static const char *const lists_tasks[] = {"tasks", "unreachable_tasks", "completed_tasks", NULL};
-
-void operator_state_json(struct json_out *j, const Mapi__Response__GetState *s)
-{
-    json_object(j);
-    json_key(j, "get_tasks");
-    operator_json_lists(j, &s->get_tasks->base, lists_tasks);
-    json_key(j, "get_executors");
-    operator_json_lists(j, &s->get_executors->base, lists_executors);
-    json_key(j, "get_frameworks");
-    operator_json_lists(j, &s->get_frameworks->base, lists_frameworks);
-    json_key(j, "get_agents");
-    operator_json_lists(j, &s->get_agents->base, lists_agents);
-    json_end_object(j);
-}
-
-static void response_json(struct json_out *j, const Mapi__Response *r)
-{
-    json_object(j);
-    json_kstr(j, "type", fl_enum_name(&mapi__response__type__descriptor, (int)r->type));
-    if (r->get_agents) {
-        json_key(j, "get_agents");
-        operator_json_lists(j, &r->get_agents->base, lists_agents);
-    } else if (r->get_frameworks) {
-        json_key(j, "get_frameworks");
-        operator_json_lists(j, &r->get_frameworks->base, lists_frameworks);
-    } else if (r->get_executors) {
-        json_key(j, "get_executors");
-        operator_json_lists(j, &r->get_executors->base, lists_executors);
-    } else if (r->get_tasks) {
-        json_key(j, "get_tasks");
-        operator_json_lists(j, &r->get_tasks->base, lists_tasks);
-    } else if (r->get_state) {
-        json_key(j, "get_state");
-        operator_state_json(j, r->get_state);
-    }
-    json_end_object(j);
-}
 
 static void respond(struct operator_call *op)
 {
     const Mapi__Response *r = &op->response;
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
-    bool lists =
-        r->get_agents || r->get_frameworks || r->get_executors || r->get_tasks || r->get_state;
 
-    if (op->encoding == API_JSON && lists) {
-        struct json_out j = json_out_on(&out);
-        response_json(&j, r);
-    } else {
-        api_encode(&out, &r->base, op->encoding);
-    }
+    api_encode(&out, &r->base, op->encoding);
     http_respond_buf(op->ex, 200, api_content_type(op->encoding), &out);
 }
 

@@ -1,6 +1,6 @@
 /* Calls of the operator API that need nothing but the master's state and settings, and TEARDOWN. */
 #include "master/api/operator_call.h"
-#include "master/api/views.h"
+#include "master/api/state.h"
 #include "common/model/operator_parts.h"
 
 int op_get_health(struct operator_call *op, struct fl_err *err)
@@ -63,34 +63,37 @@ int op_set_logging_level(struct operator_call *op, struct fl_err *err)
     return operator_empty(op, 200);
 }
 
+/* ---- the state ---- */
+
+static int respond_view(struct operator_call *op, const struct state_view *view)
+{
+    state_respond_call(op->ex, op->api, view, op->encoding, op->principal);
+    return 1;
+}
+
 int op_get_state(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_state = view_state(op->api->master, op->viewer, op->arena);
-    return 0;
+    return respond_view(op, &state_view_get_state);
 }
 
 int op_get_agents(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_agents = view_agents(op->api->master, op->viewer, op->arena);
-    return 0;
+    return respond_view(op, &state_view_get_agents);
 }
 
 int op_get_frameworks(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_frameworks = view_frameworks(op->api->master, op->viewer, op->arena);
-    return 0;
+    return respond_view(op, &state_view_get_frameworks);
 }
 
 int op_get_executors(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_executors = view_executors(op->api->master, op->viewer, op->arena);
-    return 0;
+    return respond_view(op, &state_view_get_executors);
 }
 
 int op_get_tasks(struct operator_call *op, struct fl_err *err)
 {
-    op->response.get_tasks = view_tasks(op->api->master, op->viewer, op->arena);
-    return 0;
+    return respond_view(op, &state_view_get_tasks);
 }
 
 int op_get_master(struct operator_call *op, struct fl_err *err)

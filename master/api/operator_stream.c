@@ -1,16 +1,21 @@
 /* SUBSCRIBE of the operator API: SUBSCRIBED with a snapshot of the state, then every event, and a
- * heartbeat each 15 s. Too many subscribers: the oldest one is closed (as the reference does). */
+ * heartbeat each 15 s. Too many subscribers: the oldest one is closed (as the reference does).
+ *
+ * A subscriber is one from the instant on that its snapshot shows. Until it is written, which may take a while, events wait in `queue`; one
+ * for whom too many wait is refused. */
 #include <utlist.h>
 
 #include "common/base/log.h"
-#include "master/api/handlers.h"
-#include "master/api/views.h"
-
-#define HEARTBEAT_S 15
+#include "common/base/recordio.h"
+#include "master/api/state.h"
 
 struct api_subscriber {
     struct master_api *api;
+    struct http_exchange *ex;   /* until there is a stream */
     struct http_stream *stream; /* owned until gone */
+    struct state_wish *wish;    /* under way, or NULL */
+    struct fl_buf queue;        /* owned: records behind the snapshot */
+    bool listed;
     enum api_encoding encoding;
     struct viewer *viewer; /* owned; NULL: sees everything */
     struct env_timer *heartbeat;
@@ -19,11 +24,25 @@ struct api_subscriber {
 
 static void subscriber_free(struct api_subscriber *s)
 {
-    DL_DELETE(s->api->subscribers, s);
-    s->api->master->n_subscribers = --s->api->n_subscribers;
+    if (s->listed) {
+        DL_DELETE(s->api->subscribers, s);
+        s->api->master->n_subscribers = --s->api->n_subscribers;
+    }
+    state_cancel(s->wish);
     env_timer_free(&s->api->master->env->env, s->heartbeat);
     viewer_free(s->viewer);
+    fl_buf_done(&s->queue);
     free(s);
+}
+
+/* Ends it from our side; `why` is for one who has no stream yet. */
+static void subscriber_end(struct api_subscriber *s, const struct fl_err *why)
+{
+    if (s->stream)
+        http_stream_end(s->stream);
+    else
+        http_respond_err(s->ex, why);
+    subscriber_free(s);
 }
 
 static void gone(struct http_stream *st, void *arg)
@@ -31,10 +50,20 @@ static void gone(struct http_stream *st, void *arg)
     subscriber_free(arg);
 }
 
-/* A subscriber that is too slow is closed by the stream, which calls gone(). */
 static void send_record(struct api_subscriber *s, const struct fl_buf *record)
 {
-    http_stream_write_record(s->stream, record->data, record->len);
+    struct fl_err err;
+
+    if (s->stream) {
+        /* A subscriber that is too slow is closed by the stream, which calls gone(). */
+        http_stream_write_record(s->stream, record->data, record->len);
+        return;
+    }
+    recordio_add(&s->queue, record->data, record->len);
+    if (s->queue.len > s->api->master->flags->http_max_unsent) {
+        fl_err_set(&err, FL_UNAVAILABLE, "More happens than can wait until the state is written");
+        subscriber_end(s, &err);
+    }
 }
 
 static void send_event(struct api_subscriber *s, const Mapi__Event *ev)
@@ -54,63 +83,77 @@ static void beat(void *arg)
 
     ev.has_type = true;
     ev.type = MAPI__EVENT__TYPE__HEARTBEAT;
-    env_timer_set(&s->api->master->env->env, s->heartbeat, HEARTBEAT_S * 1000000ull);
+    env_timer_set(&s->api->master->env->env, s->heartbeat, STATE_HEARTBEAT_S * 1000000ull);
     send_event(s, &ev);
 }
 
-static void send_subscribed(struct api_subscriber *s)
+/* From here on events are its. */
+static void on_taken(void *arg)
 {
-    struct fl_arena *arena = fl_arena_new(64 * 1024);
-    _cleanup_buf_ struct fl_buf record = FL_BUF_INIT;
-    Mapi__Response__GetState *state = view_state(s->api->master, s->viewer, arena);
+    struct api_subscriber *s = arg;
+    struct master_api *api = s->api;
+    uint64_t limit = api->master->flags->max_operator_event_stream_subscribers;
+    struct fl_err err;
 
-    if (s->encoding == API_JSON) {
-        struct json_out j = json_out_on(&record);
-        json_object(&j);
-        json_kstr(&j, "type", "SUBSCRIBED");
-        json_kobject(&j, "subscribed");
-        json_key(&j, "get_state");
-        operator_state_json(&j, state);
-        json_kdouble(&j, "heartbeat_interval_seconds", HEARTBEAT_S);
-        json_end_object(&j);
-        json_end_object(&j);
-    } else {
-        Mapi__Event ev = MAPI__EVENT__INIT;
-        Mapi__Event__Subscribed sub = MAPI__EVENT__SUBSCRIBED__INIT;
-        ev.has_type = true;
-        ev.type = MAPI__EVENT__TYPE__SUBSCRIBED;
-        ev.subscribed = &sub;
-        sub.get_state = state;
-        sub.has_heartbeat_interval_seconds = true;
-        sub.heartbeat_interval_seconds = HEARTBEAT_S;
-        fl_buf_pack(&record, &ev.base);
+    while (limit && api->n_subscribers >= limit) {
+        log_warning("more than %llu subscribers to the operators' events, closing the oldest",
+                    (unsigned long long)limit);
+        fl_err_set(&err, FL_UNAVAILABLE, "Too many subscribers");
+        subscriber_end(api->subscribers, &err);
     }
-    fl_arena_free(arena);
-    send_record(s, &record);
+    s->listed = true;
+    DL_APPEND(api->subscribers, s);
+    api->master->n_subscribers = ++api->n_subscribers;
+}
+
+/* Each record in a chunk of its own, as always. */
+static void send_queue(struct api_subscriber *s)
+{
+    const char *p = s->queue.data, *end = p + s->queue.len;
+
+    while (p < end) {
+        size_t n = 0;
+        const char *begin = p;
+
+        while (*p != '\n')
+            n = n * 10 + (size_t)(*p++ - '0');
+        p += 1 + n;
+        http_stream_write(s->stream, begin, (size_t)(p - begin));
+    }
+    fl_buf_done(&s->queue);
+}
+
+static void on_written(void *arg, struct fl_region *bytes, const struct fl_err *err)
+{
+    struct api_subscriber *s = arg;
+
+    s->wish = NULL;
+    if (!bytes) {
+        subscriber_end(s, err);
+        return;
+    }
+    s->stream = http_respond_stream(TAKE_PTR(s->ex), 200, api_content_type(s->encoding), gone, s);
+    http_stream_write_region(s->stream, bytes);
+    send_queue(s);
+    beat(s);
 }
 
 void operator_subscribe(struct http_exchange *ex, struct master_api *api, const char *principal,
                         enum api_encoding encoding)
 {
+    static const struct state_wish_ops ops = {on_taken, on_written};
     struct api_subscriber *s = xnew0(struct api_subscriber);
-    uint64_t limit = api->master->flags->max_operator_event_stream_subscribers;
+    struct state_wish *w;
 
     s->api = api;
+    s->ex = ex;
     s->encoding = encoding;
     s->viewer = viewer_new(api->master, principal);
     s->heartbeat = env_timer_new(&api->master->env->env, beat, s);
-    s->stream = http_respond_stream(ex, 200, api_content_type(encoding), gone, s);
-    while (limit && api->n_subscribers >= limit) {
-        struct api_subscriber *oldest = api->subscribers;
-        log_warning("more than %llu subscribers to the operators' events, closing the oldest",
-                    (unsigned long long)limit);
-        http_stream_end(oldest->stream);
-        subscriber_free(oldest);
-    }
-    DL_APPEND(api->subscribers, s);
-    api->master->n_subscribers = ++api->n_subscribers;
-    send_subscribed(s);
-    beat(s);
+    w = state_ask(api, http_exchange_loop(ex), &state_view_subscribed, encoding, principal, &ops,
+                  s);
+    if (w)
+        s->wish = w; /* otherwise it was answered, and `s` may be gone */
 }
 
 /* An agent as far as this subscriber sees it. */
@@ -148,8 +191,10 @@ void api_publish(struct master_api *api, const Mapi__Event *ev)
 
 void api_done(struct master_api *api)
 {
-    while (api->subscribers) {
-        http_stream_end(api->subscribers->stream);
-        subscriber_free(api->subscribers);
-    }
+    struct fl_err err = {0};
+
+    state_stop(api);
+    fl_err_set(&err, FL_UNAVAILABLE, "The master is ending");
+    while (api->subscribers)
+        subscriber_end(api->subscribers, &err);
 }

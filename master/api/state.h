@@ -15,9 +15,10 @@ struct state_out;
 typedef void state_write_f(struct state_out *o);
 
 struct state_view {
-    const char *name;     /* for messages */
-    state_write_f *write; /* a whole JSON document; of the operator API: in the encoding asked for */
-    bool by_query;        /* shows what the query or the rest of the path asks for */
+    const char *name; /* for messages */
+    state_write_f
+        *write;    /* a whole JSON document; of the operator API: in the encoding asked for */
+    bool by_query; /* shows what the query or the rest of the path asks for */
 };
 
 /* What a view knows of the request. Requests that are equal may share an answer. */
@@ -37,11 +38,11 @@ struct state_out {
     const struct master *m;
     const struct state_request *rq;
     struct viewer *viewer;
-    struct task_writer *tasks;
-    struct fl_arena *arena; /* for one object at a time */
-    struct fl_buf buf;      /* what is not yet spilled */
-    struct json_out j;      /* on buf */
-    struct fl_buf head;     /* stands before everything; known when all is written */
+    struct task_writer *tasks; /* borrowed */
+    struct fl_arena *arena;    /* for one object at a time */
+    struct fl_buf buf;         /* what is not yet spilled */
+    struct json_out j;         /* on buf */
+    struct fl_buf head;        /* stands before everything; known when all is written */
     /* Where full buffers go: takes them and clears them. NULL: nowhere, all stays in buf. */
     void (*spill)(struct state_out *o);
     void *spill_arg;
@@ -65,7 +66,7 @@ static inline void state_comma(struct state_out *o)
         json_put_char(&o->buf, ',');
     o->j.need_comma = true;
 }
-/* Runs the view into an out whose api, rq and spill are set. */
+/* Runs the view into an out whose api, rq, tasks and spill are set. */
 void state_write(struct state_out *o);
 void state_out_done(struct state_out *o);
 

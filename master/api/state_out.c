@@ -15,7 +15,7 @@ void state_write(struct state_out *o)
 
     o->m = o->api->master;
     o->viewer = viewer_new(o->m, o->rq->principal);
-    o->tasks = task_writer_new();
+    task_writer_begin(o->tasks);
     o->arena = fl_arena_new(16 * 1024);
     o->j = json_out_on(&o->buf);
     if (jsonp) {
@@ -30,7 +30,6 @@ void state_write(struct state_out *o)
 void state_out_done(struct state_out *o)
 {
     viewer_free(o->viewer);
-    task_writer_free(o->tasks);
     fl_arena_free(o->arena);
     fl_buf_done(&o->buf);
     fl_buf_done(&o->head);

@@ -1,6 +1,5 @@
 /* Tasks as answers show them, written from the bytes that the core keeps: encoded, as JSON of the operator API, and as the older endpoints
- * have them. The same bytes as master_task_pb() would give through the encoders, many times faster. One thread; for the time of one
- * answer, while the master's state stands still. */
+ * have them. The same bytes as master_task_pb() would give through the encoders, many times faster. One thread. */
 #ifndef MASTER_API_TASK_WRITER_H
 #define MASTER_API_TASK_WRITER_H
 
@@ -12,6 +11,8 @@ struct task_writer *task_writer_new(void);
 void task_writer_free(struct task_writer *w);
 FL_DEFINE_CLEANUP(struct task_writer *, task_writer_free, task_writer_freep)
 
+/* Before tasks are written, whenever the master's state may have changed since the last time. */
+void task_writer_begin(struct task_writer *w);
 /* Each appends one task, without a comma. */
 void task_writer_json(struct task_writer *w, const struct task *t, struct fl_buf *out);
 void task_writer_legacy(struct task_writer *w, const struct task *t, struct fl_buf *out);
