@@ -188,6 +188,37 @@ static bool put_decimal(struct fl_buf *b, double v, double scale, unsigned decim
     return true;
 }
 
+/* Times of today in seconds, in nanoseconds once, need all 17 digits: seven decimals. The value is m / 2^22, so it is rounded as printf()
+ * would in integers. */
+static bool put_time(struct fl_buf *b, double v)
+{
+    const unsigned shift = 22;
+    unsigned __int128 n;
+    uint64_t bits, half = 1ull << (shift - 1), rest;
+    char tmp[32];
+    char *end = tmp + sizeof tmp, *p, *frac;
+
+    memcpy(&bits, &v, sizeof(bits));
+    if (bits >> 52 != 1023 + 30) /* 2^30 <= v < 2^31 */
+        return false;
+    n = (unsigned __int128)((bits & ((1ull << 52) - 1)) | 1ull << 52) * 10000000u;
+    rest = (uint64_t)n & (2 * half - 1);
+    n >>= shift;
+    if (rest > half || (rest == half && n & 1))
+        n++;
+    frac = end;
+    for (unsigned i = 0; i < 7; i++) {
+        *--frac = (char)('0' + (unsigned)((uint64_t)n % 10));
+        n = (uint64_t)n / 10;
+    }
+    while (end > frac + 1 && end[-1] == '0')
+        end--;
+    *--frac = '.';
+    p = digits_before(frac, (uint64_t)n);
+    fl_buf_add(b, p, (size_t)(end - p));
+    return true;
+}
+
 void json_text_double(struct fl_buf *b, double v)
 {
     char text[40];
@@ -201,7 +232,8 @@ void json_text_double(struct fl_buf *b, double v)
         fl_buf_adds(b, v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
         return;
     }
-    if (put_decimal(b, v, 1e3, 3) || put_decimal(b, v, 1e6, 6) || put_decimal(b, v, 10, 1))
+    if (put_decimal(b, v, 1e3, 3) || put_decimal(b, v, 1e6, 6) || put_decimal(b, v, 10, 1) ||
+        put_time(b, v))
         return;
     for (int digits = 15; digits <= 17; digits++) {
         (void)fl_snprintf(text, sizeof text, "%.*g", digits, v);

@@ -443,6 +443,32 @@ static bool put_message(struct fl_buf *b, const struct json_wire_type *t, const 
     return true;
 }
 
+const void *json_wire_put_fields(struct fl_buf *b, const struct json_wire_type *t, const void *data,
+                                 const void *data_end, uint32_t before)
+{
+    const uint8_t *p = data, *end = data_end, *next;
+    struct pb_field v;
+
+    assert(t->next_absent[0] == t->n);
+    while (p && p < end && (next = pb_next(p, end, &v)) && v.id < before) {
+        unsigned i = find(t, v.id);
+        const struct wire_field *w = &t->fields[i];
+
+        if (i == t->n || (!w->repeated && has_no_name(w, v.value))) {
+            p = next;
+            continue;
+        }
+        if (v.type != w->wire)
+            return NULL;
+        put_key(b, w, ',');
+        if (w->repeated)
+            p = put_repeated(b, w, &v, next, end);
+        else
+            p = put_value(b, w, &v) ? next : NULL;
+    }
+    return p;
+}
+
 void json_wire_put(struct fl_buf *b, const struct json_wire_type *t, const void *data, size_t n)
 {
     size_t before = b->len;

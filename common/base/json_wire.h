@@ -21,4 +21,9 @@ const struct json_wire_type *json_wire_type(struct json_wire *w,
 /* The message as one value, appended without a comma. What does not decode at all is our own bug: bytes of peers are decoded before they are kept. */
 void json_wire_put(struct fl_buf *b, const struct json_wire_type *t, const void *data, size_t n);
 
+/* Of the message at `p`, whose type shows nothing that is absent: its fields with numbers below `before`, each as `,"key":value`. Where the
+ * first of the others is, or NULL when it takes the slow way (what was appended is to be thrown away then). */
+const void *json_wire_put_fields(struct fl_buf *b, const struct json_wire_type *t, const void *p,
+                                 const void *end, uint32_t before);
+
 #endif

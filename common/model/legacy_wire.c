@@ -18,13 +18,6 @@ struct span {
 
 /* Fields of the messages that are taken apart here. */
 enum {
-    TASK_NAME = 1,
-    TASK_ID,
-    TASK_FRAMEWORK_ID,
-    TASK_EXECUTOR_ID,
-    TASK_AGENT_ID,
-    TASK_STATE,
-    TASK_STATUSES = 8,
     TASK_LABELS = 11,
     TASK_DISCOVERY,
     TASK_CONTAINER,
@@ -32,7 +25,6 @@ enum {
     TASK_HEALTH_CHECK,
     TASK_LIMITS = 17,
     TASK_FIELDS,
-    STATUS_STATE = 2,
     STATUS_TIMESTAMP = 6,
     STATUS_HEALTHY = 8,
     STATUS_LABELS = 12,
@@ -76,17 +68,6 @@ static const uint8_t *next_field(const uint8_t *p, const uint8_t *end, struct pb
     p = pb_next(p, end, f);
     assert(p); /* we encoded it */
     return p;
-}
-
-/* The first field of a message: the text of an id. */
-static struct span id_of(struct span m)
-{
-    struct pb_field f;
-
-    if (m.n == 0)
-        return (struct span){(const uint8_t *)"", 0};
-    next_field(m.p, m.p + m.n, &f);
-    return (struct span){f.data, f.len};
 }
 
 static void put_text(struct fl_buf *b, struct span s)
@@ -224,30 +205,28 @@ static void put_container_status(struct legacy_wire *w, struct fl_buf *b, struct
     json_put_char(b, '}');
 }
 
-static void put_status(struct legacy_wire *w, struct fl_buf *b, struct span m)
+void legacy_wire_status(struct legacy_wire *w, struct fl_buf *b,
+                        const struct legacy_wire_status *status)
 {
-    const uint8_t *end = m.p + m.n;
+    const uint8_t *end = (const uint8_t *)status->rest + status->n_rest;
     struct span labels = {NULL, 0}, container = {NULL, 0};
-    V1__TaskState state = V1__TASK_STATE__TASK_STAGING;
-    double timestamp = 0;
-    int healthy = -1;
+    bool has_healthy = status->has_healthy, healthy = status->healthy;
+    double timestamp = status->has_timestamp ? status->timestamp : 0;
     struct pb_field f;
 
-    for (const uint8_t *p = m.p; p < end;) {
+    for (const uint8_t *p = status->rest; p < end;) {
         p = next_field(p, end, &f);
-        if (f.id == STATUS_STATE)
-            state = (V1__TaskState)f.value;
-        else if (f.id == STATUS_TIMESTAMP)
+        if (f.id == STATUS_TIMESTAMP)
             memcpy(&timestamp, &f.value, sizeof(timestamp));
         else if (f.id == STATUS_HEALTHY)
-            healthy = f.value != 0;
+            has_healthy = true, healthy = f.value != 0;
         else if (f.id == STATUS_LABELS)
             labels = (struct span){f.data, f.len};
         else if (f.id == STATUS_CONTAINER)
             container = (struct span){f.data, f.len};
     }
     JSON_PUT(b, "{\"state\":");
-    put_chars(b, task_state_name(state));
+    put_chars(b, task_state_name(status->state));
     JSON_PUT(b, ",\"timestamp\":");
     json_text_double(b, timestamp);
     if (labels.p) {
@@ -258,41 +237,12 @@ static void put_status(struct legacy_wire *w, struct fl_buf *b, struct span m)
         JSON_PUT(b, ",\"container_status\":");
         put_container_status(w, b, container);
     }
-    if (healthy >= 0)
+    if (has_healthy)
         json_put_raw(b, healthy ? ",\"healthy\":true" : ",\"healthy\":false", healthy ? 15 : 16);
     json_put_char(b, '}');
 }
 
-/* ---- the task ---- */
-
-struct task_spans {
-    struct span of[TASK_FIELDS]; /* of a list: its first element */
-    V1__TaskState state;
-    struct span statuses, limits; /* from the first to the end of the last, heads included */
-};
-
-static void find_spans(const uint8_t *p, const uint8_t *end, struct task_spans *s)
-{
-    struct pb_field f;
-
-    memset(s, 0, sizeof(*s));
-    while (p < end) {
-        const uint8_t *begin = p;
-        struct span *run;
-
-        p = next_field(p, end, &f);
-        run = f.id == TASK_STATUSES ? &s->statuses : f.id == TASK_LIMITS ? &s->limits : NULL;
-        if (run) {
-            if (!run->p)
-                run->p = begin;
-            run->n = (size_t)(p - run->p);
-        } else if (f.id == TASK_STATE) {
-            s->state = (V1__TaskState)f.value;
-        } else if (f.id < TASK_FIELDS && f.type == PB_BYTES) {
-            s->of[f.id] = (struct span){f.data, f.len};
-        }
-    }
-}
+/* ---- what tasks of a job have in common ---- */
 
 /* `"key":amount` of an entry: a key, and a Value.Scalar, which is one double. */
 static void put_limit(struct fl_buf *b, struct span entry)
@@ -316,39 +266,37 @@ static void put_limit(struct fl_buf *b, struct span entry)
     json_text_double(b, amount);
 }
 
-static void put_limits(struct fl_buf *b, struct span run)
+void legacy_wire_limits(struct fl_buf *b, const void *info, size_t n)
 {
-    const uint8_t *end = run.p + run.n;
+    const uint8_t *end = (const uint8_t *)info + n;
     struct pb_field f;
     char sep = '{';
 
-    JSON_PUT(b, ",\"limits\":");
-    for (const uint8_t *p = run.p; p < end;) {
+    for (const uint8_t *p = info; p < end;) {
         p = next_field(p, end, &f);
+        if (f.id != TASK_LIMITS)
+            continue;
+        if (sep == '{')
+            JSON_PUT(b, ",\"limits\":");
         json_put_char(b, sep);
         sep = ',';
         put_limit(b, (struct span){f.data, f.len});
     }
-    json_put_char(b, '}');
+    if (sep == ',')
+        json_put_char(b, '}');
 }
 
-static void put_statuses(struct legacy_wire *w, struct fl_buf *b, struct span run)
+void legacy_wire_info(struct legacy_wire *w, struct fl_buf *b, const void *info, size_t n)
 {
-    const uint8_t *end = run.p + run.n;
+    const uint8_t *end = (const uint8_t *)info + n;
+    struct span of[TASK_FIELDS] = {{NULL, 0}};
     struct pb_field f;
 
-    JSON_PUT(b, ",\"statuses\":[");
-    for (const uint8_t *p = run.p; p < end;) {
-        if (p != run.p)
-            json_put_char(b, ',');
+    for (const uint8_t *p = info; p < end;) {
         p = next_field(p, end, &f);
-        put_status(w, b, (struct span){f.data, f.len});
+        if (f.id < TASK_FIELDS && f.type == PB_BYTES)
+            of[f.id] = (struct span){f.data, f.len};
     }
-    json_put_char(b, ']');
-}
-
-static void put_rest(struct legacy_wire *w, struct fl_buf *b, const struct span *of)
-{
     if (of[TASK_USER].p) {
         JSON_PUT(b, ",\"user\":");
         put_text(b, of[TASK_USER]);
@@ -369,33 +317,4 @@ static void put_rest(struct legacy_wire *w, struct fl_buf *b, const struct span 
         JSON_PUT(b, ",\"health_check\":");
         json_wire_put(b, w->health_check, of[TASK_HEALTH_CHECK].p, of[TASK_HEALTH_CHECK].n);
     }
-}
-
-void legacy_wire_task(struct legacy_wire *w, struct fl_buf *b, const void *task, size_t n,
-                      const struct fl_buf *summary, const char *role_or_null)
-{
-    struct task_spans s;
-
-    find_spans(task, (const uint8_t *)task + n, &s);
-    JSON_PUT(b, "{\"id\":");
-    put_text(b, id_of(s.of[TASK_ID]));
-    JSON_PUT(b, ",\"name\":");
-    put_text(b, s.of[TASK_NAME]);
-    JSON_PUT(b, ",\"framework_id\":");
-    put_text(b, id_of(s.of[TASK_FRAMEWORK_ID]));
-    JSON_PUT(b, ",\"executor_id\":");
-    put_text(b, id_of(s.of[TASK_EXECUTOR_ID]));
-    JSON_PUT(b, ",\"slave_id\":");
-    put_text(b, id_of(s.of[TASK_AGENT_ID]));
-    JSON_PUT(b, ",\"state\":");
-    put_chars(b, task_state_name(s.state));
-    JSON_PUT(b, ",\"resources\":");
-    json_put_raw(b, summary->data, summary->len);
-    if (s.limits.p)
-        put_limits(b, s.limits);
-    JSON_PUT(b, ",\"role\":");
-    put_chars(b, role_or_null ? role_or_null : "*");
-    put_statuses(w, b, s.statuses);
-    put_rest(w, b, s.of);
-    json_put_char(b, '}');
 }

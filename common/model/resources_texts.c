@@ -33,6 +33,7 @@ static void text_done(struct resources_text *x)
 {
     fl_buf_done(&x->encoded);
     fl_buf_done(&x->summary);
+    fl_buf_done(&x->json);
 }
 
 void resources_texts_free(struct resources_texts *t)
@@ -52,17 +53,21 @@ void resources_texts_forget(struct resources_texts *t)
 
 static void fill(struct resources_texts *t, const struct resources *r, struct resources_text *x)
 {
-    struct json_out j = json_out_on(&x->summary);
+    struct json_out j = json_out_on(&x->summary), list = json_out_on(&x->json);
 
+    fl_buf_clear(&x->json);
     fl_buf_clear(&x->encoded);
     fl_buf_clear(&x->summary);
     fl_arena_reset(t->arena);
+    json_array(&list);
     for (size_t i = 0; i < r->n; i++) {
         const V1__Resource *pb =
             resource_to_pb(&r->items[i], RESOURCES_POST_REFINEMENT, true, t->arena);
         pb_add_head(&x->encoded, t->field, protobuf_c_message_get_packed_size(&pb->base));
         fl_buf_pack(&x->encoded, &pb->base);
+        json_pb(&list, &pb->base, FL_JSON_DEFAULTS);
     }
+    json_end_array(&list);
     resources_json_summary(r, &j);
     x->role = resources_allocation_role(r);
 }

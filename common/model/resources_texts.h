@@ -14,7 +14,8 @@ void resources_texts_forget(struct resources_texts *t); /* sets may have changed
 
 struct resources_text {
     struct fl_buf
-        encoded; /* as that field: heads and messages, newer format, with allocation_info */
+        encoded;        /* as that field: heads and messages, newer format, with allocation_info */
+    struct fl_buf json; /* the same as an array of the operator API; "[]" when empty */
     struct fl_buf summary; /* as resources_json_summary() writes it */
     const char *role;      /* resources_allocation_role() */
 };

@@ -101,6 +101,29 @@ START_TEST(nested)
 }
 END_TEST
 
+/* Times in nanoseconds, as text: the shortest that reads back, with as many digits as printf() needs. */
+START_TEST(times)
+{
+    struct rnd r = {.state = 77};
+
+    for (unsigned i = 0; i < 200000; i++) {
+        double v = (double)(1073741824000000000u + rnd_below(&r, 1073741824000000000u)) / 1e9, back;
+        _cleanup_buf_ struct fl_buf got = FL_BUF_INIT;
+        struct json_out j = json_out_on(&got);
+        char want[40];
+
+        for (int digits = 15; digits <= 17; digits++) {
+            fl_snprintf(want, sizeof(want), "%.*g", digits, v);
+            if (fl_parse_f64(want, &back) == 0 && back == v)
+                break;
+        }
+        json_double(&j, v);
+        if (strchr(want, '.'))
+            ck_assert_str_eq(fl_buf_cstr(&got), want);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("json_wire");
@@ -113,6 +136,7 @@ int main(void)
     tcase_add_loop_test(t, merged_messages, 0, (int)ARRAY_SIZE(spellings));
     tcase_add_test(t, odd_bytes);
     tcase_add_test(t, nested);
+    tcase_add_test(t, times);
     suite_add_tcase(s, t);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
