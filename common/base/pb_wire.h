@@ -111,9 +111,9 @@ static inline void pb_add_varint(struct fl_buf *b, uint32_t id, uint64_t v)
     b->len += (size_t)(at - p);
 }
 
-/* A message inside another: begun with room for a head of `PB_ROOM`, ended when its length is known. For messages that are small; the
- * bytes behind the head move when the head needs less. */
-#define PB_ROOM 2
+/* A message inside another: begun with room for a head, ended when its length is known. What is in it moves when the head turns out to be
+ * of another size than that of most: a small field number and a length of two bytes. */
+#define PB_ROOM 3
 static inline size_t pb_begin(struct fl_buf *b)
 {
     fl_buf_reserve(b, PB_ROOM);

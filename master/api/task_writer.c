@@ -91,8 +91,10 @@ static void encode(struct task_writer *w, const struct task *t, const struct fl_
 
 void task_writer_pb(struct task_writer *w, const struct task *t, uint32_t field, struct fl_buf *out)
 {
-    encode(w, t, &resources_texts_get(w->texts, t->resources)->encoded);
-    pb_add_bytes(out, field, w->encoded.data, w->encoded.len);
+    size_t begun = pb_begin(out);
+
+    task_encode(t, &resources_texts_get(w->texts, t->resources)->encoded, out);
+    pb_end(out, field, begun);
 }
 
 /* ---- JSON ---- */
