@@ -180,8 +180,10 @@ END_TEST
 
 static const char *after_letters(const char *p)
 {
-    for (int i = 0; i < 3000000; i++)
-        ck_assert_int_eq(p[i], 'a' + i % 23);
+    int i = 0;
+    while (i < 3000000 && p[i] == 'a' + i % 23)
+        i++;
+    ck_assert_int_eq(i, 3000000); /* one assertion: each leaves a mark in a file */
     return p + 3000000;
 }
 
