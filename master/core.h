@@ -268,8 +268,10 @@ void status_refuse(struct master *m, struct framework *f, const V1__TaskInfo *t,
                    V1__TaskState state, V1__TaskStatus__Reason reason, const char *why);
 
 /* ---- tasks.c ---- */
+/* Takes `res`, the task's own resources. They are not counted as used yet: the caller does that for
+ * all tasks that it adds at once. */
 struct task *task_add(struct master *m, struct framework *f, struct agent *a,
-                      const V1__TaskInfo *info);
+                      const V1__TaskInfo *info, struct resources *res);
 struct task *task_add_known(struct master *m, struct framework *f, struct agent *a,
                             const V1__Task *t);
 /* A status came or was made: state, history, resources, counters, operator event. */
@@ -311,6 +313,7 @@ struct acceptance {
     struct resources remaining; /* of it, not taken by a task yet */
     struct resources shared;    /* a copy of each shared volume: every task may take one */
     struct resources launched;
+    struct resources to_book; /* of tasks that were added, not counted as used yet */
 };
 void accept_context(struct acceptance *acc, struct validate_context *ret_c);
 void accept_launch(struct acceptance *acc, V1__Offer__Operation *op);

@@ -64,6 +64,30 @@ static int check_room(struct acceptance *acc, size_t more, struct fl_err *err)
                       HASH_COUNT(acc->f->tasks), (unsigned)acc->m->flags->max_tasks_per_framework);
 }
 
+/* ---- onto the books ---- */
+
+/* `needs` may be taken: it is what the task needs, and `with_executor` that of its executor, too. */
+static struct task *add_task(struct acceptance *acc, V1__TaskInfo *info, struct resources *needs,
+                             bool with_executor)
+{
+    _cleanup_resources_ struct resources own = RESOURCES_INIT;
+
+    if (with_executor) /* validated before: cannot fail */
+        (void)resources_from_pb(info->resources, info->n_resources, &own, NULL);
+    else
+        resources_move(&own, needs);
+    resources_add(&acc->to_book, &own);
+    return task_add(acc->m, acc->f, acc->a, info, &own);
+}
+
+/* What an operation launched counts as used before the next operation is looked at. */
+static void book(struct acceptance *acc)
+{
+    if (!resources_empty(&acc->to_book))
+        usage_add(acc->a, acc->f, &acc->to_book, false);
+    resources_done(&acc->to_book);
+}
+
 /* ---- LAUNCH ---- */
 
 static void complete_task(struct acceptance *acc, V1__TaskInfo *t)
@@ -131,7 +155,7 @@ static void launch_one(struct acceptance *acc, const struct validate_context *c,
     if (info->executor)
         launch_executor = need_executor(acc, info->executor);
     take(acc, &needs);
-    send_task(acc, info, task_add(acc->m, acc->f, acc->a, info), launch_executor);
+    send_task(acc, info, add_task(acc, info, &needs, info->executor != NULL), launch_executor);
 }
 
 /* Feedback for operations is asked by an id; tasks have their own updates. */
@@ -158,6 +182,7 @@ void accept_launch(struct acceptance *acc, V1__Offer__Operation *op)
     accept_context(acc, &c);
     for (size_t i = 0; i < launch->n_task_infos; i++)
         launch_one(acc, &c, launch->task_infos[i]);
+    book(acc);
 }
 
 /* ---- LAUNCH_GROUP ---- */
@@ -236,8 +261,9 @@ void accept_launch_group(struct acceptance *acc, V1__Offer__Operation *op)
     launch_executor = need_executor(acc, g->executor);
     take(acc, &needs);
     for (size_t i = 0; i < n; i++) {
-        struct task *t = task_add(acc->m, acc->f, acc->a, tasks[i]);
+        struct task *t = add_task(acc, tasks[i], &needs, true);
         upgrade(acc, &tasks[i]->resources, &tasks[i]->n_resources, t->resources);
     }
+    book(acc);
     send_group(acc, g, launch_executor);
 }

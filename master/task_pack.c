@@ -30,6 +30,13 @@ static struct fl_buf *pack_after(struct master *m, const ProtobufCMessage *msg, 
     return b;
 }
 
+/* Most tasks have nothing to pack. */
+static bool has_info(const V1__Task *pb)
+{
+    return pb->labels || pb->discovery || pb->container || pb->user || pb->health_check ||
+           pb->kill_policy || pb->n_limits > 0 || pb->base.n_unknown_fields > 0;
+}
+
 static const char *pack_info(struct master *m, const V1__Task *pb)
 {
     V1__TaskID task = V1__TASK_ID__INIT;
@@ -38,6 +45,8 @@ static const char *pack_info(struct master *m, const V1__Task *pb)
     V1__Task slim = *pb;
     struct fl_buf *b;
 
+    if (!has_info(pb))
+        return NULL;
     task.value = framework.value = agent.value = slim.name = (char *)"";
     slim.task_id = &task;
     slim.framework_id = &framework;
@@ -176,21 +185,41 @@ static uint32_t last_status_at(const struct task *t)
     return at;
 }
 
+/* Anything that take_head() left, or does not know. */
+static bool has_more(const V1__TaskStatus *slim)
+{
+    return slim->message || slim->agent_id || slim->executor_id || slim->has_source ||
+           slim->has_reason || slim->has_uuid || slim->labels || slim->container_status ||
+           slim->unreachable_time || slim->check_status || slim->limitation ||
+           slim->base.n_unknown_fields > 0;
+}
+
+/* The encoding of what a head does not have, in the core's buffer. */
+static struct fl_buf *pack_more(struct master *m, V1__TaskStatus *slim)
+{
+    V1__TaskID empty = V1__TASK_ID__INIT;
+
+    if (!has_more(slim)) {
+        fl_buf_clear(&m->core->pack);
+        return &m->core->pack;
+    }
+    empty.value = (char *)"";
+    slim->task_id = &empty; /* it is the task's, or the status would not have come here */
+    return pack_after(m, &slim->base, status_lead, sizeof(status_lead));
+}
+
 bool task_pack_status(struct master *m, struct task *t, const V1__TaskStatus *st)
 {
     bool is_new = t->n_statuses == 0 || t->last_status_state != st->state;
     uint32_t at = is_new ? t->statuses_len : last_status_at(t);
-    V1__TaskID empty = V1__TASK_ID__INIT;
     V1__TaskStatus slim = *st;
     struct status_head h;
     struct fl_buf *b;
 
     assert(FITS_BYTE(st->state)); /* counted by state before */
-    empty.value = (char *)"";
-    slim.task_id = &empty; /* it is the task's, or the status would not have come here */
     slim.has_data = false;
     take_head(t, &slim, &h);
-    b = pack_after(m, &slim.base, status_lead, sizeof(status_lead));
+    b = pack_more(m, &slim);
     h.len = (uint32_t)b->len;
     t->statuses_len = at + (uint32_t)sizeof(h) + h.len;
     t->statuses = xrealloc(t->statuses, t->statuses_len);

@@ -137,10 +137,9 @@ static void put_limits(struct master *m, V1__Task *pb, const V1__TaskInfo *info)
 }
 
 struct task *task_add(struct master *m, struct framework *f, struct agent *a,
-                      const V1__TaskInfo *info)
+                      const V1__TaskInfo *info, struct resources *res)
 {
     V1__Task pb = V1__TASK__INIT;
-    struct resources res = RESOURCES_INIT;
     struct task *t;
 
     pb.name = info->name;
@@ -155,10 +154,7 @@ struct task *task_add(struct master *m, struct framework *f, struct agent *a,
     pb.health_check = info->health_check;
     pb.kill_policy = info->kill_policy;
     put_limits(m, &pb, info);
-    /* Validated before: cannot fail. */
-    (void)resources_from_pb(info->resources, info->n_resources, &res, NULL);
-    t = task_new(m, f, a, &pb, V1__TASK_STATE__TASK_STAGING, &res);
-    usage_add(a, f, t->resources, false);
+    t = task_new(m, f, a, &pb, V1__TASK_STATE__TASK_STAGING, res);
     publish_task_added(m, t);
     return t;
 }
