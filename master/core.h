@@ -281,6 +281,7 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
 void task_remove(struct master *m, struct task *t, bool unreachable);
 void task_complete_unreachable(struct master *m, struct task *t); /* unreachable -> completed */
 void task_forget_unreachable(struct master *m, struct task *t);
+bool task_is_completed(const struct framework *f, const char *task_id);
 void tasks_forget_completed(struct framework *f, const char *task_id);
 void task_free(struct task *t);
 V1__TaskStatus *task_last_status(struct master *m, const struct task *t); /* scratch; NULL: none */

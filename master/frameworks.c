@@ -97,6 +97,7 @@ static void free_tasks(struct framework *f)
         HASH_DEL(f->unreachable_tasks, t);
         task_free(t);
     }
+    HASH_CLEAR(hh, f->completed_by_id);
     while (f->completed_tasks) {
         t = f->completed_tasks;
         f->completed_tasks = t->next_completed;

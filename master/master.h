@@ -223,6 +223,7 @@ struct framework {
     struct task *tasks;                            /* hash by id */
     struct task *unreachable_tasks;                /* hash by id */
     struct task *completed_tasks, *completed_tail; /* oldest first */
+    struct task *completed_by_id; /* the same as a hash; an id may be there twice */
     unsigned n_completed;
     struct offer *offers;
     struct resources used, offered; /* sums over agents, with allocation_info */

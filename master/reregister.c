@@ -241,7 +241,7 @@ static void bring_tasks(struct master *m, struct agent *a, const Msg__Reregister
             tasks_forget_completed(f, told->task_id->value);
             tell_back(m, f, told, was_unreachable);
         }
-        task_add_known(m, f, a, told);
+        task_add_known(m, f, a, told)->mark = m->core->generation;
     }
 }
 
@@ -257,17 +257,6 @@ static void bring_executors(struct master *m, struct agent *a,
     }
 }
 
-static bool in_history(const struct framework *f, const char *task_id)
-{
-    struct task *t;
-
-    for (t = f->completed_tasks; t; t = t->next_completed) {
-        if (streq(t->id, task_id))
-            return true;
-    }
-    return false;
-}
-
 /* After a restart of the master the agents are its memory of what has ended. */
 static void bring_completed(struct master *m, struct agent *a,
                             const Msg__ReregisterSlaveMessage *msg)
@@ -280,7 +269,7 @@ static void bring_completed(struct master *m, struct agent *a,
         for (size_t k = 0; f && k < ar->n_tasks; k++) {
             struct task *t;
             HASH_FIND_STR(f->tasks, ar->tasks[k]->task_id->value, t);
-            if (t || in_history(f, ar->tasks[k]->task_id->value))
+            if (t || task_is_completed(f, ar->tasks[k]->task_id->value))
                 continue;
             task_remove(m, task_add_known(m, f, a, ar->tasks[k]), false);
         }
@@ -321,12 +310,12 @@ static void admit_again(struct master *m, struct link *l, const Msg__ReregisterS
     a->registered_time = a->reregistered_time = env_wall_s(core_env(m));
     metric_inc(m->core->c.slave_reregistrations);
     recover_frameworks(m, msg);
+    m->core->generation++; /* for send_reregistered(): all that it has was told */
     bring_tasks(m, a, msg, was_recovered, was_unreachable);
     forget_elsewhere(m, a);
     bring_executors(m, a, msg);
     bring_completed(m, a, msg);
     agents_admit(m, a, l);
-    mark_told(m, a, msg);
     send_reregistered(m, a);
     tell_drain(m, a);
     answer_frameworks(m, a, msg);

@@ -241,6 +241,7 @@ void tasks_trim_completed(struct master *m, struct framework *f)
         if (!f->completed_tasks)
             f->completed_tail = NULL;
         f->n_completed--;
+        HASH_DEL(f->completed_by_id, oldest);
         task_free(oldest);
     }
 }
@@ -254,6 +255,7 @@ void task_append_completed(struct master *m, struct framework *f, struct task *t
     else
         f->completed_tasks = t;
     f->completed_tail = t;
+    HASH_ADD_KEYPTR(hh, f->completed_by_id, t->id, strlen(t->id), t);
     f->n_completed++;
     tasks_trim_completed(m, f);
 }
@@ -309,10 +311,20 @@ void task_forget_unreachable(struct master *m, struct task *t)
     task_free(t);
 }
 
+bool task_is_completed(const struct framework *f, const char *task_id)
+{
+    const struct task *t;
+
+    HASH_FIND_STR(f->completed_by_id, task_id, t);
+    return t != NULL;
+}
+
 void tasks_forget_completed(struct framework *f, const char *task_id)
 {
     struct task *t, *prev = NULL, *next;
 
+    if (!task_is_completed(f, task_id))
+        return;
     for (t = f->completed_tasks; t; t = next) {
         next = t->next_completed;
         if (!streq(t->id, task_id)) {
@@ -326,6 +338,7 @@ void tasks_forget_completed(struct framework *f, const char *task_id)
         if (f->completed_tail == t)
             f->completed_tail = prev;
         f->n_completed--;
+        HASH_DEL(f->completed_by_id, t);
         task_free(t);
     }
 }

@@ -100,6 +100,7 @@ const char *resources_allocation_role(const struct resources *r);
 
 /* ---- parts (out is replaced; initialise it) ---- */
 void resources_unreserved(const struct resources *r, struct resources *out);
+void resources_without(const struct resources *r, const char *name, struct resources *out);
 void resources_reserved_to(const struct resources *r, const char *role_or_null,
                            struct resources *out); /* NULL: any */
 /* What a framework of `role` may be offered: unreserved, or reserved to the role or an ancestor of it. */

@@ -11,8 +11,15 @@ static void take_part(const struct resources *r, item_test test, const void *arg
                       struct resources *out)
 {
     struct resources part = RESOURCES_INIT; /* out may be r */
+    size_t n = 0;
+    while (n < r->n && test(r->items[n].kind, arg))
+        n++;
+    if (n == r->n) { /* all of it, as most often: shares the items */
+        resources_copy(out, r);
+        return;
+    }
     for (size_t i = 0; i < r->n; i++)
-        if (test(r->items[i].kind, arg))
+        if (i < n || (i > n && test(r->items[i].kind, arg)))
             resources_append_copy(&part, &r->items[i]);
     resources_move(out, &part);
 }
@@ -60,6 +67,16 @@ static bool is_not_refined(const struct kind *k, const void *arg)
 static bool is_allocated_to(const struct kind *k, const void *interned_role)
 {
     return k->allocation == interned_role;
+}
+
+static bool is_not_named(const struct kind *k, const void *name)
+{
+    return !streq(k->name, name);
+}
+
+void resources_without(const struct resources *r, const char *name, struct resources *out)
+{
+    take_part(r, is_not_named, name, out);
 }
 
 void resources_unreserved(const struct resources *r, struct resources *out)

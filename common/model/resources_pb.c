@@ -108,11 +108,27 @@ static V1__Resource__AllocationInfo *new_allocation(const char *role, struct fl_
     return a;
 }
 
+/* Of a kind that is not reserved, no disk and nothing else: what a copy would be, without its cost. */
+static V1__Resource *plain_to_pb(const V1__Resource *m, struct fl_arena *arena)
+{
+    V1__Resource *pb = FL_ARENA_NEW(arena, V1__Resource, v1__resource);
+    pb->name = fl_arena_strdup(arena, m->name);
+    pb->type = m->type;
+    return pb;
+}
+
+static bool is_bare(const V1__Resource *m)
+{
+    return m->n_reservations == 0 && !m->disk && !m->revocable && !m->shared && !m->provider_id &&
+           m->base.n_unknown_fields == 0;
+}
+
 V1__Resource *resource_to_pb(const struct resource *r, enum resources_format format,
                              bool keep_allocation, struct fl_arena *arena)
 {
     const V1__Resource *m = kind_message(r->kind);
-    V1__Resource *pb = (V1__Resource *)fl_pb_dup(&m->base, fl_arena_allocator(arena));
+    V1__Resource *pb = is_bare(m) ? plain_to_pb(m, arena)
+                                  : (V1__Resource *)fl_pb_dup(&m->base, fl_arena_allocator(arena));
     if (format != RESOURCES_POST_REFINEMENT)
         put_old_format(pb, m, arena);
     if (format == RESOURCES_PRE_REFINEMENT) {

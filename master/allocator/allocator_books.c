@@ -118,8 +118,10 @@ static struct alloc_holding *holding_get(struct alloc_agent *ag, struct alloc_cl
         return h;
     h = xnew0(struct alloc_holding);
     h->client = c;
+    h->agent = ag;
     c->n_holdings++;
     LL_PREPEND(ag->holdings, h);
+    DL_APPEND2(c->holdings, h, of_client_prev, of_client_next);
     return h;
 }
 
@@ -129,6 +131,7 @@ static void holding_release(struct allocator *a, struct alloc_agent *ag, struct 
     struct alloc_client *c = h->client;
 
     LL_DELETE(ag->holdings, h);
+    DL_DELETE2(c->holdings, h, of_client_prev, of_client_next);
     resources_done(&h->res);
     free(h);
     c->n_holdings--;
@@ -305,23 +308,6 @@ void alloc_unhold_all(struct allocator *a, struct alloc_agent *ag, struct alloc_
 
 /* ---- an agent's total ---- */
 
-/* Ephemeral ports belong to the agent's own network isolation and are in no offer. Copies the rest. */
-static void without_ephemeral_ports(const struct resources *total, struct resources *out)
-{
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
-    V1__Resource **pb;
-    size_t n, kept = 0;
-
-    resources_copy(out, total);
-    arena = fl_arena_new(4096);
-    n = resources_to_pb(total, RESOURCES_POST_REFINEMENT, true, arena, &pb);
-    for (size_t i = 0; i < n; i++)
-        if (!streq(pb[i]->name, "ephemeral_ports"))
-            pb[kept++] = pb[i];
-    if (kept < n && resources_from_pb(pb, kept, out, NULL) < 0)
-        resources_copy(out, total);
-}
-
 static bool has_part(void (*part)(const struct resources *, bool, struct resources *),
                      const struct resources *r)
 {
@@ -371,7 +357,8 @@ void alloc_set_total(struct allocator *a, struct alloc_agent *ag, const struct r
     alloc_spare_out(a, ag);
     alloc_drop_reserved(a, ag);
     drf_totals_sub(&a->totals, &ag->total_vec);
-    without_ephemeral_ports(total, &ag->total);
+    /* They belong to the agent's own network isolation and are in no offer. */
+    resources_without(total, "ephemeral_ports", &ag->total);
     drf_vec_clear(&ag->total_vec);
     drf_vec_add_resources(&ag->total_vec, &a->totals, &ag->total);
     drf_totals_add(&a->totals, &ag->total_vec);

@@ -161,6 +161,13 @@ static bool anything_left(const struct look *l)
     return !resources_empty(&l->ag->free) || !resources_empty(&l->shared);
 }
 
+/* What tasks left over, such as disk alone: without quota, gangs and minima of their own nobody has to be asked. */
+static bool too_little_for_anyone(const struct allocator *a, const struct alloc_agent *ag)
+{
+    return ag->is_plain && !a->quotas && !a->gangs && a->n_own_min == 0 &&
+           !alloc_min_fits(&a->min, &ag->free_vec);
+}
+
 static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_stage stage,
                         uint64_t now_us)
 {
@@ -173,6 +180,8 @@ static uint64_t look_at(struct allocator *a, struct alloc_agent *ag, enum alloc_
     if (ag->has_shared)
         resources_shared(&ag->total, true, &l.shared);
     if (!anything_left(&l))
+        return l.spent_ns;
+    if (too_little_for_anyone(a, ag))
         return l.spent_ns;
     if (stage == STAGE_SHARES && alloc_nothing_for_anyone(a, ag)) {
         alloc_note_held_from_all(a, ag);

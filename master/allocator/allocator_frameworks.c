@@ -1,6 +1,8 @@
 /* What happens to frameworks, told to the built-in allocator: hooks of allocator.h. Each changes the books; whatever may make a
  * framework want an agent that it did not want before wakes it (allocator_queue.c). No hook makes an offer: alloc_run() does.
  */
+#include <stdlib.h>
+
 #include "common/model/roles.h"
 #include "master/allocator/allocator_priv.h"
 
@@ -102,13 +104,35 @@ void alloc_update_framework(struct allocator *a, const struct allocator_framewor
         take_framework(a, f, in);
 }
 
-/* What it still holds anywhere is free again. */
+static int by_place(const void *pa, const void *pb)
+{
+    const struct alloc_holding *a = *(struct alloc_holding *const *)pa,
+                               *b = *(struct alloc_holding *const *)pb;
+
+    return (a->agent->index > b->agent->index) - (a->agent->index < b->agent->index);
+}
+
+/* What it still holds anywhere is free again: agent by agent as they stand in the list, and on one
+ * agent as its list has them. */
 static void free_holdings(struct allocator *a, const struct alloc_framework *f)
 {
-    for (size_t i = 0; i < a->n_agents; i++) {
-        struct alloc_agent *ag = a->agent_list[i];
-        struct alloc_holding *h, *next;
+    _cleanup_free_ struct alloc_holding **list = NULL;
+    struct alloc_client *c;
+    struct alloc_holding *h, *next;
+    size_t n = 0, total = 0;
 
+    LL_FOREACH (f->clients, c)
+        total += c->n_holdings;
+    list = xcalloc(total + 1, sizeof(*list));
+    LL_FOREACH (f->clients, c)
+        DL_FOREACH2(c->holdings, h, of_client_next)
+    list[n++] = h;
+    qsort(list, n, sizeof(*list), by_place);
+    for (size_t i = 0; i < n; i++) {
+        struct alloc_agent *ag = list[i]->agent;
+
+        while (i + 1 < n && list[i + 1]->agent == ag)
+            i++;
         LL_FOREACH_SAFE (ag->holdings, h, next) {
             if (h->client->framework != f)
                 continue;

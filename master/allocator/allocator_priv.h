@@ -75,6 +75,7 @@ struct alloc_client {
     bool own_min; /* `min` stands instead of the allocator's */
     struct alloc_min min;
     size_t n_holdings;
+    struct alloc_holding *holdings; /* chained by of_client_* */
     uint64_t woken;  /* allocator.sequence when it last became able to take more than before */
     size_t woken_at; /* in allocator.woken, or IDX_HEAP_OUT */
     size_t held_at;  /* in allocator.held_clients, or IDX_HEAP_OUT */
@@ -121,7 +122,9 @@ struct alloc_holding {
     struct alloc_client *client;
     struct resources res;    /* with allocation_info */
     bool used_of_last_offer; /* transition_to_used() came since the last offer */
-    struct alloc_holding *next;
+    struct alloc_agent *agent;
+    struct alloc_holding *next; /* of the agent */
+    struct alloc_holding *of_client_prev, *of_client_next;
 };
 
 struct alloc_filter {
