@@ -179,14 +179,10 @@ static int call_shutdown(struct master *m, struct framework *f, const Sched__Cal
     return 202;
 }
 
-/* True when the acknowledgement may go on to the agent. */
-static bool acknowledged(struct master *m, struct framework *f, struct agent *a,
-                         const Sched__Call__Acknowledge *ack)
+/* True when the acknowledgement may go on to the agent. `t`: the task, NULL when it is not there or elsewhere. */
+static bool acknowledged(struct master *m, struct task *t, const Sched__Call__Acknowledge *ack)
 {
-    struct task *t;
-
-    HASH_FIND_STR(f->tasks, ack->task_id->value, t);
-    if (!t || t->agent != a)
+    if (!t)
         return true;
     if (!t->has_status_update) {
         log_debug("ignoring an acknowledgement for task '%s': this master sent no update of it",
@@ -203,11 +199,16 @@ static int call_acknowledge(struct master *m, struct framework *f, const Sched__
                             struct fl_err *err)
 {
     const Sched__Call__Acknowledge *ack = call->acknowledge;
-    struct agent *a = master_agent(m, ack->agent_id->value);
     Msg__StatusUpdateAcknowledgementMessage msg = MSG__STATUS_UPDATE_ACKNOWLEDGEMENT_MESSAGE__INIT;
+    struct agent *a;
+    struct task *t;
 
     metric_inc(m->core->c.messages_status_update_acknowledgement);
-    if (!a || !a->connected || !acknowledged(m, f, a, ack)) {
+    HASH_FIND_STR(f->tasks, ack->task_id->value, t);
+    if (t && (!t->agent || !streq(t->agent_id, ack->agent_id->value)))
+        t = NULL;
+    a = t ? t->agent : master_agent(m, ack->agent_id->value); /* without another look-up */
+    if (!a || !a->connected || !acknowledged(m, t, ack)) {
         metric_inc(m->core->c.invalid_status_update_acknowledgements);
         return 202;
     }

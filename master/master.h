@@ -65,13 +65,21 @@ struct master_io {
 /* What a task is, kept small: what decisions need is in fields, the rest is encoded, shared with
  * other tasks where it is the same, and read through task_pack.h or as a whole by master_task_pb(). */
 struct task {
+    /* What is seldom looked at comes first, so that what every update needs lies with the key. */
+    const char
+        *user; /* interned, a reference is owned; NULL: none of its own, or there are no rules */
+    const char *info;            /* the same, no text: task_pack.h; or NULL */
+    const char *executor_id;     /* the same; NULL for a command task */
+    double first_status_time;    /* seconds; orders /tasks */
+    uint32_t mark;               /* scratch of a re-registration */
+    uint32_t name_at;            /* task_pack.h */
+    struct task *next_completed; /* framework->completed_tasks, oldest first */
+    struct task *agent_next,
+        *agent_prev;             /* agent->tasks list, or known_agent->tasks while unreachable */
     struct framework *framework; /* borrowed */
     struct agent
         *agent; /* borrowed; NULL when the agent is not registered (unreachable, completed) */
     const char *agent_id;              /* interned, a reference is owned */
-    const char *executor_id;           /* the same; NULL for a command task */
-    const char *user;                  /* the same; NULL: none of its own, or there are no rules */
-    const char *info;                  /* the same, no text: task_pack.h; or NULL */
     const struct resources *resources; /* a reference is owned; with allocation_info; never NULL */
     uint8_t *statuses;                 /* owned: task_pack.h */
     uint32_t statuses_len, n_statuses;
@@ -80,16 +88,10 @@ struct task {
     V1__TaskState status_update_state; /* of what was last forwarded to the framework */
     uint8_t status_update_uuid[FL_UUID_LEN];
     bool has_status_update, has_status_update_uuid;
-    bool released;            /* resources were given back to the allocator */
-    bool kill_requested;      /* KILL came: repeated when the agent comes back with it */
-    uint32_t mark;            /* scratch of a re-registration */
-    uint32_t name_at;         /* task_pack.h */
-    double first_status_time; /* seconds; orders /tasks */
-    UT_hash_handle hh;        /* framework->tasks or ->unreachable_tasks */
-    struct task *agent_next,
-        *agent_prev;             /* agent->tasks list, or known_agent->tasks while unreachable */
-    struct task *next_completed; /* framework->completed_tasks, oldest first */
-    char id[];                   /* key in framework->tasks; what follows it is task_pack.h's */
+    bool released;       /* resources were given back to the allocator */
+    bool kill_requested; /* KILL came: repeated when the agent comes back with it */
+    UT_hash_handle hh;   /* framework->tasks, ->unreachable_tasks or ->completed_by_id */
+    char id[];           /* the key; what follows it is task_pack.h's */
 };
 
 struct executor {
