@@ -1,27 +1,31 @@
-/* See files.h. A tree of names, newest first: what an agent touches is mostly what it made last, and a name that many paths share is there
- * once. Folders come and go with what is in them. */
+/* See files.h. A tree of names, newest first, and a table by folder and name: an agent with hundreds of tasks has hundreds of names in one
+ * folder. An idle agent has a few and no table. Folders come and go with what is in them. */
 #include "emulator/files.h"
 
 #include <utlist.h>
 
 #define META EMU_WORK_DIR "/meta/"
 
+#define FIRST_SLOTS 32
+
 struct emu_file {
-    struct emu_file *prev, *next; /* parent->below, or emu_files.all */
+    struct emu_file *prev, *next; /* folder->below, or emu_files.all */
+    struct emu_file *folder;      /* NULL: in none */
     struct emu_file *below;       /* of a folder */
+    struct emu_file *same_slot;
     uint32_t hash;
     bool file, link; /* link: a file whose data are the target; neither: a folder */
     struct fl_buf data;
     char name[];
 };
 
-static uint32_t hash_of(const char *s, size_t n)
+static uint32_t hash_of(const struct emu_file *folder, const char *s, size_t n)
 {
-    uint32_t h = 2166136261u;
+    uint32_t h = 2166136261u ^ (uint32_t)((uintptr_t)folder >> 4);
 
     for (size_t i = 0; i < n; i++)
         h = (h ^ (uint8_t)s[i]) * 16777619u;
-    return h;
+    return h ^ h >> 15;
 }
 
 /* Sandboxes are nothing. */
@@ -30,16 +34,71 @@ static const char *kept(const char *path)
     return str_starts(path, META) ? path + strlen(META) : NULL;
 }
 
-static struct emu_file *find_in(struct emu_file *list, const char *name, size_t n)
+static bool is_it(const struct emu_file *x, const struct emu_file *folder, uint32_t hash,
+                  const char *name, size_t n)
 {
-    uint32_t hash = hash_of(name, n);
+    return x->hash == hash && x->folder == folder && strncmp(x->name, name, n) == 0 &&
+           x->name[n] == '\0';
+}
+
+static struct emu_file *find_in(const struct emu_files *f, const struct emu_file *folder,
+                                const char *name, size_t n)
+{
+    uint32_t hash = hash_of(folder, name, n);
     struct emu_file *x;
 
-    DL_FOREACH (list, x) {
-        if (x->hash == hash && strncmp(x->name, name, n) == 0 && x->name[n] == '\0')
+    if (f->n_slots > 0) {
+        x = f->slots[hash & (f->n_slots - 1)];
+        while (x && !is_it(x, folder, hash, name, n))
+            x = x->same_slot;
+        return x;
+    }
+    DL_FOREACH (folder ? folder->below : f->all, x) {
+        if (is_it(x, folder, hash, name, n))
             return x;
     }
     return NULL;
+}
+
+static void put_slot(struct emu_files *f, struct emu_file *x)
+{
+    struct emu_file **slot = &f->slots[x->hash & (f->n_slots - 1)];
+
+    x->same_slot = *slot;
+    *slot = x;
+}
+
+static void put_slots(struct emu_files *f, struct emu_file *list)
+{
+    struct emu_file *x;
+
+    DL_FOREACH (list, x) {
+        put_slot(f, x);
+        put_slots(f, x->below);
+    }
+}
+
+/* Room for the name that has just been added. */
+static void grow_slots(struct emu_files *f)
+{
+    if (f->n < FIRST_SLOTS || f->n <= f->n_slots)
+        return;
+    free(f->slots);
+    f->n_slots = f->n_slots ? 2 * f->n_slots : FIRST_SLOTS;
+    f->slots = xcalloc(f->n_slots, sizeof *f->slots);
+    put_slots(f, f->all);
+}
+
+static void leave_slot(struct emu_files *f, struct emu_file *x)
+{
+    struct emu_file **at;
+
+    if (f->n_slots == 0)
+        return;
+    at = &f->slots[x->hash & (f->n_slots - 1)];
+    while (*at != x)
+        at = &(*at)->same_slot;
+    *at = x->same_slot;
 }
 
 /* The next name of a path; *p is moved behind it. 0: there is none. */
@@ -56,50 +115,63 @@ static size_t next_name(const char **p, const char **ret)
 
 static struct emu_file *find(const struct emu_files *f, const char *path)
 {
-    struct emu_file *list = f->all, *x = NULL;
+    struct emu_file *x = NULL;
     const char *p = kept(path), *name;
     size_t n;
 
     while (p && (n = next_name(&p, &name)) > 0) {
-        x = find_in(list, name, n);
+        x = find_in(f, x, name, n);
         if (!x)
             return NULL;
-        list = x->below;
     }
     return x;
 }
 
-static struct emu_file *add(struct emu_file **list, const char *name, size_t n)
+static struct emu_file *add(struct emu_files *f, struct emu_file *folder, const char *name,
+                            size_t n)
 {
     struct emu_file *x = xcalloc(1, sizeof *x + n + 1);
 
     memcpy(x->name, name, n);
-    x->hash = hash_of(name, n);
-    DL_PREPEND(*list, x);
+    x->folder = folder;
+    x->hash = hash_of(folder, name, n);
+    if (folder)
+        DL_PREPEND(folder->below, x);
+    else
+        DL_PREPEND(f->all, x);
+    f->n++;
+    if (f->n_slots > 0)
+        put_slot(f, x);
+    grow_slots(f);
     return x;
 }
 
 /* NULL: it is nowhere that is kept. */
 static struct emu_file *make(struct emu_files *f, const char *path)
 {
-    struct emu_file **list = &f->all, *x = NULL;
+    struct emu_file *x = NULL, *folder;
     const char *p = kept(path), *name;
     size_t n;
 
     while (p && (n = next_name(&p, &name)) > 0) {
-        x = find_in(*list, name, n);
+        folder = x;
+        x = find_in(f, folder, name, n);
         if (!x)
-            x = add(list, name, n);
-        list = &x->below;
+            x = add(f, folder, name, n);
     }
     return x;
 }
 
-static void drop(struct emu_file **list, struct emu_file *x)
+static void drop(struct emu_files *f, struct emu_file *x)
 {
     while (x->below)
-        drop(&x->below, x->below);
-    DL_DELETE(*list, x);
+        drop(f, x->below);
+    leave_slot(f, x);
+    f->n--;
+    if (x->folder)
+        DL_DELETE(x->folder->below, x);
+    else
+        DL_DELETE(f->all, x);
     fl_buf_done(&x->data);
     free(x);
 }
@@ -107,7 +179,9 @@ static void drop(struct emu_file **list, struct emu_file *x)
 void emu_files_done(struct emu_files *f)
 {
     while (f->all)
-        drop(&f->all, f->all);
+        drop(f, f->all);
+    free(TAKE_PTR(f->slots));
+    f->n_slots = 0;
 }
 
 static void fill(struct emu_files *f, const char *path, const void *p, size_t n, bool link)
@@ -193,25 +267,15 @@ int emu_files_readlink(const struct emu_files *f, const char *path, struct fl_bu
     return 0;
 }
 
-/* From the list that has the rest of the path; folders that are empty then go, too. */
-static void remove_below(struct emu_file **list, const char *p)
-{
-    const char *name;
-    size_t n = next_name(&p, &name);
-    struct emu_file *x = n ? find_in(*list, name, n) : NULL;
-
-    if (!x)
-        return;
-    if (p[strspn(p, "/")]) {
-        remove_below(&x->below, p);
-        if (x->below || x->file)
-            return;
-    }
-    drop(list, x);
-}
-
 void emu_files_remove(struct emu_files *f, const char *path)
 {
-    if (kept(path))
-        remove_below(&f->all, kept(path));
+    struct emu_file *x = find(f, path);
+
+    while (x) {
+        struct emu_file *folder = x->folder;
+
+        drop(f, x);
+        /* Folders that are empty then go, too. */
+        x = folder && !folder->below && !folder->file ? folder : NULL;
+    }
 }

@@ -10,7 +10,9 @@
 
 struct emu_file;
 struct emu_files {
-    struct emu_file *all;
+    struct emu_file *all;    /* those that are in no folder */
+    struct emu_file **slots; /* owned: by folder and name, once there are many */
+    size_t n, n_slots;       /* a power of two, or 0 */
 };
 void emu_files_done(struct emu_files *f);
 void emu_files_write(struct emu_files *f, const char *path, const void *p, size_t n);

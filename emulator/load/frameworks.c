@@ -55,7 +55,7 @@ static V1__FrameworkInfo *make_info(const struct load_entry *e, uint32_t index)
     /* So that a subscription that breaks, or a master that starts again, finds it. */
     info->has_failover_timeout = info->has_checkpoint = true;
     info->failover_timeout = 300;
-    info->checkpoint = true;
+    info->checkpoint = e->checkpoint;
     info->roles = xcalloc(1, sizeof(char *));
     info->roles[0] = xstrdup(e->role ? e->role : "*");
     info->n_roles = 1;

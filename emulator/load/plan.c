@@ -235,6 +235,7 @@ static const struct yaml_row entry_rows[] = {
     {"place", take_place, offsetof(struct load_entry, place), false},
     {"keep", take_bool, offsetof(struct load_entry, keep), false},
     {"retry", take_bool, offsetof(struct load_entry, retry), false},
+    {"checkpoint", take_bool, offsetof(struct load_entry, checkpoint), false},
     {"measure", take_bool, offsetof(struct load_entry, measure), false},
     {"refuse", take_span, offsetof(struct load_entry, refuse_us), false},
     {"start", take_span, offsetof(struct load_entry, start_us), false},
@@ -248,7 +249,7 @@ static void entry_defaults(struct load_entry *e, unsigned line)
     e->api = LOAD_LIBFRAMEWORK;
     e->refuse_us = 5000000;
     e->hold = UINT64_MAX;
-    e->retry = true;
+    e->retry = e->checkpoint = true;
 }
 
 static int check_entry(const struct yaml_reader *r, const struct yaml_node *v, struct load_entry *e)

@@ -50,7 +50,7 @@ struct load_entry {
     uint64_t per_offer;    /* tasks of an offer; 0: as many as fit */
     uint64_t hold;         /* unused offers that a framework keeps while it expects to need them */
     enum load_place place;
-    bool keep, retry, measure;
+    bool keep, retry, measure, checkpoint;
     uint64_t refuse_us;
     uint64_t start_us; /* after the run's, or `after`'s, begin or end */
     char *after;       /* owned; name of an entry, or NULL */
