@@ -9,9 +9,9 @@ struct entry {
     struct entry *next;
     uint32_t hash;
     uint32_t len;
-    unsigned refs; /* under the lock */
-    bool pinned;   /* set by whoever holds a reference */
-    char text[];
+    unsigned refs;           /* under the lock */
+    bool pinned;             /* set by whoever holds a reference */
+    _Alignas(8) char text[]; /* arrays are held, too */
 };
 
 static struct {
