@@ -13,7 +13,8 @@ enum { LIMIT = 96, CLIENTS = 300 };
 __attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-    return "race:close\nrace:closedir\nrace:opendir\nrace:read\nrace:epoll_\n";
+    return "race:close\nrace:closedir\nrace:opendir\nrace:read\nrace:epoll_\n"
+           "race:recv\nrace:send\nrace:connect\nrace:socket\n";
 }
 
 static void hello(struct http_exchange *ex, void *arg)
