@@ -59,24 +59,24 @@ static inline bool json_copy_plain(char *o, const char *s, size_t n)
             if (!json_plain16(v))
                 return false;
         }
-        memcpy(&v, s + n - 16, 16);
-        memcpy(o + n - 16, &v, 16);
+        memcpy(&v, s + (n - 16), 16);
+        memcpy(o + (n - 16), &v, 16);
         return json_plain16(v);
     }
     if (n >= 8) {
         memcpy(&w, s, 8);
-        memcpy(&last, s + n - 8, 8);
+        memcpy(&last, s + (n - 8), 8);
         memcpy(o, &w, 8);
-        memcpy(o + n - 8, &last, 8);
+        memcpy(o + (n - 8), &last, 8);
         return json_plain8(w) && json_plain8(last);
     }
     if (n >= 4) {
         uint32_t a, b;
 
         memcpy(&a, s, 4);
-        memcpy(&b, s + n - 4, 4);
+        memcpy(&b, s + (n - 4), 4);
         memcpy(o, &a, 4);
-        memcpy(o + n - 4, &b, 4);
+        memcpy(o + (n - 4), &b, 4);
         return json_plain8(a | (uint64_t)b << 32);
     }
     w = 0x2020202020202020u;
