@@ -66,6 +66,7 @@ static void send_record(struct api_subscriber *s, const struct fl_buf *record)
     }
 }
 
+/* Only once there is a stream. */
 static void send_event(struct api_subscriber *s, const Mapi__Event *ev)
 {
     struct fl_buf *record = http_stream_begin(s->stream);
@@ -160,12 +161,14 @@ void operator_subscribe(struct http_exchange *ex, struct master_api *api, const 
 static void send_agent_added(struct api_subscriber *s, const Mapi__Event *ev)
 {
     struct fl_arena *arena = fl_arena_new(8192);
+    _cleanup_buf_ struct fl_buf record = FL_BUF_INIT;
     Mapi__Event__AgentAdded added = *ev->agent_added;
     Mapi__Event copy = *ev;
 
     added.agent = viewer_agent(s->viewer, added.agent, arena);
     copy.agent_added = &added;
-    send_event(s, &copy);
+    api_encode(&record, &copy.base, s->encoding);
+    send_record(s, &record);
     fl_arena_free(arena);
 }
 
