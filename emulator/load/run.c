@@ -486,6 +486,25 @@ static void open_frameworks(struct load *l)
         load_give_up(l, "%s", err.msg);
 }
 
+static void give_up_late(struct load *l)
+{
+    uint64_t total = 0, settled_tasks = 0, waiting = 0;
+
+    EACH_GROUP(l, g)
+    {
+        total += g->total;
+        settled_tasks += g->settled;
+        EACH_FRAMEWORK(g, f)
+        waiting += f->n_tasks - f->next_fresh + f->n_again;
+    }
+    load_give_up(
+        l,
+        "the time of --limit is over; %llu of %llu tasks are not where they should be, and "
+        "%llu of them wait for offers",
+        (unsigned long long)(total - settled_tasks), (unsigned long long)total,
+        (unsigned long long)waiting);
+}
+
 static void work_tick(struct load *l)
 {
     uint64_t since = l->now_us - l->began_us;
@@ -496,7 +515,7 @@ static void work_tick(struct load *l)
     if (l->options.seconds_us && since > l->options.seconds_us && l->phase == LOAD_WORKING)
         enter(l, LOAD_SETTLING);
     if (l->options.limit_us && since > l->options.limit_us)
-        load_give_up(l, "the time of --limit is over");
+        give_up_late(l);
 }
 
 static void tick(void *arg)
