@@ -28,6 +28,10 @@ groups:
     count: 40
     placement: [{region: r, zone: z1}, {region: r, zone: z2}]
     resources: {cpus: 16, mem: 32768, disk: 10000, gpus: 8}
+  - name: flaky
+    count: 1
+    resources: {cpus: 1, mem: 1024, flaky: 5}
+    tasks: {exits: [{code: 3, probability: 1}]}
 """
 
 
@@ -36,7 +40,7 @@ def world():
     c = Cluster(0, {"domain": '{"fault_domain":{"region":{"name":"r"},"zone":{"name":"z1"}}}'})
     try:
         c.agents.append(Emulator(c, CLUSTER, "127.71.0.1").start())
-        c.wait_agents(80, 30)
+        c.wait_agents(81, 30)
     except BaseException:
         print(c.logs())
         c.stop()
@@ -67,6 +71,7 @@ def run(c, workload, *flags, status=0):
 def nothing_is_left(c):
     m = get_json(c.master.address, "/metrics/snapshot")
     assert [m["master/" + k] for k in ("tasks_staging", "tasks_starting", "tasks_running", "frameworks_active")] == [0, 0, 0, 0]
+    return True
 
 
 @pytest.mark.parametrize("api", ["libframework", "http", "http, encoding: json"])
@@ -121,11 +126,13 @@ def test_page(world):
 
 
 def test_a_failure_is_told(world):
-    entry = "  - {name: a, tasks: 5, duration: 10ms, retry: false, resources: {cpus: 0.001}}\n"
-    # Less than the least amount of CPU that the master takes.
-    out, report = run(world, entry, status=1)
-    assert not report["ok"] and report["counts"]["failed"] == 5
-    assert sum(e["n"] for e in report["errors_by_kind"]) == 5 and "TASK_ERROR" in out.stdout
+    entry = "  - {name: a, tasks: 5, duration: 10ms, %sresources: {cpus: 0.1, flaky: 1}}\n"
+    out, report = run(world, entry % "retry: false, ", status=1)
+    assert not report["ok"] and report["counts"]["failed"] == 5 and report["counts"]["retried"] == 0
+    assert [(e["n"], e["first"]) for e in report["errors_by_kind"]] == [(5, "Command exited with status 3")]
+    assert "5 x TASK_FAILED" in out.stdout and out.stdout.endswith("NOT OK\n")
+    _, report = run(world, entry % "", "--seconds=1secs")
+    assert report["counts"]["retried"] >= 5
 
 
 def test_too_much_is_given_up(world):
