@@ -158,7 +158,7 @@ START_TEST(test_entry)
 END_TEST
 
 static const char *const examples[] = {"load-small", "load-million", "load-kemu", "load-place",
-                                       "load-churn"};
+                                       "load-churn", "load-scale",   "load-soak"};
 
 START_TEST(test_example)
 {
