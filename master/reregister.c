@@ -44,6 +44,9 @@ static void answer_frameworks(struct master *m, struct agent *a,
             shut_down_framework(m, a, id);
             continue;
         }
+        /* Mostly it has changed since for none of them, and there is one such message an agent and framework. */
+        if (fl_pb_equal(&f->info->base, &msg->frameworks[i]->base))
+            continue;
         update.framework_id = f->info->id;
         update.framework_info = f->info;
         agents_send(m, a, &update.base);
@@ -257,6 +260,22 @@ static void bring_executors(struct master *m, struct agent *a,
     }
 }
 
+static void bring_history(struct master *m, struct agent *a, struct framework *f,
+                          const Msg__Archive__Framework *ar)
+{
+    for (size_t i = 0; i < ar->n_tasks; i++) {
+        const char *id = ar->tasks[i]->task_id->value;
+        struct task *t;
+
+        /* A full history has nothing to gain from what is perhaps older than all of it. */
+        if (f->n_completed >= m->flags->max_completed_tasks_per_framework)
+            return;
+        HASH_FIND_STR(f->tasks, id, t);
+        if (!t && !task_is_completed(f, id))
+            task_remove(m, task_add_known(m, f, a, ar->tasks[i]), false);
+    }
+}
+
 /* After a restart of the master the agents are its memory of what has ended. */
 static void bring_completed(struct master *m, struct agent *a,
                             const Msg__ReregisterSlaveMessage *msg)
@@ -266,13 +285,8 @@ static void bring_completed(struct master *m, struct agent *a,
         struct framework *f =
             ar->framework_info->id ? master_framework(m, ar->framework_info->id->value) : NULL;
 
-        for (size_t k = 0; f && k < ar->n_tasks; k++) {
-            struct task *t;
-            HASH_FIND_STR(f->tasks, ar->tasks[k]->task_id->value, t);
-            if (t || task_is_completed(f, ar->tasks[k]->task_id->value))
-                continue;
-            task_remove(m, task_add_known(m, f, a, ar->tasks[k]), false);
-        }
+        if (f)
+            bring_history(m, a, f, ar);
     }
 }
 

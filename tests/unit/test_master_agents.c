@@ -1,4 +1,5 @@
 /* The master's core and agents: registration through the registry, pings, loss and return, restarts. */
+#include "master/core.h"
 #include "tests/unit/master_world.h"
 
 static struct world w;
@@ -272,7 +273,7 @@ START_TEST(back_after_a_broken_channel)
     w_reregister(&w, "a2", more);
     w_expect(&w, "a2", "SlaveReregisteredMessage");
     w_expect(&w, "a2", "KillTaskMessage");
-    w_expect(&w, "a2", "UpdateFrameworkMessage");
+    w_never(&w, "a2", "UpdateFrameworkMessage"); /* it knows the framework as it is */
     w_never(&w, "s1", "REASON_AGENT_REREGISTERED");
     ck_assert(w.m->agents->connected && w.m->agents->active);
     ck_assert_ptr_eq(w.m->agents->peer, "a2");
@@ -331,6 +332,76 @@ START_TEST(a_restarted_master_knows_its_agents)
     ck_assert(!f->recovered && f->connected);
     ck_assert_uint_eq(HASH_COUNT(f->tasks), 1);
     w_never(&w, "s2", "REASON_AGENT_REREGISTERED");
+}
+END_TEST
+
+/* What the agent says has ended there: tasks "c<from>" to "c<to - 1>". */
+static char *with_history(const char *fid, unsigned from, unsigned to)
+{
+    struct fl_buf b = FL_BUF_INIT;
+
+    fl_buf_addf(&b,
+                ",\"frameworks\":[{\"user\":\"u\",\"name\":\"f\",\"id\":{\"value\":\"%s\"}}],"
+                "\"completed_frameworks\":[{\"framework_info\":{\"user\":\"u\",\"name\":\"f\","
+                "\"id\":{\"value\":\"%s\"}},\"tasks\":[",
+                fid, fid);
+    for (unsigned i = from; i < to; i++)
+        fl_buf_addf(&b,
+                    "%s{\"name\":\"t\",\"task_id\":{\"value\":\"c%u\"},\"framework_id\":{"
+                    "\"value\":\"%s\"},\"agent_id\":{\"value\":\"%s\"},\"state\":"
+                    "\"TASK_FINISHED\"}",
+                    i > from ? "," : "", i, fid, w.aid);
+    fl_buf_adds(&b, "]}]");
+    return b.data;
+}
+
+START_TEST(what_has_ended_is_told_by_the_agents)
+{
+    static const char fid[] = "0123-0000";
+    _cleanup_free_ char *three = with_history(fid, 0, 3), *many = with_history(fid, 2, 2000);
+    struct framework *f;
+
+    w_register(&w, "a1");
+    w_restart(&w);
+    w_reregister(&w, "a2", three);
+    f = master_framework(w.m, fid);
+    ck_assert_uint_eq(f->n_completed, 3);
+    master_agent_closed(w.m, (void *)"a2");
+    w_reregister(&w, "a3", three);
+    ck_assert_uint_eq(f->n_completed, 3); /* nothing of it twice */
+    ck_assert_ptr_null(f->tasks);
+    w_restart(&w);
+    w_reregister(&w, "a4", many);
+    f = master_framework(w.m, fid);
+    ck_assert_uint_eq(f->n_completed, 1000); /* --max_completed_tasks_per_framework */
+    ck_assert(task_is_completed(f, "c2"));
+    ck_assert(task_is_completed(f, "c1001"));
+    ck_assert(!task_is_completed(f, "c1002"));
+    tasks_forget_completed(f, "c500");
+    tasks_forget_completed(f, "c1002"); /* not there */
+    ck_assert(!task_is_completed(f, "c500"));
+    ck_assert_uint_eq(f->n_completed, 999);
+}
+END_TEST
+
+START_TEST(agents_hear_only_of_frameworks_that_have_changed)
+{
+    static const char fid[] = "0123-0000";
+    _cleanup_free_ char *more = with_history(fid, 0, 1);
+
+    w_register(&w, "a1");
+    w_restart(&w);
+    w_reregister(&w, "a2", more);
+    w_expect(&w, "a2", "SlaveReregisteredMessage");
+    w_never(&w, "a2", "UpdateFrameworkMessage");
+    w_subscribe(&w, "s1",
+                ",\"roles\":[\"dev\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}],"
+                "\"id\":{\"value\":\"0123-0000\"}");
+    w_expect(&w, "s1", "SUBSCRIBED");
+    w_forget(&w);
+    master_agent_closed(w.m, (void *)"a2");
+    w_reregister(&w, "a3", more);
+    w_expect(&w, "a3", "UpdateFrameworkMessage");
 }
 END_TEST
 
@@ -414,6 +485,8 @@ int main(void)
     tcase_add_test(tc, a_task_the_agent_does_not_know_is_asked_about);
     tcase_add_test(tc, another_machine_may_not_take_the_id);
     tcase_add_test(tc, a_restarted_master_knows_its_agents);
+    tcase_add_test(tc, what_has_ended_is_told_by_the_agents);
+    tcase_add_test(tc, agents_hear_only_of_frameworks_that_have_changed);
     tcase_add_test(tc, agents_that_stay_away_become_unreachable);
     tcase_add_test(tc, too_many_missing_agents_end_the_master);
     tcase_add_test(tc, frameworks_that_are_over_are_shut_down_again);
