@@ -71,6 +71,10 @@ void agent_task_free(struct agent_task *t);
 /* task_record.c */
 uint8_t *agent_pack(const ProtobufCMessage *m, uint32_t *ret_len); /* encoded, to the byte */
 void agent_task_record(struct agent_task *t, const V1__Task *pb);  /* once, of a new task */
+/* The task as one more element of m's repeated field of that name, encoded as it is kept: as an unknown field, for which there is room.
+ * For a message that will be sent; who reads it there finds it only when it is decoded. */
+void agent_task_put(const struct agent_task *t, const char *field, ProtobufCMessage *m,
+                    struct fl_arena *arena);
 /* What it becomes by an update: state, statuses (the newest of a run of equal states is kept). */
 void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status);
 /* Of a command task only what is still to be done needs its info: checks and the longest time. */

@@ -82,10 +82,10 @@ struct list {
     size_t n, cap;
 };
 
-static void push(struct list *l, void *x)
+static void push(struct list *l, const void *x)
 {
     l->p = xgrow(l->p, &l->cap, l->n + 1, sizeof(void *));
-    l->p[l->n++] = x;
+    l->p[l->n++] = (void *)x;
 }
 
 struct inventory {
@@ -96,33 +96,39 @@ struct inventory {
 static void add_executor(struct inventory *v, struct agent_executor *e)
 {
     for (struct agent_task *t = e->tasks; t; t = t->next)
-        push(&v->tasks, agent_task_pb(t, v->arena));
+        push(&v->tasks, t);
     if (!e->command && e->state != EXECUTOR_TERMINATED)
         push(&v->executors, e->info);
+}
+
+/* There may be thousands of agents in one process, and all come back at once: their tasks are not decoded for it. */
+static void put_tasks(struct inventory *v, ProtobufCMessage *m, void *const *tasks, size_t n)
+{
+    m->unknown_fields = fl_arena_alloc(v->arena, (n + 1) * sizeof *m->unknown_fields);
+    for (size_t i = 0; i < n; i++)
+        agent_task_put(tasks[i], "tasks", m, v->arena);
 }
 
 /* A framework's record of what has ended here. */
 static void add_completed(struct inventory *v, struct agent_framework *f)
 {
-    Msg__Archive__Framework *c = fl_arena_alloc(v->arena, sizeof *c);
+    Msg__Archive__Framework *c;
+    struct list ended = {0};
     struct agent_executor *e;
     struct agent_task *t;
-    size_t n = 0;
 
     DL_FOREACH (f->completed, e) {
-        n += e->n_completed;
-    }
-    if (n == 0 && f->executors)
-        return;
-    msg__archive__framework__init(c);
-    c->framework_info = f->info;
-    c->tasks = fl_arena_alloc(v->arena, (n ? n : 1) * sizeof(void *));
-    DL_FOREACH (f->completed, e) {
         DL_FOREACH (e->completed, t) {
-            c->tasks[c->n_tasks++] = agent_task_pb(t, v->arena);
+            push(&ended, t);
         }
     }
+    if (ended.n == 0 && f->executors)
+        return;
+    c = FL_ARENA_NEW(v->arena, Msg__Archive__Framework, msg__archive__framework);
+    c->framework_info = f->info;
+    put_tasks(v, &c->base, ended.p, ended.n);
     push(&v->completed, c);
+    free(ended.p);
 }
 
 static void take_inventory(struct agent_core *a, struct inventory *v)
@@ -147,8 +153,7 @@ static void send_reregister(struct agent_core *a, struct fl_arena *arena)
 
     take_inventory(a, &v);
     m.slave = a->info;
-    m.n_tasks = v.tasks.n;
-    m.tasks = (V1__Task **)v.tasks.p;
+    put_tasks(&v, &m.base, v.tasks.p, v.tasks.n);
     m.n_executor_infos = v.executors.n;
     m.executor_infos = (V1__ExecutorInfo **)v.executors.p;
     m.n_frameworks = v.frameworks.n;

@@ -32,6 +32,7 @@ void agent_task_record(struct agent_task *t, const V1__Task *pb)
     const V1__KillPolicy *policy = pb->kill_policy;
 
     launched.n_statuses = 0;
+    launched.has_status_update_state = launched.has_status_update_uuid = false;
     t->record = agent_pack(&launched.base, &t->record_len);
     t->state = pb->state;
     read_limits(t, pb);
@@ -70,12 +71,47 @@ static uint8_t *put_varint(uint8_t *p, size_t v)
     return p;
 }
 
+static unsigned number_of(const ProtobufCMessageDescriptor *d, const char *field)
+{
+    return protobuf_c_message_descriptor_get_field_by_name(d, field)->id;
+}
+
+static uint8_t *put_tag(uint8_t *p, const char *field, unsigned wire_type)
+{
+    return put_varint(p, number_of(&v1__task__descriptor, field) << 3 | wire_type);
+}
+
+/* Of a field that is there twice the last one counts: so what is newer than the record stands behind it. */
+void agent_task_put(const struct agent_task *t, const char *field, ProtobufCMessage *m,
+                    struct fl_arena *arena)
+{
+    uint8_t newer[6 * 10 + FL_UUID_LEN], *p = newer, *data;
+    ProtobufCMessageUnknownField *u = &m->unknown_fields[m->n_unknown_fields++];
+    size_t n;
+
+    p = put_varint(put_tag(p, "state", PROTOBUF_C_WIRE_TYPE_VARINT), (size_t)t->state);
+    if (t->told) {
+        p = put_varint(put_tag(p, "status_update_state", PROTOBUF_C_WIRE_TYPE_VARINT),
+                       (size_t)t->told_state);
+        p = put_varint(put_tag(p, "status_update_uuid", PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED),
+                       FL_UUID_LEN);
+        memcpy(p, t->told_uuid, FL_UUID_LEN);
+        p += FL_UUID_LEN;
+    }
+    n = (size_t)(p - newer);
+    data = fl_arena_alloc(arena, 10 + t->record_len + n);
+    p = put_varint(data, t->record_len + n);
+    memcpy(p, t->record, t->record_len);
+    memcpy(p + t->record_len, newer, n);
+    *u = (ProtobufCMessageUnknownField){.tag = number_of(m->descriptor, field),
+                                        .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+                                        .len = (size_t)(p - data) + t->record_len + n,
+                                        .data = data};
+}
+
 /* One more element of the repeated field `statuses`. */
 void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status)
 {
-    static const unsigned length_delimited = 2;
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(&v1__task__descriptor, "statuses");
     V1__TaskStatus kept = *status;
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
     uint8_t head[2 * 10], *p;
@@ -87,7 +123,7 @@ void agent_task_apply_status(struct agent_task *t, const V1__TaskStatus *status)
     if (t->last_status && t->state == status->state)
         at = t->last_status;
     fl_buf_pack(&b, &kept.base);
-    p = put_varint(head, field->id << 3 | length_delimited);
+    p = put_tag(head, "statuses", PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED);
     n_head = (uint32_t)(put_varint(p, b.len) - head);
     t->record_len = at + n_head + (uint32_t)b.len;
     t->record = xrealloc(t->record, t->record_len);

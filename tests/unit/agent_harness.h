@@ -380,6 +380,18 @@ static inline struct fake_file *h_find_file(struct harness *h, const char *suffi
 
 /* ---- the rest of agent_io ---- */
 
+static ProtobufCMessage *h_as_received(const ProtobufCMessage *m)
+{
+    struct fl_buf b = FL_BUF_INIT;
+    ProtobufCMessage *copy;
+
+    fl_buf_pack(&b, m);
+    copy = protobuf_c_message_unpack(m->descriptor, NULL, b.len, (const uint8_t *)b.data);
+    fl_buf_done(&b);
+    ck_assert_ptr_nonnull(copy);
+    return copy;
+}
+
 static bool h_master_send(void *ctx, const ProtobufCMessage *m)
 {
     struct harness *h = ctx;
@@ -389,7 +401,7 @@ static bool h_master_send(void *ctx, const ProtobufCMessage *m)
         free(s);
         return false;
     }
-    s->m = fl_pb_dup(m, NULL);
+    s->m = h_as_received(m);
     DL_APPEND(h->sent, s);
     return true;
 }

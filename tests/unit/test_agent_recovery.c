@@ -59,6 +59,7 @@ START_TEST(a_running_command_runs_on_and_can_be_killed)
     m = reregistration();
     ck_assert_str_eq(m->slave->id->value, H_AGENT_ID);
     ck_assert_uint_eq(m->n_tasks, 1);
+    ck_assert_str_eq(m->tasks[0]->task_id->value, "t");
     ck_assert_int_eq(m->tasks[0]->state, V1__TASK_STATE__TASK_RUNNING);
     ck_assert_uint_eq(m->n_executor_infos, 0);
     ck_assert_uint_eq(m->n_frameworks, 1);
