@@ -58,9 +58,10 @@ struct transition {
     struct master *master;
     enum transition_kind kind;
     char id[64];
-    void *peer;            /* who asked; NULL when it has gone meanwhile */
-    ProtobufCMessage *msg; /* owned: the (re-)registration */
-    char *why;             /* owned: of a removal */
+    void *peer;                  /* who asked; NULL when it has gone meanwhile */
+    struct fl_arena *arena;      /* owned, of `msg`; or NULL */
+    const ProtobufCMessage *msg; /* the (re-)registration: transition_keep() */
+    char *why;                   /* owned: of a removal */
     uint64_t since_ns;
     struct metric *reason;         /* counted when done; or NULL */
     struct drain_request *request; /* owned: of MARK and GONE */
@@ -445,6 +446,8 @@ struct transition *transition_new(struct master *m, enum transition_kind kind,
 /* Takes `tr`. Writes the records of its kind; then what its kind does. */
 void transition_start(struct transition *tr, const V1__AgentInfo *info,
                       V1__DrainInfo *drain_or_null, bool deactivated);
+/* A copy of the (re-)registration that it waits with. */
+void transition_keep(struct transition *tr, const ProtobufCMessage *msg);
 void transition_free(struct transition *tr);
 struct known_agent *known_find(struct known_agent *list, const char *id);
 struct known_agent *known_add(struct known_agent **list, const char *id);

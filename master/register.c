@@ -106,7 +106,7 @@ void agents_register(struct master *m, struct link *l, const Msg__RegisterSlaveM
     with_id.slave = &info;
     tr = transition_new(m, TRANSITION_ADMIT, id.value);
     tr->peer = l->peer;
-    tr->msg = fl_pb_dup(&with_id.base, NULL);
+    transition_keep(tr, &with_id.base);
     tr->why = xstrdup(pid);
     l->registering = true;
     log_info("admitting agent %s (%s) as %s", pid, info.hostname, id.value);

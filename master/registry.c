@@ -20,6 +20,9 @@
 #include "master/quota.h"
 #include "master/weights.h"
 
+/* Of a registration in memory, mostly. */
+#define KEPT_MESSAGE 3072
+
 /* ---- known agents ---- */
 
 struct known_agent *known_find(struct known_agent *list, const char *id)
@@ -135,10 +138,14 @@ static void on_written(const struct fl_err *err, void *arg)
 
 static void encode(struct master *m, const ProtobufCMessage *rec, struct store_op *op)
 {
-    size_t n = protobuf_c_message_get_packed_size(rec);
-    uint8_t *data = core_alloc(m, n + 1);
+    struct fl_buf *b = &m->core->pack;
+    char *data;
 
-    op->len = protobuf_c_message_pack(rec, data);
+    fl_buf_clear(b);
+    fl_buf_pack(b, rec);
+    data = core_alloc(m, b->len + 1);
+    memcpy(data, b->data, b->len);
+    op->len = b->len;
     op->data = data;
 }
 
@@ -235,11 +242,17 @@ struct transition *transition_new(struct master *m, enum transition_kind kind, c
     return tr;
 }
 
+void transition_keep(struct transition *tr, const ProtobufCMessage *msg)
+{
+    tr->arena = fl_arena_new(KEPT_MESSAGE);
+    tr->msg = fl_pb_dup(msg, fl_arena_allocator(tr->arena));
+}
+
 void transition_free(struct transition *tr)
 {
     drain_request_free(tr->request);
     fl_pb_free(tr->drain_info);
-    fl_pb_free(tr->msg);
+    fl_arena_free(tr->arena);
     free(tr->why);
     free(tr);
 }
@@ -320,14 +333,24 @@ static void encode_gone(struct transition *tr, struct store_op *op)
     encode(tr->master, &rec.base, op);
 }
 
+static char *key_of(struct master *m, const char *prefix, const char *id)
+{
+    size_t n = strlen(prefix), len = strlen(id);
+    char *key = core_alloc(m, n + len + 1);
+
+    memcpy(key, prefix, n);
+    memcpy(key + n, id, len + 1);
+    return key;
+}
+
 void transition_start(struct transition *tr, const V1__AgentInfo *info,
                       V1__DrainInfo *drain_or_null, bool deactivated)
 {
     struct master *m = tr->master;
     struct store_op ops[3] = {
-        {.key = core_printf(m, "agent/%s", tr->id)},
-        {.key = core_printf(m, "unreachable/%s", tr->id)},
-        {.key = core_printf(m, "gone/%s", tr->id)},
+        {.key = key_of(m, "agent/", tr->id)},
+        {.key = key_of(m, "unreachable/", tr->id)},
+        {.key = key_of(m, "gone/", tr->id)},
     };
     size_t n = 2; /* without a record the key is deleted */
 

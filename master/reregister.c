@@ -359,7 +359,7 @@ static void start(struct master *m, struct link *l, const Msg__ReregisterSlaveMe
     if (!k)
         k = known_find(m->recovered_agents, tr->id);
     tr->peer = l->peer;
-    tr->msg = fl_pb_dup(&msg->base, NULL);
+    transition_keep(tr, &msg->base);
     tr->why = agents_pid_of(l->address, msg->slave);
     l->registering = true;
     if (a)

@@ -341,8 +341,12 @@ static void arrive(void *arg)
         fl_loop_defer(s->loop, over_job, s);
     if (s->in.len > s->in_off)
         event_active(&s->rd, EV_READ, 1);
-    if (stream_unsent(s) > 0)
-        stream_await_write(s);
+    if (stream_unsent(s) == 0)
+        return;
+    /* Mostly the answer to an upgrade, which the socket has room for: to wait until it says so costs three system calls. */
+    stream_flush(s);
+    if (!s->dead && stream_unsent(s) == 0)
+        drop_out(s);
 }
 
 static void depart(void *arg)

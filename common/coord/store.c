@@ -30,6 +30,8 @@ struct store {
     pthread_cond_t work;
     struct batch_list queued, done;
     bool stopping;
+    bool
+        idle; /* the thread waits for `work`: to signal one that does not is a system call for nothing */
     bool posted; /* complete() is on its way; it frees a store that was freed meanwhile */
     bool freed;
     bool applied;
@@ -180,16 +182,26 @@ static void commit_group(struct store *s)
     hand_over(s, first, end);
 }
 
+/* Under the lock. */
+static void wake_writer(struct store *s)
+{
+    if (s->idle)
+        pthread_cond_signal(&s->work);
+    s->idle = false;
+}
+
 static void *write_loop(void *arg)
 {
     struct store *s = FL_CAST(store, STORE_MAGIC, arg);
 
     pthread_mutex_lock(&s->lock);
     while (s->queued.first || !s->stopping) {
-        if (s->queued.first)
+        if (s->queued.first) {
             commit_group(s);
-        else
+        } else {
+            s->idle = true;
             pthread_cond_wait(&s->work, &s->lock);
+        }
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -227,7 +239,7 @@ void store_free(struct store *s)
         return;
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
-    pthread_cond_signal(&s->work);
+    wake_writer(s);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
     s->backend->close(s->impl);
@@ -297,7 +309,7 @@ void store_apply(struct store *s, const struct store_op *ops, size_t n, store_do
     pthread_mutex_lock(&s->lock);
     s->counters.queued += b->n;
     list_append(&s->queued, b, &b->next);
-    pthread_cond_signal(&s->work);
+    wake_writer(s);
     pthread_mutex_unlock(&s->lock);
 }
 
