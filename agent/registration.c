@@ -1,8 +1,9 @@
 /* Registering with the leading master, and staying registered (features.md 3.5, 3.7).
  *
  * The first try comes a random part of registration_backoff_factor after the connection opened, so that a thousand agents do not
- * come at once; then a random part of a bound that doubles up to a minute. The master pings; when it stays silent for as long as it
- * said it would at most, or pings as if it did not know us, the connection is given up and the master looked for again.
+ * come at once; the next a random part of a bound, in its later half, and the bound doubles up to a minute. The master pings; when it
+ * stays silent for as long as it said it would at most, or pings as if it did not know us, the connection is given up and the master
+ * looked for again.
  */
 #include <utlist.h>
 
@@ -188,8 +189,9 @@ static void try_to_register(void *arg)
     else
         send_register(a, arena);
     a->link.backoff_us = FL_MIN(a->link.backoff_us * 2, BACKOFF_MAX_US);
+    /* Not in the sooner half: a master to which all of its agents come back at once is not helped by hearing them twice. */
     env_timer_set(agent_time(a), a->link.register_timer,
-                  1000 + random_below(a, a->link.backoff_us));
+                  1000 + a->link.backoff_us / 2 + random_below(a, a->link.backoff_us / 2));
 }
 
 static void on_silence(void *arg)

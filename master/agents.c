@@ -203,7 +203,6 @@ void agents_admit(struct master *m, struct agent *a, struct link *l)
     maintenance_agent_added(m, a);
     agents_set_active(a, l && !a->deactivated && !a->drain_info);
     allocation_add_agent(m, a, false);
-    agents_start_pings(m, a);
     if (!l) {
         agents_set_connected(a, true); /* it was, until its channel closed meanwhile */
         agents_disconnected(m, a);

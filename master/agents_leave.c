@@ -4,9 +4,9 @@
 
 /* ---- pings: one list for all agents, as every one waits the same time for the next ---- */
 
-/* So many in one go; and those that are due a moment later go with them, so that a large cluster does not wake the
- * master for each. */
-enum { PINGS_AT_ONCE = 512, PING_SLACK_US = 5000 };
+/* So many in one go; and those that are due a moment later, a part of the interval, go with them, so that a large cluster does not
+ * wake the master for each. */
+enum { PINGS_AT_ONCE = 256, PING_SLACK_US = 50000, PING_SLACK_PART = 200 };
 
 static void send_ping(struct master *m, struct agent *a)
 {
@@ -42,7 +42,8 @@ static void ping(struct master *m, struct agent *a)
 static void on_pings_due(void *arg)
 {
     struct master *m = FL_CAST(master, MASTER_MAGIC, arg);
-    uint64_t until = core_now(m) + PING_SLACK_US;
+    uint64_t slack = FL_MIN(m->flags->agent_ping_timeout / PING_SLACK_PART, PING_SLACK_US);
+    uint64_t until = core_now(m) + slack;
 
     core_enter(m);
     for (int i = 0; i < PINGS_AT_ONCE && m->core->pings; i++) {
@@ -56,9 +57,13 @@ static void on_pings_due(void *arg)
 
 void agents_start_pings(struct master *m, struct agent *a)
 {
-    a->ping_due_us = core_now(m); /* after the answer to its registration */
-    DL_PREPEND2(m->core->pings, a, ping_prev, ping_next);
-    wait_for_next(m);
+    bool first = !m->core->pings;
+
+    send_ping(m, a);
+    a->ping_due_us = core_now(m) + m->flags->agent_ping_timeout;
+    DL_APPEND2(m->core->pings, a, ping_prev, ping_next);
+    if (first)
+        wait_for_next(m);
 }
 
 void agents_stop_pings(struct master *m, struct agent *a)

@@ -410,8 +410,8 @@ Msg__MasterSlaveConnection *agents_connection_pb(struct master *m); /* scratch *
 void agents_update(struct master *m, struct agent *a, const Msg__UpdateSlaveMessage *msg);
 
 /* ---- agents_leave.c: pings, disconnection, removal ---- */
-void agents_start_pings(struct master *m, struct agent *a);
-void agents_stop_pings(struct master *m, struct agent *a); /* takes one that has none, too */
+void agents_start_pings(struct master *m, struct agent *a); /* by one at once */
+void agents_stop_pings(struct master *m, struct agent *a);  /* takes one that has none, too */
 void pings_init(struct master *m);
 void pings_free(struct master *m);
 void agents_pong(struct master *m, struct agent *a);

@@ -129,6 +129,7 @@ void agents_registered(struct master *m, struct transition *tr)
     metric_inc(m->core->c.slave_registrations);
     agents_admit(m, a, l);
     send_registered(m, a);
+    agents_start_pings(m, a); /* it travels with the answer */
     log_info("registered agent %s at %s (%s)", a->id, a->pid, a->info->hostname);
     maintenance_enforce(m, a);
 }

@@ -331,6 +331,7 @@ static void admit_again(struct master *m, struct link *l, const Msg__ReregisterS
     bring_completed(m, a, msg);
     agents_admit(m, a, l);
     send_reregistered(m, a);
+    agents_start_pings(m, a);
     tell_drain(m, a);
     answer_frameworks(m, a, msg);
     log_info("agent %s at %s (%s) re-registered with %zu tasks", a->id, a->pid, a->info->hostname,

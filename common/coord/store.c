@@ -16,6 +16,9 @@
 #define GROUP_MAX_OPS   20000
 #define GROUP_MAX_BYTES (32u << 20)
 
+/* Of which the owner hears in one turn: an agent is registered with each. */
+#define TURN_BATCHES 64
+
 struct batch_list {
     struct store_batch *first, **end;
 };
@@ -74,14 +77,22 @@ static void destroy(struct store *s)
 
 /* ---- completions: owner's thread ---- */
 
+/* Some; what is left of a large group has its turn after other work of the loop. */
 static void complete(void *arg)
 {
     struct store *s = FL_CAST(store, STORE_MAGIC, arg);
-    struct store_batch *b;
+    struct store_batch *b, *last;
 
     pthread_mutex_lock(&s->lock);
-    b = s->done.first;
-    list_init(&s->done);
+    b = last = s->done.first;
+    for (int i = 1; i < TURN_BATCHES && last; i++)
+        last = last->next;
+    if (last) {
+        s->done.first = last->next;
+        last->next = NULL;
+    }
+    if (!last || !s->done.first)
+        list_init(&s->done);
     pthread_mutex_unlock(&s->lock);
     /* `posted` stays set, so that a callback that frees the store leaves it to the end of this. */
     while (b) {
