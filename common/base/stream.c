@@ -322,8 +322,8 @@ static void arrive(void *arg)
     struct fl_stream *s = FL_CAST(fl_stream, STREAM_MAGIC, arg);
     s->moving = false;
     s->flush_pending = false;
-    int fd = s->fd;
-    stream_set_fd(s, fd);
+    if (!s->have_events)
+        stream_set_fd(s, s->fd);
     /* The new owner may keep it for days; what the old one made goes. */
     if (stream_unsent(s) == 0)
         drop_out(s);
@@ -355,7 +355,8 @@ static void depart(void *arg)
     if (s->dead)
         return;
     bool same = s->loop == s->move_to;
-    drop_events(s);
+    if (!same)
+        drop_events(s);
     fl_timer_free(TAKE_PTR(s->timer));
     s->idle_s = 0;
     s->loop = s->move_to;
@@ -393,7 +394,7 @@ void fl_stream_move(struct fl_stream *s, struct fl_loop *to,
     s->move_to = to;
     s->move_taken = taken;
     s->move_arg = arg;
-    if (s->have_events)
+    if (s->have_events && to != s->loop)
         event_del(&s->rd);
     fl_loop_defer(s->loop, depart, s);
 }

@@ -132,7 +132,11 @@ void stream_read_ready(struct fl_stream *s, bool kicked)
         handshake(s);
         return;
     }
-    if (s->moving || (s->paused && !s->closing))
+    if (s->paused && !s->closing) {
+        event_del(&s->rd); /* fl_stream_pause_read() left it */
+        return;
+    }
+    if (s->moving)
         return;
     char *scratch = fl_loop_scratch(s->loop);
     enum io_result r = read_some(s, scratch, FL_LOOP_SCRATCH, &n, &err);
@@ -189,12 +193,9 @@ void fl_stream_pause_read(struct fl_stream *s, bool pause)
     if (s->paused == pause || s->dead)
         return;
     s->paused = pause;
-    if (s->state != STREAM_OPEN || s->closing || s->moving)
+    /* Nothing is done for a pause until something has come: most are over before, and cost no system call then. */
+    if (s->state != STREAM_OPEN || s->closing || s->moving || pause)
         return;
-    if (pause) {
-        event_del(&s->rd);
-        return;
-    }
     event_add(&s->rd, NULL);
     if (s->in.len > s->in_off || s->tls_conn)
         event_active(&s->rd, EV_READ, 1);
