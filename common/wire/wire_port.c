@@ -19,6 +19,7 @@
 /* A batch is handed over before its turn's end when it has this many encoded bytes; the owner takes as much in a turn: a hundred agents
  * that come back, each with its tasks, are two milliseconds of its time. */
 #define BATCH_BYTES ((size_t)64 << 10)
+#define BATCH_ITEMS 256
 /* So is what is sent. */
 #define FLUSH_NOW  ((size_t)128 << 10)
 #define KEEP_BYTES ((size_t)256 << 10)
@@ -308,14 +309,15 @@ static void take(void *arg)
 {
     struct wire_port *p = arg;
     struct batch_in *b;
-    size_t bytes = 0;
+    size_t bytes = 0, items = 0;
     bool more = false;
 
     if (!p->owner_hooked)
         fl_loop_at_end(p->owner, end_owner, port_ref(p));
     p->owner_hooked = true;
-    while ((b = next_batch(p, bytes < BATCH_BYTES, &more))) {
+    while ((b = next_batch(p, bytes < BATCH_BYTES && items < BATCH_ITEMS, &more))) {
         bytes += b->bytes;
+        items += b->n;
         take_batch(p, b);
     }
     if (more)
@@ -346,6 +348,14 @@ static void hand_over(struct wire_port *p)
     pthread_mutex_unlock(&p->lock);
     if (post)
         fl_loop_post(p->owner, take, port_ref(p));
+}
+
+static void hand_over_if_full(struct wire_port *p)
+{
+    const struct batch_in *b = p->gathered;
+
+    if (b && (b->bytes >= BATCH_BYTES || b->n >= BATCH_ITEMS))
+        hand_over(p);
 }
 
 static void hand_over_later(void *arg)
@@ -417,13 +427,16 @@ static void unlink_link(struct wire_link *l)
 /* The socket is over, by itself (why) or because the owner wants it so (NULL). */
 static void end_link(struct wire_link *l, const struct fl_err *why)
 {
+    struct wire_port *p = l->port;
+
     if (!l->stream)
         return;
     unlink_link(l);
     fl_stream_free(TAKE_PTR(l->stream));
     if (why)
         add_item(l, ITEM_CLOSED, xmemdup(why, sizeof(*why)));
-    add_item(l, ITEM_GONE, NULL);
+    add_item(l, ITEM_GONE, NULL); /* with which the owner may let go of it */
+    hand_over_if_full(p);
 }
 
 static void fail_link(struct wire_link *l, struct fl_err *err)
@@ -491,8 +504,7 @@ static int take_frame(struct wire_link *l, const char *s, size_t n, size_t *ret_
     b->messages++;
     b->bytes += f.size;
     *ret_size = f.size;
-    if (b->bytes >= BATCH_BYTES)
-        hand_over(l->port);
+    hand_over_if_full(l->port);
     return 1;
 }
 
@@ -591,6 +603,7 @@ void wire_port_taken(struct fl_stream *s, void *arg)
     fl_stream_set_ops(s, &stream_ops, l);
     fl_stream_set_idle_timeout(s, how->limits.idle_timeout_s);
     add_item(l, ITEM_OPENED, xstrdup(fl_stream_peer(s)));
+    hand_over_if_full(p);
 }
 
 /* ---- to the I/O thread: its side ---- */
