@@ -27,7 +27,8 @@ struct link {
     void *peer;
     struct agent *agent; /* NULL until (re-)registered */
     UT_hash_handle hh;
-    bool registering; /* its registration waits for the registry */
+    bool registering;     /* its registration waits for the registry */
+    uint64_t answered_us; /* when its re-registration was answered; 0: not yet */
     char address[];
 };
 

@@ -6,6 +6,9 @@
  */
 #include "master/core.h"
 
+/* A re-registration on a channel within this time of the answer to another is that one repeated. */
+#define REPEATED_US US_PER_S
+
 /* ---- frameworks that the agent names ---- */
 
 static void shut_down_framework(struct master *m, struct agent *a, V1__FrameworkID *id)
@@ -106,7 +109,7 @@ static Msg__ReconcileTasksMessage *reconciliation_of(struct master *m, const str
     return rec;
 }
 
-static void send_reregistered(struct master *m, struct agent *a)
+static void send_reregistered(struct master *m, struct agent *a, struct link *l)
 {
     Msg__SlaveReregisteredMessage msg = MSG__SLAVE_REREGISTERED_MESSAGE__INIT;
     struct task *t;
@@ -122,6 +125,8 @@ static void send_reregistered(struct master *m, struct agent *a)
             msg.reconciliations[msg.n_reconciliations++] = reconciliation_of(m, t);
     }
     agents_send(m, a, &msg.base);
+    if (l)
+        l->answered_us = core_now(m);
 }
 
 /* An agent with resource providers tells of its operations later, by its first update: not before that it can be drained. */
@@ -183,7 +188,7 @@ static void come_back(struct master *m, struct agent *a, struct link *l,
     allocation_add_agent(m, a, true);
     recover_frameworks(m, msg);
     mark_told(m, a, msg);
-    send_reregistered(m, a);
+    send_reregistered(m, a, l);
     tell_drain(m, a);
     DL_FOREACH_SAFE (a->executors, e, tmp) {
         if (!told_executor(msg, e))
@@ -330,7 +335,7 @@ static void admit_again(struct master *m, struct link *l, const Msg__ReregisterS
     bring_executors(m, a, msg);
     bring_completed(m, a, msg);
     agents_admit(m, a, l);
-    send_reregistered(m, a);
+    send_reregistered(m, a, l);
     agents_start_pings(m, a);
     tell_drain(m, a);
     answer_frameworks(m, a, msg);
@@ -395,6 +400,20 @@ static void reregister_other(struct master *m, struct link *l,
         start(m, l, msg, TRANSITION_READMIT);
 }
 
+/* Sent before the answer came, which is under way. When all agents come back at once many say it twice or more, and to take it each
+ * time would make the others wait for longer still. One that means it anew has another version of its resources. */
+static bool is_repeated(struct master *m, const struct link *l,
+                        const Msg__ReregisterSlaveMessage *msg)
+{
+    const V1__UUID *u = msg->resource_version_uuid;
+    const struct agent *a = l->agent;
+
+    if (!a || !l->answered_us || core_now(m) - l->answered_us >= REPEATED_US)
+        return false;
+    return !u || !a->has_resource_version || u->value.len != FL_UUID_LEN ||
+           memcmp(u->value.data, a->resource_version, FL_UUID_LEN) == 0;
+}
+
 void agents_reregister(struct master *m, struct link *l, const Msg__ReregisterSlaveMessage *msg)
 {
     const char *id = msg->slave->id ? msg->slave->id->value : NULL;
@@ -408,6 +427,10 @@ void agents_reregister(struct master *m, struct link *l, const Msg__ReregisterSl
     }
     if (l->registering || transition_find(m, id) || (l->agent && l->agent != a)) {
         log_debug("ignoring a re-registration of agent %s: another change of it is under way", id);
+        return;
+    }
+    if (is_repeated(m, l, msg)) {
+        log_debug("ignoring a re-registration of agent %s: it was just answered", id);
         return;
     }
     if (known_find(m->gone_agents, id)) {

@@ -384,6 +384,23 @@ START_TEST(what_has_ended_is_told_by_the_agents)
 }
 END_TEST
 
+START_TEST(a_registration_that_was_just_answered_is_not_taken_again)
+{
+    w_register(&w, "a1");
+    w_restart(&w);
+    w_reregister(&w, "a2", "");
+    w_expect(&w, "a2", "SlaveReregisteredMessage");
+    w_forget(&w);
+    w_reregister(&w, "a2", ""); /* impatient */
+    w_never(&w, "a2", "SlaveReregisteredMessage");
+    w_pass(&w, 2 * W_SECOND);
+    w_reregister(&w, "a2", ""); /* it means it anew */
+    w_expect(&w, "a2", "SlaveReregisteredMessage");
+    w_reregister(&w, "a3", ""); /* nor has another channel been answered */
+    w_expect(&w, "a3", "SlaveReregisteredMessage");
+}
+END_TEST
+
 START_TEST(agents_hear_only_of_frameworks_that_have_changed)
 {
     static const char fid[] = "0123-0000";
@@ -486,6 +503,7 @@ int main(void)
     tcase_add_test(tc, another_machine_may_not_take_the_id);
     tcase_add_test(tc, a_restarted_master_knows_its_agents);
     tcase_add_test(tc, what_has_ended_is_told_by_the_agents);
+    tcase_add_test(tc, a_registration_that_was_just_answered_is_not_taken_again);
     tcase_add_test(tc, agents_hear_only_of_frameworks_that_have_changed);
     tcase_add_test(tc, agents_that_stay_away_become_unreachable);
     tcase_add_test(tc, too_many_missing_agents_end_the_master);
