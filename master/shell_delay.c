@@ -70,6 +70,11 @@ static double pull_waiting(void *arg)
     return (double)counters(arg).waiting;
 }
 
+static double pull_wait_max(void *arg)
+{
+    return (double)counters(arg).wait_max_us;
+}
+
 struct shell_delay *shell_delay_new(struct shell *s)
 {
     struct shell_delay *d = xnew0(struct shell_delay);
@@ -81,6 +86,7 @@ struct shell_delay *shell_delay_new(struct shell *s)
     metrics_pull(s->metrics, "event_loop/delay_max_us", pull_max, d);
     metrics_pull(s->metrics, "event_loop/io_delay_us", pull_io_last, d);
     metrics_pull(s->metrics, "event_loop/io_delay_max_us", pull_io_max, d);
+    metrics_pull(s->metrics, "event_loop/http_wait_max_us", pull_wait_max, d);
     metrics_pull(s->metrics, "master/event_queue_http_requests", pull_waiting, d);
     arm(d);
     return d;

@@ -93,6 +93,7 @@ struct http_limits {
     size_t max_unsent;         /* bytes queued to a slow reader before it is cut off; 64 MiB */
     size_t gzip_min;           /* answers this long are compressed if asked; 1024. 0 = never */
     unsigned max_pipelined;    /* requests of a connection waiting for their answers; 64 */
+    size_t max_ahead;          /* bytes of their bodies, above which no other is read; 1 MiB */
 };
 extern const struct http_limits http_limits_default;
 
@@ -130,6 +131,9 @@ struct http_counters {
     uint64_t
         io_delay_us; /* how late the latest timer of an I/O thread came: the worst of the threads */
     uint64_t io_delay_max_us; /* within the last one to two minutes */
+    uint64_t reads_paused;    /* times that a connection was not read, for its requests waited */
+    uint64_t
+        wait_max_us; /* of a request, from being read to its handler; the last one to two minutes */
 };
 
 int http_server_new(struct fl_loop *owner, const struct http_server_config *c,

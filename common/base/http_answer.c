@@ -64,10 +64,17 @@ static bool clogged(const struct http_conn *c)
     return fl_stream_unsent(c->stream) + c->queued > CLOGGED;
 }
 
+/* As many requests, or bytes of them, as may wait for their answers. */
+static bool full(const struct http_conn *c)
+{
+    return c->n_pending >= limits(c)->max_pipelined || c->ahead > limits(c)->max_ahead ||
+           clogged(c);
+}
+
 static bool must_block(const struct http_conn *c)
 {
     const struct http_exchange *r = c->reading;
-    if (c->n_pending >= limits(c)->max_pipelined || clogged(c))
+    if (c->decoding || full(c))
         return true;
     if (r && atomic_load(&((struct http_exchange *)r)->body_ahead) > BODY_AHEAD_MAX)
         return true;
@@ -77,7 +84,7 @@ static bool must_block(const struct http_conn *c)
     return false;
 }
 
-static void unblock(struct http_conn *c)
+void conn_unblock(struct http_conn *c)
 {
     if (!c->blocked || c->dead || c->closing || must_block(c))
         return;
@@ -85,10 +92,12 @@ static void unblock(struct http_conn *c)
     fl_stream_pause_read(c->stream, false); /* conn_pump() follows when bytes wait */
 }
 
-void conn_block_if_clogged(struct http_conn *c)
+void conn_block_if_full(struct http_conn *c)
 {
-    if (clogged(c))
-        c->blocked = true;
+    if (!full(c))
+        return;
+    c->blocked = true;
+    HTTP_COUNT(c->io->stats.reads_paused, 1);
 }
 
 static void pop(struct http_conn *c)
@@ -98,6 +107,7 @@ static void pop(struct http_conn *c)
     if (!c->first)
         c->last = &c->first;
     c->n_pending--;
+    c->ahead -= ex->counted;
     ex->conn = NULL;
     exchange_unref(ex);
 }
@@ -156,7 +166,7 @@ void conn_advance(struct http_conn *c)
     }
     if (!c->first)
         c->deadline_us = fl_loop_now_us(c->io->loop) + limits(c)->idle_timeout_s * 1000000ull;
-    unblock(c);
+    conn_unblock(c);
 }
 
 static void start_answer(struct http_exchange *ex, struct http_head *h)
@@ -306,7 +316,7 @@ void conn_sent(struct http_conn *c)
         atomic_store(&c->first->unsent, unsent_of(c->first));
         tell_drained(c->first);
     }
-    unblock(c);
+    conn_unblock(c);
 }
 
 static void switch_protocol(struct http_exchange *ex, struct http_msg *m)
@@ -352,7 +362,7 @@ static void apply(struct http_exchange *ex, struct http_msg *m)
         tell_drained(ex);
         break;
     case MSG_BODY_TAKEN:
-        unblock(ex->conn);
+        conn_unblock(ex->conn);
         break;
     case MSG_UPGRADE:
         ex->upgrade = m;

@@ -57,6 +57,8 @@ void conn_close(struct http_conn *c)
         ex = next;
     }
     c->first = NULL;
+    conn_forget_decode(c);
+    lane_end(io, TAKE_PTR(c->lane));
     fl_loop_defer(io->loop, destroy, c);
     io_check_idle(io);
 }
@@ -76,6 +78,7 @@ void conn_dispatch(struct http_conn *c, struct http_exchange *ex)
 {
     HTTP_COUNT(c->io->stats.requests, 1);
     ex->dispatched = true;
+    ex->read_us = c->now_us;
     owner_send(c->io, msg_inside(&ex->request_msg, MSG_REQUEST, ex));
 }
 
@@ -176,6 +179,7 @@ void conn_accept(struct http_io *io, int fd)
     c->magic = CONN_MAGIC;
     c->io = io;
     c->last = &c->first;
+    c->lane = lane_new();
     fl_snprintf(c->peer, sizeof c->peer, "%s", fl_stream_peer(c->stream));
     fl_snprintf(c->local, sizeof c->local, "%s", fl_stream_local(c->stream));
     c->next = io->conns;

@@ -30,6 +30,7 @@ struct http_exchange *exchange_new(struct http_conn *c)
     ex->io = c->io;
     ex->server = c->io->server;
     ex->conn = c;
+    ex->lane = c->lane;
     ex->early_tail = &ex->early_body;
     ex->max_unsent = c->io->server->config.limits.max_unsent;
     *c->last = ex;

@@ -10,9 +10,6 @@
 #include "common/base/http_priv.h"
 
 #define SWEEP_US 500000
-/* How long the owner handles messages before it looks at what else there is, and after how many it looks at the clock. */
-#define SLICE_US   2000
-#define SLICE_LOOK 8
 
 struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex)
 {
@@ -37,6 +34,10 @@ void msg_free(struct http_msg *m)
     if (!m)
         return;
     struct http_exchange *ex = m->ex;
+    if (m->kind == MSG_LANE_END) {
+        lane_free(container_of(m, struct http_lane, end));
+        return;
+    }
     free(m->content_type);
     fl_buf_done(&m->headers);
     fl_buf_done(&m->body);
@@ -48,20 +49,20 @@ void msg_free(struct http_msg *m)
     exchange_unref(ex); /* last: the message may be a part of it */
 }
 
-static void list_init(struct http_msg_list *l)
+void list_init(struct http_msg_list *l)
 {
     l->head = NULL;
     l->tail = &l->head;
 }
 
-static void list_add(struct http_msg_list *l, struct http_msg *m)
+void list_add(struct http_msg_list *l, struct http_msg *m)
 {
     m->next = NULL;
     *l->tail = m;
     l->tail = &m->next;
 }
 
-static void list_append(struct http_msg_list *to, struct http_msg_list *from)
+void list_append(struct http_msg_list *to, struct http_msg_list *from)
 {
     if (!from->head)
         return;
@@ -70,7 +71,7 @@ static void list_append(struct http_msg_list *to, struct http_msg_list *from)
     list_init(from);
 }
 
-static void list_free(struct http_msg_list *l)
+void list_free(struct http_msg_list *l)
 {
     struct http_msg *m = l->head;
     while (m) {
@@ -173,40 +174,15 @@ void io_adopt(struct http_io *io, int fd)
 
 /* ---- to the owner ---- */
 
-static void owner_receive(void *arg);
-
-static void owner_continue(void *arg)
-{
-    struct http_io *io = arg;
-    io->owner_again = false;
-    owner_receive(io);
-}
-
-/* Many requests may wait. The owner's timers and its other connections get their turn after each slice. */
 static void owner_receive(void *arg)
 {
     struct http_io *io = arg;
-    struct fl_loop *owner = io->server->owner;
+    struct http_msg_list got;
+    list_init(&got);
     pthread_mutex_lock(&io->lock);
-    list_append(&io->owner_rest, &io->owner_inbox);
+    list_append(&got, &io->owner_inbox);
     pthread_mutex_unlock(&io->lock);
-    uint64_t end = fl_loop_now_us(owner) + SLICE_US;
-    for (unsigned n = 1; io->owner_rest.head; n++) {
-        struct http_msg *m = io->owner_rest.head;
-        io->owner_rest.head = m->next;
-        if (!m->next)
-            list_init(&io->owner_rest);
-        if (m->kind == MSG_REQUEST)
-            HTTP_COUNT(io->stats.handled, 1);
-        exchange_take(m);
-        if (n % SLICE_LOOK == 0 && fl_loop_now_us(owner) >= end)
-            break;
-    }
-    /* A server that was freed meanwhile has no loop: what is left goes with it. */
-    if (io->owner_rest.head && io->loop && !io->owner_again) {
-        io->owner_again = true;
-        fl_loop_post(owner, owner_continue, io);
-    }
+    turns_receive(io->server, &got);
 }
 
 static void flush_to_owner(void *arg)
@@ -227,9 +203,8 @@ static bool may_surprise(enum http_msg_kind kind)
 
 void owner_send(struct http_io *io, struct http_msg *m)
 {
-    if (!io->threaded && !may_surprise(m->kind) && !io->to_owner.head && !io->owner_rest.head) {
-        if (m->kind == MSG_REQUEST)
-            HTTP_COUNT(io->stats.handled, 1);
+    if (!io->threaded && !may_surprise(m->kind) && !io->to_owner.head && turns_direct(m)) {
+        turns_handled(io->server, m, m->ex->read_us);
         exchange_take(m);
         return;
     }
@@ -327,7 +302,7 @@ static void io_init(struct http_io *io, struct http_server *s, struct fl_loop *l
     list_init(&io->to_io);
     list_init(&io->owner_inbox);
     list_init(&io->io_inbox);
-    list_init(&io->owner_rest);
+    io->decode_last = &io->decode_first;
 }
 
 /* On the loop's thread. */
@@ -435,7 +410,6 @@ void io_done(struct http_io *io)
     list_free(&io->to_io);
     list_free(&io->owner_inbox);
     list_free(&io->io_inbox);
-    list_free(&io->owner_rest);
     gzip_free(io->gzip);
     exchange_free_spares(io);
     fl_buf_done(&io->head);

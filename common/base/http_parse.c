@@ -280,21 +280,6 @@ static int on_body(http_parser *p, const char *at, size_t n)
     return GO_ON;
 }
 
-static void decode_body(struct http_exchange *ex)
-{
-    struct http_request *r = &ex->req;
-    if (ex->body.len > 0) {
-        r->body = fl_buf_cstr(&ex->body);
-        r->body_len = ex->body.len;
-    }
-    if (!ex->route || !ex->route->decode)
-        return;
-    if (!ex->arena)
-        ex->arena = fl_arena_new(ex->body.len + 1024);
-    r->arena = ex->arena;
-    r->decoded = ex->route->decode(r, &r->decode_err);
-}
-
 static int on_complete(http_parser *p)
 {
     struct http_conn *c = FL_CAST(http_conn, CONN_MAGIC, p->data);
@@ -308,12 +293,13 @@ static int on_complete(http_parser *p)
     c->deadline_us = c->now_us + l->idle_timeout_s * 1000000ull;
     if (!ex->keep_alive)
         c->last_request = true;
-    if (c->n_pending >= l->max_pipelined || ex->wants_upgrade)
+    if (!ex->dispatched)
+        c->ahead += ex->counted = ex->body.len;
+    if (ex->wants_upgrade)
         c->blocked = true;
-    conn_block_if_clogged(c);
+    conn_block_if_full(c);
     if (!ex->dispatched) {
-        decode_body(ex);
-        conn_dispatch(c, ex);
+        conn_decode(c, ex);
     } else {
         owner_send(c->io, msg_new(MSG_BODY_END, ex));
         if (!c->dead)

@@ -6,8 +6,8 @@
  * messages. Its fields are grouped by the side that may touch them. Counted: the connection's
  * queue, the owner and each message under way hold a reference, so either side may finish first.
  *
- * Between the sides only struct http_msg travels (http_io.c), in order. With io_threads = 0
- * messages to the I/O side and requests to the owner are plain calls.
+ * Between the sides only struct http_msg travels (http_io.c), in order within a connection; the owner takes those of different
+ * connections by turns (http_turns.c). With io_threads = 0 messages to the I/O side and requests to the owner are plain calls.
  */
 #ifndef COMMON_BASE_HTTP_PRIV_H
 #define COMMON_BASE_HTTP_PRIV_H
@@ -24,6 +24,7 @@
 
 #include "common/base/http.h"
 #include "common/base/loop_priv.h"
+#include "common/base/turns.h"
 
 #define EXCHANGE_MAGIC 0x477ee001
 #define CONN_MAGIC     0x477c0001
@@ -65,7 +66,8 @@ enum http_msg_kind {
     MSG_BODY_END,
     MSG_GONE,
     MSG_DRAINED,
-    MSG_IDLE, /* a draining I/O thread has no connection left */
+    MSG_IDLE,     /* a draining I/O thread has no connection left */
+    MSG_LANE_END, /* a connection's last; a part of its lane, which goes with it */
 };
 
 struct http_msg {
@@ -91,9 +93,16 @@ struct http_msg_list {
     struct http_msg *head, **tail;
 };
 
+/* What the owner has to do for one connection. Made with it, and passed on by messages only: freed by the owner. */
+struct http_lane {
+    struct fl_lane turn;
+    struct http_msg_list waiting;
+    struct http_msg end;
+};
+
 struct http_stats {
     _Atomic uint64_t connections, requests, responses_5xx, refused_connections, bad_requests,
-        too_large, slow_closed, overrun_closed, bytes_in, bytes_out, tables_filled;
+        too_large, slow_closed, overrun_closed, bytes_in, bytes_out, tables_filled, reads_paused;
     _Atomic uint64_t handled; /* requests; the owner's */
     _Atomic uint64_t delay_us, delay_max_us,
         delay_max_before_us; /* of the loop: last, this minute, the one before */
@@ -136,9 +145,9 @@ struct http_io {
     /* Messages handed over; `lock` guards both. */
     pthread_mutex_t lock;
     struct http_msg_list owner_inbox, io_inbox;
-    /* The owner's: taken out of its box, and not handled in the slice of time it got. */
-    struct http_msg_list owner_rest;
-    bool owner_again;       /* a job for the rest is posted */
+    /* Connections whose large bodies wait to be decoded, one a turn of the loop. */
+    struct http_conn *decode_first, **decode_last;
+    bool decode_due;
     uint64_t sweep_due_us;  /* when the sweep should run */
     uint64_t minute_end_us; /* of stats.delay_max_us */
 };
@@ -154,7 +163,11 @@ struct http_conn {
     uint64_t deadline_us;                /* of the sweep; 0 = none */
     struct http_exchange *first, **last; /* requests in order, each with one reference */
     unsigned n_pending;
-    size_t queued;                 /* bytes in the `out` of requests that are not first */
+    size_t queued;                  /* bytes in the `out` of requests that are not first */
+    size_t ahead;                   /* bytes of bodies that are read and not answered */
+    struct http_lane *lane;         /* the owner's, who frees it behind the last message */
+    struct http_exchange *decoding; /* its body waits in the io's list; nothing is read meanwhile */
+    struct http_conn *next_decoding;
     struct http_exchange *reading; /* the one the parser fills: the queue's last, or none */
     bool in_value;                 /* the parser's last header callback was a value */
     bool blocked;                  /* nothing is read until an answer leaves */
@@ -178,6 +191,8 @@ struct http_exchange {
     struct fl_arena *arena; /* owned; of the decode hook */
     char peer[HTTP_NAME], local[HTTP_NAME];
     const struct http_route *route;
+    struct http_lane *lane; /* its connection's; not for the owner once that is over */
+    uint64_t read_us;       /* when it was complete */
     bool http10, head_only, asks_upgrade;
     struct http_msg request_msg,
         answer_msg; /* these two of each request need no memory of their own */
@@ -194,6 +209,7 @@ struct http_exchange {
     bool want_drained;
     struct http_msg *upgrade; /* owned; waits for the answers before */
     size_t body_seen;
+    size_t counted; /* in the connection's `ahead` */
 
     /* Both. */
     size_t max_unsent;        /* of this stream; set before anything is sent */
@@ -239,6 +255,12 @@ struct http_server {
     uint16_t port;
     _Atomic unsigned open_connections;
     struct http_exchange *live; /* the owner's exchanges */
+    /* Owner: what came from the I/O sides and had no turn yet. */
+    struct fl_turns turns;
+    struct http_msg_list idle; /* MSG_IDLE, which come behind all else */
+    bool again;                /* a job for the rest is posted */
+    uint64_t wait_max_us, wait_max_before_us,
+        wait_minute_end_us; /* of requests, from read to handler: this minute, the one before */
     /* draining */
     unsigned io_left;
     struct fl_timer *drain_timer; /* owned */
@@ -263,6 +285,10 @@ struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex);
 struct http_msg *msg_inside(struct http_msg *m, enum http_msg_kind kind, struct http_exchange *ex);
 void msg_free(struct http_msg *m);
 FL_DEFINE_CLEANUP(struct http_msg *, msg_free, msg_freep)
+void list_init(struct http_msg_list *l);
+void list_add(struct http_msg_list *l, struct http_msg *m);
+void list_append(struct http_msg_list *to, struct http_msg_list *from); /* empties `from` */
+void list_free(struct http_msg_list *l);
 void io_send(struct http_io *io, struct http_msg *m);    /* owner to I/O; takes m */
 void owner_send(struct http_io *io, struct http_msg *m); /* I/O to owner; takes m */
 void io_stop(struct http_io *io);          /* after io_join() of all: drops what is left */
@@ -274,6 +300,17 @@ const char *io_date(struct http_io *io);
 /* Makes and starts one; it is to be counted in n_io, or io_done() and forgotten when that failed. */
 int io_add(struct http_server *s, struct http_io *io, struct fl_err *err);
 void io_join(struct http_io *io);
+
+/* http_turns.c: on the owner's thread, but lane_new() and lane_end() */
+struct http_lane *lane_new(void);
+/* Its connection is over: the owner frees it when it has taken what is before. */
+void lane_end(struct http_io *io, struct http_lane *l);
+void lane_free(struct http_lane *l);
+/* Takes over what came, and handles some of all that waits. */
+void turns_receive(struct http_server *s, struct http_msg_list *got);
+bool turns_direct(const struct http_msg *m); /* nothing of its connection waits before it */
+void turns_handled(struct http_server *s, const struct http_msg *m, uint64_t now_us);
+void turns_done(struct http_server *s);
 
 /* http_table.c */
 #define HTTP_MAX_IO 64
@@ -298,12 +335,18 @@ void conn_refuse(struct http_conn *c, int status, const char *text);
 void conn_apply(struct http_msg *m);    /* what the owner sent for an exchange; takes m */
 void conn_advance(struct http_conn *c); /* sends what has its turn now */
 void conn_sent(struct http_conn *c);    /* the kernel took bytes */
-void conn_block_if_clogged(struct http_conn *c);
+/* Reads no more when too much of it waits already; conn_unblock() looks again. */
+void conn_block_if_full(struct http_conn *c);
+void conn_unblock(struct http_conn *c);
 
 /* http_parse.c */
 void conn_parser_init(struct http_conn *c);
 /* Takes what the stream has; false when the connection was closed. */
 void conn_pump(struct http_conn *c);
+
+/* http_decode.c: a whole request goes to the owner, at once or, when its body takes time, in its turn */
+void conn_decode(struct http_conn *c, struct http_exchange *ex);
+void conn_forget_decode(struct http_conn *c);
 
 /* http_response.c */
 struct http_head {

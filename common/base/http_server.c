@@ -15,6 +15,7 @@ const struct http_limits http_limits_default = {
     .max_unsent = 64 * 1024 * 1024,
     .gzip_min = 1024,
     .max_pipelined = 64,
+    .max_ahead = 1024 * 1024,
 };
 
 /* Each limit left at 0 is the default's, but gzip_min, where 0 has a meaning. */
@@ -32,6 +33,7 @@ static void fill_limits(struct http_limits *l)
     FILL(idle_timeout_s);
     FILL(max_unsent);
     FILL(max_pipelined);
+    FILL(max_ahead);
 #undef FILL
     /* The parser counts a head's bytes too, and stops there. */
     l->max_header = FL_MIN(l->max_header, (size_t)HTTP_MAX_HEADER_SIZE);
@@ -79,6 +81,8 @@ int http_server_new(struct fl_loop *owner, const struct http_server_config *c,
     s->magic = SERVER_MAGIC;
     s->listen_fd = -EBADF;
     s->owner = owner;
+    fl_turns_init(&s->turns);
+    list_init(&s->idle);
     s->config = *c;
     s->ip = xstrdup(c->ip ? c->ip : "0.0.0.0");
     s->process_id = xstrdup(c->process_id ? c->process_id : "");
@@ -116,6 +120,7 @@ void http_server_counters(const struct http_server *s, struct http_counters *out
     *out = (struct http_counters){.open_connections =
                                       atomic_load((_Atomic unsigned *)&s->open_connections),
                                   .io_threads = s->config.io_threads ? s->n_io : 0,
+                                  .wait_max_us = FL_MAX(s->wait_max_us, s->wait_max_before_us),
                                   .full_tables = s->own_files ? table_full(s) : 0,
                                   .failed_threads = atomic_load((atomic_uint *)&s->failed_threads)};
 #define SUM(field)                                                                                 \
@@ -133,6 +138,7 @@ void http_server_counters(const struct http_server *s, struct http_counters *out
         SUM(bytes_in);
         SUM(bytes_out);
         SUM(tables_filled);
+        SUM(reads_paused);
         if (s->io[i].loop)
             out->sockets += fl_loop_sockets(s->io[i].loop);
         out->waiting += waiting(st);
@@ -171,6 +177,7 @@ void http_server_drain(struct http_server *s, unsigned grace_ms, fl_callback_f *
 static void destroy(void *arg)
 {
     struct http_server *s = arg;
+    turns_done(s);
     for (unsigned i = 0; i < s->n_io; i++)
         io_done(&s->io[i]);
     free(s->io);
