@@ -259,8 +259,7 @@ struct http_server {
     struct fl_turns turns;
     struct http_msg_list idle; /* MSG_IDLE, which come behind all else */
     bool again;                /* a job for the rest is posted */
-    uint64_t wait_max_us, wait_max_before_us,
-        wait_minute_end_us; /* of requests, from read to handler: this minute, the one before */
+    struct fl_peak wait;       /* of requests, from read to handler */
     /* draining */
     unsigned io_left;
     struct fl_timer *drain_timer; /* owned */

@@ -120,7 +120,7 @@ void http_server_counters(const struct http_server *s, struct http_counters *out
     *out = (struct http_counters){.open_connections =
                                       atomic_load((_Atomic unsigned *)&s->open_connections),
                                   .io_threads = s->config.io_threads ? s->n_io : 0,
-                                  .wait_max_us = FL_MAX(s->wait_max_us, s->wait_max_before_us),
+                                  .wait_max_us = fl_peak_us(&s->wait),
                                   .full_tables = s->own_files ? table_full(s) : 0,
                                   .failed_threads = atomic_load((atomic_uint *)&s->failed_threads)};
 #define SUM(field)                                                                                 \

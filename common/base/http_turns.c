@@ -12,7 +12,6 @@
 #define CHEAP_US   30
 #define LOOK       8
 #define LOOK_BYTES 512
-#define MINUTE_US  60000000u
 
 struct http_lane *lane_new(void)
 {
@@ -63,22 +62,12 @@ static struct http_msg *take_first(struct http_msg_list *l)
     return m;
 }
 
-static void note_wait(struct http_server *s, uint64_t waited_us, uint64_t now_us)
-{
-    if (now_us >= s->wait_minute_end_us) {
-        s->wait_minute_end_us = now_us + MINUTE_US;
-        s->wait_max_before_us = s->wait_max_us;
-        s->wait_max_us = 0;
-    }
-    s->wait_max_us = FL_MAX(s->wait_max_us, waited_us);
-}
-
 void turns_handled(struct http_server *s, const struct http_msg *m, uint64_t now_us)
 {
     if (m->kind != MSG_REQUEST)
         return;
     HTTP_COUNT(m->ex->io->stats.handled, 1);
-    note_wait(s, now_us > m->ex->read_us ? now_us - m->ex->read_us : 0, now_us);
+    fl_peak_note(&s->wait, now_us > m->ex->read_us ? now_us - m->ex->read_us : 0, now_us);
 }
 
 static size_t weight(const struct http_msg *m)

@@ -10,6 +10,7 @@
 #include "common/base/util.h"
 
 #define FRESH_MAX_US 1000
+#define MINUTE_US    60000000u
 #define DEBT_MAX_US  (32 * FL_TURN_US)
 
 static void list_init(struct fl_lane_list *l)
@@ -108,4 +109,32 @@ void fl_turns_end(struct fl_turns *t, struct fl_lane *l, uint64_t used_us, bool 
         l->credit_us += FL_TURN_US;
         push(&t->busy, l);
     }
+}
+
+static uint64_t peak_get(const _Atomic uint64_t *v)
+{
+    return atomic_load_explicit((_Atomic uint64_t *)v, memory_order_relaxed);
+}
+
+static void peak_put(_Atomic uint64_t *to, uint64_t v)
+{
+    atomic_store_explicit(to, v, memory_order_relaxed);
+}
+
+void fl_peak_note(struct fl_peak *p, uint64_t us, uint64_t now_us)
+{
+    if (now_us >= p->minute_end_us) {
+        p->minute_end_us = now_us + MINUTE_US;
+        peak_put(&p->before_us, peak_get(&p->now_us));
+        peak_put(&p->now_us, 0);
+    }
+    if (us > peak_get(&p->now_us))
+        peak_put(&p->now_us, us);
+}
+
+uint64_t fl_peak_us(const struct fl_peak *p)
+{
+    uint64_t now = peak_get(&p->now_us), before = peak_get(&p->before_us);
+
+    return FL_MAX(now, before);
 }

@@ -7,6 +7,7 @@
 #ifndef COMMON_BASE_TURNS_H
 #define COMMON_BASE_TURNS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,5 +41,13 @@ static inline bool fl_turns_empty(const struct fl_turns *t)
 {
     return !t->fresh.head && !t->busy.head;
 }
+
+/* The highest of some times within the last one to two minutes. One thread notes, any may read. */
+struct fl_peak {
+    _Atomic uint64_t now_us, before_us; /* this minute's, and the one's before */
+    uint64_t minute_end_us;
+};
+void fl_peak_note(struct fl_peak *p, uint64_t us, uint64_t now_us);
+uint64_t fl_peak_us(const struct fl_peak *p);
 
 #endif

@@ -12,7 +12,8 @@
  *
  * Threads: a channel belongs to its owner's loop. The socket of one that an HTTP server with I/O threads accepted stays on that server's I/O
  * thread, which reads, decodes and writes: what a turn of that thread brought comes to the owner as one batch, and what a
- * turn of the owner's sent goes there as one. When the server is freed such channels are dead: nothing is sent, no callback
+ * turn of the owner's sent goes there as one. The owner takes messages in slices of time and, when more come than it can take, by turns over
+ * the channels; order holds within a channel. When the server is freed such channels are dead: nothing is sent, no callback
  * follows; they may be freed, and are with the owner's loop.
  */
 #ifndef COMMON_WIRE_WIRE_H
@@ -54,7 +55,8 @@ struct wire_limits {
     size_t max_frame;        /* 64 MiB */
     size_t max_unsent;       /* 256 MiB */
     unsigned idle_timeout_s; /* 0 = none: pings of the protocol above find dead peers */
-    /* 64 MiB; 0 = that. Decoded messages of one I/O thread that the owner has not taken. Above it nothing is read; it goes on at half. */
+    /* 64 MiB; 0 = that. Decoded messages of one I/O thread that the owner has not taken. Above it nothing is read; it goes on at half. Of
+     * one channel a 16th of it may be there, encoded. */
     size_t max_inbox;
 };
 extern const struct wire_limits wire_limits_default;
@@ -82,6 +84,8 @@ void wire_channel_free(struct wire_channel *c); /* at once; no callback */
 struct wire_counters {
     uint64_t batches_in, messages_in, batches_out;
     uint64_t pauses; /* times that a channel was not read because of max_inbox */
+    uint64_t
+        wait_max_us; /* of a batch, until the last of it was taken; the last one to two minutes */
 };
 void wire_counters(struct wire_counters *ret);
 

@@ -4,6 +4,9 @@
  *     reads, cuts and decodes into a batch  ---->  on_message of each, in order; the batch goes back to the pool
  *     one writev a channel                  <----  frames of all channels, encoded into one buffer
  *
+ * The owner takes batches as they come; when a slice of time is over what is left is spread over the links, which then have
+ * their turns (turns.h), until nothing waits.
+ *
  * Each side gathers while its turn lasts and hands over at the turn's end, with one lock and at most one wake. A link has two references:
  * the I/O thread's goes to the owner with the item that says that the socket is gone, behind all messages, and the
  * owner's comes with the order to free it, behind all bytes; so nothing under way names a link that is no more. When the I/O thread
@@ -15,11 +18,19 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "common/base/turns.h"
+
 #define ARENA_FIRST ((size_t)32 << 10)
-/* A batch is handed over before its turn's end when it has this many encoded bytes; the owner takes as much in a turn: a hundred agents
- * that come back, each with its tasks, are two milliseconds of its time. */
+/* A batch is handed over before its turn's end when it has this many encoded bytes or items. */
 #define BATCH_BYTES ((size_t)64 << 10)
 #define BATCH_ITEMS 256
+/* How long the owner takes messages before its timers, other sockets and other queues have their turn. It looks at the clock after so
+ * many, where long ones count more. */
+#define SLICE_US   2000
+#define LOOK       16
+#define LOOK_BYTES 1024
+/* The part of max_inbox that one link's messages may have. */
+#define LINK_PART 16
 /* So is what is sent. */
 #define FLUSH_NOW  ((size_t)128 << 10)
 #define KEEP_BYTES ((size_t)256 << 10)
@@ -40,13 +51,17 @@ struct wire_link {
     struct wire_link *prev, *next;
     struct wire_link *next_waiting;
     uint64_t given; /* bytes, to the stream */
+    uint64_t read;  /* bytes of messages, to the owner */
     bool waiting;   /* is in the port's list of those that do not read */
     /* both */
     _Atomic uint64_t written; /* bytes the kernel has */
+    _Atomic uint64_t taken;   /* of those read; the owner's */
     /* owner */
     struct wire_channel *channel; /* NULL: not made yet, or let go */
     uint64_t sent;
     uint32_t slot; /* in what is being gathered; NO_PIECE: nothing there */
+    struct fl_lane turn;
+    struct item *first, **last; /* that wait for it */
 };
 
 enum item_kind { ITEM_MESSAGE, ITEM_OPENED, ITEM_CLOSED, ITEM_GONE };
@@ -57,6 +72,8 @@ struct item {
         what; /* the message in the arena, the peer's name, or a struct fl_err; the latter two owned */
     size_t size;
     uint16_t kind, type;
+    struct item *next;      /* of the same link, once they wait for their turn */
+    struct batch_in *batch; /* then */
 };
 
 /* To the owner. */
@@ -66,8 +83,10 @@ struct batch_in {
     struct item *items;     /* owned */
     size_t n, cap;
     size_t messages;
-    size_t bytes; /* encoded */
-    size_t cost;  /* in the port's `inbox_bytes` */
+    size_t bytes;   /* encoded */
+    size_t cost;    /* in the port's `inbox_bytes` */
+    size_t left;    /* items that wait for their turn */
+    uint64_t at_us; /* when it was handed over */
 };
 
 struct piece {
@@ -110,7 +129,8 @@ struct wire_port {
     /* owner */
     struct batch_out *out; /* owned; NULL: nothing yet */
     bool flush_due;
-    bool owner_hooked; /* end_owner() will run */
+    bool owner_hooked;     /* end_owner() will run */
+    struct fl_turns turns; /* of links with items that wait */
     struct pb_back back;
     /* both */
     atomic_size_t inbox_bytes;  /* decoded and not yet taken */
@@ -128,6 +148,7 @@ static _Thread_local struct wire_port *ports; /* of this I/O thread */
 
 static struct {
     _Atomic uint64_t batches_in, messages_in, batches_out, pauses;
+    struct fl_peak wait;
 } counters;
 #define COUNT(what, by) atomic_fetch_add_explicit(&counters.what, by, memory_order_relaxed)
 
@@ -138,6 +159,7 @@ void wire_counters(struct wire_counters *ret)
         .messages_in = atomic_load(&counters.messages_in),
         .batches_out = atomic_load(&counters.batches_out),
         .pauses = atomic_load(&counters.pauses),
+        .wait_max_us = fl_peak_us(&counters.wait),
     };
 }
 
@@ -209,6 +231,9 @@ static void take_item(const struct item *it)
         open_link(it);
         break;
     case ITEM_MESSAGE:
+        atomic_store_explicit(&l->taken,
+                              atomic_load_explicit(&l->taken, memory_order_relaxed) + it->size,
+                              memory_order_relaxed);
         if (l->channel)
             wire_channel_deliver(
                 l->channel,
@@ -241,7 +266,7 @@ static void recycle_in(struct wire_port *p, struct batch_in *b)
     bool keep = b->cap <= KEEP_ITEMS;
 
     fl_arena_reset(b->arena);
-    b->n = b->messages = b->bytes = b->cost = 0;
+    b->n = b->messages = b->bytes = b->cost = b->left = 0;
     pthread_mutex_lock(&p->lock);
     keep = keep && p->n_pool_in < POOL_MAX;
     if (keep) {
@@ -256,16 +281,11 @@ static void recycle_in(struct wire_port *p, struct batch_in *b)
 
 static void resume(void *arg);
 
-static void take_batch(struct wire_port *p, struct batch_in *b)
+static void batch_done(struct wire_port *p, struct batch_in *b, uint64_t now)
 {
     size_t cost = b->cost;
 
-    for (size_t i = 0; i < b->n; i++) {
-        if (atomic_load_explicit(&p->ended, memory_order_relaxed))
-            drop_item(&b->items[i]);
-        else
-            take_item(&b->items[i]);
-    }
+    fl_peak_note(&counters.wait, now > b->at_us ? now - b->at_us : 0, now);
     recycle_in(p, b);
     size_t left = atomic_fetch_sub(&p->inbox_bytes, cost) - cost;
     if (left < atomic_load(&p->resume_below) && !atomic_load(&p->ended) &&
@@ -273,28 +293,131 @@ static void take_batch(struct wire_port *p, struct batch_in *b)
         fl_loop_post(p->io, resume, port_ref(p));
 }
 
-/* NULL: none, or enough for this turn; then *ret_more says whether another turn is the caller's. */
-static struct batch_in *next_batch(struct wire_port *p, bool go_on, bool *ret_more)
+static struct batch_in *next_batch(struct wire_port *p)
 {
-    struct batch_in *b = NULL;
+    struct batch_in *b;
 
     pthread_mutex_lock(&p->lock);
-    if (go_on)
-        b = p->inbox;
+    b = p->inbox;
     if (b && !(p->inbox = b->next))
         p->inbox_tail = &p->inbox;
-    if (!b)
-        *ret_more = p->take_posted = p->inbox != NULL;
     pthread_mutex_unlock(&p->lock);
     return b;
+}
+
+/* Whether the caller is to come again. */
+static bool more_waits(struct wire_port *p)
+{
+    bool more;
+
+    pthread_mutex_lock(&p->lock);
+    p->take_posted = more = p->inbox || !fl_turns_empty(&p->turns);
+    pthread_mutex_unlock(&p->lock);
+    return more;
+}
+
+/* Items from the i-th on wait for the turns of their links. */
+static void spread(struct wire_port *p, struct batch_in *b, size_t i)
+{
+    b->left = b->n - i;
+    for (; i < b->n; i++) {
+        struct item *it = &b->items[i];
+        struct wire_link *l = it->link;
+
+        it->batch = b;
+        it->next = NULL;
+        *l->last = it;
+        l->last = &it->next;
+        fl_turns_add(&p->turns, &l->turn);
+    }
+}
+
+static struct item *take_first(struct wire_link *l)
+{
+    struct item *it = l->first;
+
+    l->first = it->next;
+    if (!l->first)
+        l->last = &l->first;
+    return it;
+}
+
+static void take_or_drop(struct wire_port *p, const struct item *it)
+{
+    if (atomic_load_explicit(&p->ended, memory_order_relaxed))
+        drop_item(it);
+    else
+        take_item(it);
+}
+
+/* In order, until the time is over. Returns the time. */
+static uint64_t take_batch(struct wire_port *p, struct batch_in *b, uint64_t now, uint64_t end)
+{
+    size_t i = 0, look = 0;
+
+    while (i < b->n && now < end) {
+        look += 1 + b->items[i].size / LOOK_BYTES;
+        take_or_drop(p, &b->items[i++]);
+        if (look >= LOOK || i == b->n) {
+            look = 0;
+            now = fl_loop_now_us(p->owner);
+        }
+    }
+    if (i < b->n)
+        spread(p, b, i);
+    else
+        batch_done(p, b, now);
+    return now;
+}
+
+/* What the link has used of its turn is only known when it has ended or the clock was looked at. Returns the time. */
+static uint64_t take_turn(struct wire_port *p, struct wire_link *l, uint64_t start, uint64_t end)
+{
+    uint64_t now = start, until = FL_MIN(end, start + (uint64_t)l->turn.credit_us);
+    size_t look = 0;
+
+    while (l->first && now < until) {
+        struct item *it = take_first(l);
+        struct batch_in *b = it->batch;
+        bool gone = it->kind == ITEM_GONE;
+
+        look += 1 + it->size / LOOK_BYTES;
+        take_or_drop(p, it);
+        if (--b->left == 0)
+            batch_done(p, b, now);
+        if (gone)
+            return now; /* it was the last, and the link with it */
+        if (look >= LOOK || !l->first) {
+            look = 0;
+            now = fl_loop_now_us(p->owner);
+        }
+    }
+    fl_turns_end(&p->turns, &l->turn, now - start, l->first);
+    return now;
+}
+
+/* The port has ended: no callback follows. Before links are let go of. */
+static void drop_waiting(struct wire_port *p)
+{
+    struct batch_in *b;
+    struct fl_lane *turn;
+
+    while ((b = next_batch(p)))
+        spread(p, b, 0);
+    while ((turn = fl_turns_next(&p->turns)))
+        take_turn(p, container_of(turn, struct wire_link, turn), 0, UINT64_MAX);
 }
 
 /* The owner's loop ends, after the HTTP server: channels that nobody freed go, as they would with a stream of the loop's own. */
 static void end_owner(void *arg)
 {
     struct wire_port *p = arg;
-    struct wire_link *l = atomic_load(&p->ended) ? TAKE_PTR(p->links) : NULL;
+    struct wire_link *l = NULL;
 
+    if (atomic_load(&p->ended)) {
+        drop_waiting(p);
+        l = TAKE_PTR(p->links);
+    }
     for (struct wire_link *next; l; l = next) {
         next = l->next;
         if (l->channel)
@@ -304,23 +427,35 @@ static void end_owner(void *arg)
     port_unref(p);
 }
 
-/* As much as a turn may take; then others have theirs. */
+/* For a slice of time; then others have theirs. */
+static void take_slice(struct wire_port *p)
+{
+    uint64_t now = fl_loop_now_us(p->owner), end = now + SLICE_US;
+    struct batch_in *b;
+    struct fl_lane *turn;
+
+    while (fl_turns_empty(&p->turns) && now < end && (b = next_batch(p)))
+        now = take_batch(p, b, now, end);
+    if (fl_turns_empty(&p->turns))
+        return;
+    while ((b = next_batch(p)))
+        spread(p, b, 0);
+    while (now < end && (turn = fl_turns_next(&p->turns)))
+        now = take_turn(p, container_of(turn, struct wire_link, turn), now, end);
+}
+
 static void take(void *arg)
 {
     struct wire_port *p = arg;
-    struct batch_in *b;
-    size_t bytes = 0, items = 0;
-    bool more = false;
 
     if (!p->owner_hooked)
         fl_loop_at_end(p->owner, end_owner, port_ref(p));
     p->owner_hooked = true;
-    while ((b = next_batch(p, bytes < BATCH_BYTES && items < BATCH_ITEMS, &more))) {
-        bytes += b->bytes;
-        items += b->n;
-        take_batch(p, b);
-    }
-    if (more)
+    if (atomic_load(&p->ended))
+        drop_waiting(p);
+    else
+        take_slice(p);
+    if (more_waits(p))
         fl_loop_post(p->owner, take, p);
     else
         port_unref(p);
@@ -339,6 +474,7 @@ static void hand_over(struct wire_port *p)
     COUNT(messages_in, b->messages);
     b->cost = fl_arena_used(b->arena) + b->n * sizeof(*b->items);
     b->next = NULL;
+    b->at_us = fl_loop_now_us(p->io);
     atomic_fetch_add(&p->inbox_bytes, b->cost);
     pthread_mutex_lock(&p->lock);
     *p->inbox_tail = b;
@@ -445,23 +581,31 @@ static void fail_link(struct wire_link *l, struct fl_err *err)
     end_link(l, err);
 }
 
+static bool link_full(struct wire_link *l)
+{
+    return l->read - atomic_load(&l->taken) > l->how->limits.max_inbox / LINK_PART;
+}
+
 /* The owner has not taken what is there: nothing more is read for it. */
 static bool must_wait(struct wire_link *l)
 {
     struct wire_port *p = l->port;
     size_t max = l->how->limits.max_inbox;
+    bool port_full = atomic_load(&p->inbox_bytes) > max;
 
-    if (atomic_load(&p->inbox_bytes) <= max)
+    if (!port_full && !link_full(l))
         return false;
     COUNT(pauses, 1);
     l->waiting = true;
     l->next_waiting = p->waiting;
     p->waiting = l;
     fl_stream_pause_read(l->stream, true);
-    atomic_store(&p->resume_below, max / 2 + 1);
+    /* A link that has too much itself looks again with each batch that was taken. */
+    atomic_store(&p->resume_below, port_full ? max / 2 + 1 : SIZE_MAX);
     atomic_store(&p->starved, true);
     /* The owner may have taken all before it could see that. */
-    if (atomic_load(&p->inbox_bytes) <= max / 2 && atomic_exchange(&p->starved, false))
+    if (atomic_load(&p->inbox_bytes) <= max / 2 && !link_full(l) &&
+        atomic_exchange(&p->starved, false))
         fl_loop_defer(p->io, resume, port_ref(p));
     return true;
 }
@@ -501,6 +645,7 @@ static int take_frame(struct wire_link *l, const char *s, size_t n, size_t *ret_
     struct item *it = add_item(l, ITEM_MESSAGE, m.msg);
     it->type = (uint16_t)m.type;
     it->size = m.size;
+    l->read += m.size;
     b->messages++;
     b->bytes += f.size;
     *ret_size = f.size;
@@ -576,6 +721,7 @@ static struct wire_port *find_port(struct fl_loop *io, struct fl_loop *owner)
     p->io = io;
     p->owner = owner;
     p->inbox_tail = &p->inbox;
+    fl_turns_init(&p->turns);
     pthread_mutex_init(&p->lock, NULL);
     p->next = ports;
     ports = p;
@@ -594,6 +740,8 @@ void wire_port_taken(struct fl_stream *s, void *arg)
     l->how = how;
     l->stream = s;
     l->slot = NO_PIECE;
+    fl_lane_init(&l->turn);
+    l->last = &l->first;
     l->next = p->links;
     if (l->next)
         l->next->prev = l;

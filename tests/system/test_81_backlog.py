@@ -1,12 +1,16 @@
 """More is asked than can be done: a framework that does not read its events is cut off and told why, a client that floods the master does
 not hold up the others, and the master's own delay can be read."""
 import json
+import os
 import socket
+import subprocess
 import threading
 import time
 
+from harness.cluster import BIN, Cluster
 from harness.http import JSON, Broken, Connection, Stream, eventually, get, request_bytes
 from harness.scheduler import PATH, Scheduler
+from test_90_emulator import Emulator
 
 AGENTS = 0
 LIMIT = 1 << 20
@@ -138,6 +142,70 @@ def test_a_client_that_pipelines_without_end_takes_its_turns(cluster):
     assert stopped, "the master took %d bytes of requests whose answers nobody reads" % sent
     flood.close()
     sleeper.close()
+
+
+BURST = """
+cluster: burst
+agent_flags: {registration_backoff_factor: 20ms}
+tasks: {start_delay: uniform 1ms 50ms, duration: forever}
+groups:
+  - {name: host, count: 100, resources: {cpus: 64, mem: 65536, disk: 100000}}
+workload:
+  - {name: burst, frameworks: 4, jobs: 20, tasks: 1000, resources: {cpus: 0.1, mem: 32}, per_offer: 200}
+"""
+
+
+class Probe:
+    """How long /health took, each time asked on a new connection, until it is told to end."""
+
+    def __init__(self, address):
+        self.address, self.took, self.wrong = address, [], None
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        try:
+            while not self.over.wait(0.005):
+                start = time.monotonic()
+                assert get(self.address, "/health").status == 200
+                self.took.append(time.monotonic() - start)
+        except Exception as e:  # told by the test's own thread
+            self.wrong = e
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join(30)
+
+    def p99(self):
+        return sorted(self.took)[len(self.took) * 99 // 100]
+
+
+def test_health_is_answered_while_a_burst_of_tasks_goes_on(tmp_path):
+    """20,000 tasks accepted at once, all their updates and acknowledgements, then all killed."""
+    c = Cluster(0)
+    try:
+        c.agents.append(Emulator(c, BURST, "127.81.0.1").start())
+        c.wait_agents(100, 60)
+        workload, report = tmp_path / "burst.yaml", tmp_path / "burst.json"
+        workload.write_text(BURST)
+        words = [os.path.join(BIN, "fairlead-loadgen"), str(workload), "--master=" + c.master.address, "--quiet",
+                 "--json=%s" % report, "--limit=100secs", "--then=kill"]
+        with Probe(c.master.address) as probe:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        counts = json.loads(report.read_text())["counts"]
+        assert (counts["accepted"], counts["running"], counts["killed"]) == (20000, 20000, 20000)
+        assert probe.wrong is None, probe.wrong
+        # A generous bound for a busy machine: it was seconds when requests were taken in the order they came.
+        assert len(probe.took) > 20 and probe.p99() < 0.2, (len(probe.took), probe.p99(), max(probe.took))
+        m = c.master.metrics()
+        assert m["event_loop/http_wait_max_us"] > 0 and m["event_loop/wire_wait_max_us"] > 0
+    finally:
+        c.stop()
 
 
 def test_the_delay_of_the_loops_can_be_read(cluster):

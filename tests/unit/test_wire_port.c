@@ -24,6 +24,8 @@ static struct peer clients[CHANNELS];
 static struct {
     unsigned messages, closed, accepted, free_every, close_every;
     bool echo, out_of_order;
+    unsigned work_us;   /* that a message takes */
+    unsigned second_at; /* of `messages`, when the second one's first came */
     struct peer peers[CHANNELS];
 } at_server;
 
@@ -94,6 +96,11 @@ static void server_message(struct wire_channel *c, const struct wire_message *m,
     ck_assert_uint_eq(number_of(m), p->received);
     p->received++;
     at_server.messages++;
+    if (p == &at_server.peers[1] && p->received == 1)
+        at_server.second_at = at_server.messages;
+    for (uint64_t end = fl_loop_now_us(server.loop) + at_server.work_us;
+         at_server.work_us && fl_loop_now_us(server.loop) < end;)
+        ;
     if (at_server.echo)
         send_number(c, p->sent++);
     if (at_server.free_every && at_server.messages % at_server.free_every == 0) {
@@ -286,6 +293,98 @@ START_TEST(slow_owner)
 }
 END_TEST
 
+static void nothing(void *arg)
+{
+}
+
+static uint64_t messages_read(void)
+{
+    struct wire_counters c;
+
+    wire_counters(&c);
+    return c.messages_in;
+}
+
+/* One channel's flood is there before another's message, which still has its turn within some slices. */
+START_TEST(a_flood_does_not_hold_up_others)
+{
+    enum { FLOOD = 1000 };
+    struct fl_loop *other = NULL;
+    struct wire_counters after;
+    bool late = false;
+
+    own_files = _i;
+    start();
+    ck_assert_int_eq(fl_loop_new(&other, NULL), 0);
+    struct fl_timer *tick = fl_timer_new(other, on_late, &late);
+    for (unsigned i = 0; i < 2; i++) {
+        struct peer *p = &clients[i];
+        ck_assert_int_eq(wire_connect(other, "127.0.0.1", server.port, NULL, NULL, "test/1", NULL,
+                                      NULL, &client_ops, p, &p->c, NULL),
+                         0);
+        while (at_server.accepted == i) {
+            fl_timer_set(tick, 1000);
+            fl_loop_run_once(other);
+            fl_loop_post(server.loop, on_late, &late);
+            fl_loop_run_once(server.loop);
+        }
+    }
+    at_server.work_us = 100;
+    uint64_t before = messages_read();
+    for (unsigned i = 0; i < FLOOD; i++)
+        ck_assert(send_number(clients[0].c, clients[0].sent++));
+    while (messages_read() < before + FLOOD) {
+        fl_timer_set(tick, 1000);
+        fl_loop_run_once(other);
+    }
+    ck_assert(send_number(clients[1].c, clients[1].sent++));
+    while (messages_read() < before + FLOOD + 1) {
+        fl_timer_set(tick, 1000);
+        fl_loop_run_once(other);
+    }
+    ck_assert_uint_eq(at_server.messages, 0);
+    RUN_UNTIL(at_server.messages == FLOOD + 1);
+    ck_assert_uint_ge(at_server.second_at, 1);
+    ck_assert_uint_le(at_server.second_at, 100);
+    wire_counters(&after);
+    ck_assert_uint_ge(after.wait_max_us, FLOOD * at_server.work_us / 2);
+    fl_timer_free(tick);
+    for (unsigned i = 0; i < 2; i++)
+        wire_channel_free(TAKE_PTR(clients[i].c));
+    RUN_UNTIL(at_server.closed == 2);
+    fl_loop_free(other);
+    w_stop(&server);
+}
+END_TEST
+
+/* What waits for its turn when the server is freed is dropped. */
+START_TEST(freed_with_turns_waiting)
+{
+    own_files = _i;
+    start();
+    at_server.work_us = 300;
+    open_all();
+    uint64_t before = messages_read();
+    for (unsigned round = 0; round < 20; round++)
+        send_round();
+    while (messages_read() < before + CHANNELS * 10)
+        fl_loop_run_once(server.loop);
+    ck_assert_uint_lt(at_server.messages, CHANNELS * 20);
+    http_server_free(server.http);
+    unsigned messages = at_server.messages;
+    for (unsigned i = 0; i < CHANNELS; i++)
+        wire_channel_free(TAKE_PTR(clients[i].c));
+    for (unsigned i = 0; i < 10; i++) {
+        fl_loop_post(server.loop, nothing, NULL);
+        fl_loop_run_once(server.loop);
+    }
+    ck_assert_uint_eq(at_server.messages, messages);
+    for (unsigned i = 0; i < CHANNELS; i += 2) /* the others go with the loop */
+        wire_channel_free(at_server.peers[i].c);
+    fl_loop_free(server.loop);
+}
+END_TEST
+
 START_TEST(freed_while_messages_come)
 {
     own_files = _i;
@@ -386,6 +485,8 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, many_in_order, 0, 2);
     tcase_add_loop_test(t, slow_owner, 0, 2);
+    tcase_add_loop_test(t, a_flood_does_not_hold_up_others, 0, 2);
+    tcase_add_loop_test(t, freed_with_turns_waiting, 0, 2);
     tcase_add_loop_test(t, freed_while_messages_come, 0, 2);
     tcase_add_loop_test(t, closed_from_both_ends_at_once, 0, 2);
     tcase_add_loop_test(t, server_freed_under_way, 0, 2);
