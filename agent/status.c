@@ -265,9 +265,11 @@ void agent_executor_update(struct agent_executor *e, const V1__TaskStatus *statu
     Msg__StatusUpdate u = MSG__STATUS_UPDATE__INIT;
     V1__ExecutorID eid = V1__EXECUTOR_ID__INIT;
 
-    if (!s.has_uuid || s.uuid.len != FL_UUID_LEN ||
+    if (!s.has_uuid || s.uuid.len != FL_UUID_LEN || !task_state_is_known(s.state) ||
         (s.agent_id && !streq(s.agent_id->value, a->info->id->value))) {
-        log_warning("Ignoring an update of executor '%s': no uuid, or of another agent", e->id);
+        log_warning("Ignoring an update of executor '%s': no uuid, of another agent, or with a "
+                    "state that is not known",
+                    e->id);
         agent_count(a, COUNT_INVALID_UPDATES);
         return;
     }

@@ -223,6 +223,20 @@ static void tell_back(struct master *m, struct framework *f, const V1__Task *tol
         status_send(m, f, status_make(m, &s));
 }
 
+/* Of the states that an agent tells of a task, none is a number that has no name: they are counted by state. */
+static bool states_known(const struct agent *a, const V1__Task *told)
+{
+    bool known = task_state_is_known(told->state) &&
+                 (!told->has_status_update_state || task_state_is_known(told->status_update_state));
+
+    for (size_t i = 0; known && i < told->n_statuses; i++)
+        known = task_state_is_known(told->statuses[i]->state);
+    if (!known)
+        log_warning("ignoring task '%s' of agent %s: it has a state that is not known",
+                    told->task_id->value, a->id);
+    return known;
+}
+
 static void bring_tasks(struct master *m, struct agent *a, const Msg__ReregisterSlaveMessage *msg,
                         bool was_recovered, bool was_unreachable)
 {
@@ -231,6 +245,8 @@ static void bring_tasks(struct master *m, struct agent *a, const Msg__Reregister
         struct framework *f = master_framework(m, told->framework_id->value);
         struct task *t;
 
+        if (!states_known(a, told))
+            continue;
         if (!f) {
             log_debug("task '%s' of agent %s is of a framework that is over or unknown",
                       told->task_id->value, a->id);
@@ -276,7 +292,7 @@ static void bring_history(struct master *m, struct agent *a, struct framework *f
         if (f->n_completed >= m->flags->max_completed_tasks_per_framework)
             return;
         HASH_FIND_STR(f->tasks, id, t);
-        if (!t && !task_is_completed(f, id))
+        if (!t && !task_is_completed(f, id) && states_known(a, ar->tasks[i]))
             task_remove(m, task_add_known(m, f, a, ar->tasks[i]), false);
     }
 }

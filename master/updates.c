@@ -30,6 +30,12 @@ static V1__TaskStatus whole_status(const Msg__StatusUpdate *up)
     return st;
 }
 
+static bool states_known(const Msg__StatusUpdate *up)
+{
+    return task_state_is_known(up->status->state) &&
+           (!up->has_latest_state || task_state_is_known(up->latest_state));
+}
+
 void agents_status_update(struct master *m, struct agent *a, const Msg__StatusUpdateMessage *msg)
 {
     const Msg__StatusUpdate *up = msg->update;
@@ -40,9 +46,9 @@ void agents_status_update(struct master *m, struct agent *a, const Msg__StatusUp
 
     metric_inc(m->core->c.messages_status_update);
     if (!up->has_uuid || up->uuid.len != FL_UUID_LEN ||
-        (up->slave_id && !streq(up->slave_id->value, a->id))) {
+        (up->slave_id && !streq(up->slave_id->value, a->id)) || !states_known(up)) {
         log_warning("ignoring a status update of task '%s' from agent %s: it has no uuid of 16 "
-                    "bytes or another agent's id",
+                    "bytes, another agent's id, or a state that is not known",
                     up->status->task_id->value, a->id);
         metric_inc(m->core->c.invalid_status_updates);
         return;

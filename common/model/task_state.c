@@ -34,6 +34,11 @@ static const struct state_row *find_state(V1__TaskState s)
     return &states[i];
 }
 
+bool task_state_is_known(V1__TaskState s)
+{
+    return find_state(s)->state == s;
+}
+
 const char *task_state_name(V1__TaskState s)
 {
     return find_state(s)->name;

@@ -5,6 +5,8 @@
 #include "common/base/util.h"
 #include "proto/mesos.pb-c.h"
 
+/* protobuf-c takes any number for a state: messages of peers are refused where they come in unless this holds. */
+bool task_state_is_known(V1__TaskState s);
 const char *task_state_name(V1__TaskState s);   /* "TASK_RUNNING" */
 const char *task_state_metric(V1__TaskState s); /* "running": for master/tasks_running */
 bool task_state_is_terminal(V1__TaskState s);   /* features.md 3.1; UNREACHABLE, UNKNOWN are not */

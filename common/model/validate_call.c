@@ -1,6 +1,7 @@
 /* What a call tells by itself: its type, the part that type needs, ids and uuids. Pure. */
 #include <ctype.h>
 
+#include "common/model/task_state.h"
 #include "common/model/validate.h"
 
 #define UUID_SIZE  16
@@ -152,6 +153,9 @@ static int validate_update(const Exec__Call *call, struct fl_err *err)
         return fl_err_set(err, FL_INVALID,
                           "an update of executor '%s' must have the source SOURCE_EXECUTOR",
                           call->executor_id->value);
+    if (!task_state_is_known(status->state))
+        return fl_err_set(err, FL_INVALID, "an update of executor '%s' has the unknown state %d",
+                          call->executor_id->value, (int)status->state);
     if (status->state == V1__TASK_STATE__TASK_STAGING)
         return fl_err_set(err, FL_INVALID, "executor '%s' must not send TASK_STAGING",
                           call->executor_id->value);

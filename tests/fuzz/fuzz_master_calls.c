@@ -143,7 +143,7 @@ static void check_books(void)
         DL_FOREACH2(a->tasks, t, agent_next)
         {
             if (!t->released)
-                resources_add(&used, &t->resources);
+                resources_add(&used, t->resources);
         }
         DL_FOREACH (a->executors, e)
             resources_add(&used, &e->resources);

@@ -124,6 +124,60 @@ START_TEST(the_history_can_be_walked)
 }
 END_TEST
 
+/* What an agent says, with a state of `number`. */
+static Msg__ReregisterSlaveMessage *odd_task(int which, int number, struct fl_arena *arena)
+{
+    _cleanup_free_ char *task = task_json("t", "t", more[3]);
+    _cleanup_free_ char *json = xasprintf(
+        "{\"slave\":{\"hostname\":\"h1\",\"id\":{\"value\":\"%s\"},\"resources\":" W_AGENT_RESOURCES
+        "},\"version\":\"1.11.0\",\"agent_capabilities\":" W_AGENT_CAPS ",\"tasks\":[%s]}",
+        w.aid, task);
+    ProtobufCMessage *pb = NULL;
+
+    ck_assert_int_eq(fl_json_to_pb(json, strlen(json), &msg__reregister_slave_message__descriptor,
+                                   0, fl_arena_allocator(arena), &pb, NULL),
+                     0);
+    V1__Task *t = ((Msg__ReregisterSlaveMessage *)pb)->tasks[0];
+    *(which == 0   ? &t->state
+      : which == 1 ? &t->statuses[1]->state
+                   : &t->status_update_state) = (V1__TaskState)number;
+    return (Msg__ReregisterSlaveMessage *)pb;
+}
+
+/* A state that has no name is refused where it comes in: nothing is counted by it, kept or told. */
+START_TEST(unknown_states_are_refused)
+{
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(4096);
+    Msg__StatusUpdateMessage up = MSG__STATUS_UPDATE_MESSAGE__INIT;
+    Msg__StatusUpdate update = MSG__STATUS_UPDATE__INIT;
+    static const int numbers[] = {300, -1, 21};
+    struct task *t;
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        Msg__ReregisterSlaveMessage *m = odd_task(_i, numbers[i], arena);
+        V1__Task *told = m->tasks[0];
+
+        master_agent_message(w.m, (void *)"a2", "10.0.0.2:1", &m->base);
+        w_settle(&w);
+        HASH_FIND_STR(w.m->frameworks->tasks, "t", t);
+        ck_assert_ptr_null(t);
+        update.framework_id = told->framework_id;
+        update.status = told->statuses[1];
+        update.timestamp = 1;
+        update.status->state = _i == 1 ? V1__TASK_STATE__TASK_RUNNING : (V1__TaskState)numbers[i];
+        update.has_latest_state = _i == 1;
+        update.latest_state = (V1__TaskState)numbers[i];
+        update.has_uuid = true;
+        update.uuid = told->statuses[0]->uuid;
+        up.update = &update;
+        w_forget(&w);
+        master_agent_message(w.m, (void *)"a2", "10.0.0.2:1", &up.base);
+        w_settle(&w);
+        w_never(&w, "s1", "UPDATE");
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("task_pack");
@@ -135,6 +189,7 @@ int main(void)
     tcase_add_loop_test(t, all_that_was_told_comes_out, 0, ARRAY_SIZE(more));
     tcase_add_test(t, the_same_is_kept_once);
     tcase_add_test(t, the_history_can_be_walked);
+    tcase_add_loop_test(t, unknown_states_are_refused, 0, 3);
     suite_add_tcase(s, t);
     srunner_run_all(sr, CK_ENV);
     failed = srunner_ntests_failed(sr);

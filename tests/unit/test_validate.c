@@ -151,6 +151,18 @@ START_TEST(test_executor_call)
 }
 END_TEST
 
+/* JSON has no name for it, protobuf takes any number. */
+START_TEST(test_executor_state)
+{
+    struct fl_err err = {0};
+    Exec__Call *call =
+        (Exec__Call *)message(STATUS(FROM_EXECUTOR ",\"uuid\":" UUID), &exec__call__descriptor);
+
+    call->update->status->state = (V1__TaskState)300;
+    check_result(validate_executor_call(call, &err), &err, "unknown state 300", "state 300");
+}
+END_TEST
+
 /* ---- frameworks ---- */
 
 #define MULTI ",\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]"
@@ -501,6 +513,7 @@ int main(void)
     tcase_add_test(t, test_ids);
     tcase_add_loop_test(t, test_scheduler_call, 0, ARRAY_SIZE(call_rows));
     tcase_add_loop_test(t, test_executor_call, 0, ARRAY_SIZE(executor_rows));
+    tcase_add_test(t, test_executor_state);
     tcase_add_loop_test(t, test_framework_info, 0, ARRAY_SIZE(framework_rows));
     tcase_add_test(t, test_whitelist_and_suppressed);
     tcase_add_test(t, test_framework_update);
