@@ -207,7 +207,7 @@ static int start(struct shell *s, struct fl_err *err)
 
 static void stop(struct shell *s)
 {
-    store_free(s->store); /* first: completes nothing afterwards */
+    shell_close_store(s); /* first: completes nothing afterwards */
     http_server_free(s->http);
     state_free(&s->api);
     sched_api_free(s->api.sched);

@@ -19,6 +19,7 @@ struct shell {
     struct http_guard *guard; /* or NULL */
     struct http_server *http;
     struct store *store;
+    struct pending_store *pending_stores; /* of shell_io.c: writes that have not completed */
     struct metrics *metrics;
     struct master_env env;
     struct master *master;
@@ -61,6 +62,8 @@ extern const struct master_io shell_io;
 /* Reads the registry into the core. */
 int shell_recover(struct shell *s, struct fl_err *err);
 int shell_open_store(struct shell *s, struct fl_err *err);
+/* With what was under way, which completes no more. */
+void shell_close_store(struct shell *s);
 
 /* ---- shell_metrics.c ---- */
 void shell_metrics(struct shell *s);

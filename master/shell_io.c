@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <utlist.h>
 
 #include "common/base/log.h"
 #include "common/model/plain_http.h"
@@ -105,6 +106,7 @@ struct pending_store {
     store_done_f *done;
     void *arg;
     uint64_t since_us;
+    struct pending_store *prev, *next;
 };
 
 static void on_stored(const struct fl_err *err, void *arg)
@@ -113,6 +115,7 @@ static void on_stored(const struct fl_err *err, void *arg)
     uint64_t now = fl_loop_now_us(p->s->loop);
 
     metric_sample_ms(p->s->store_ms, (double)(now - p->since_us) / 1000.0);
+    DL_DELETE(p->s->pending_stores, p);
     if (p->done)
         p->done(err, p->arg);
     free(p);
@@ -123,7 +126,8 @@ static void store(void *ctx, const struct store_op *ops, size_t n, store_done_f 
     struct shell *s = ctx;
     struct pending_store *p = xnew0(struct pending_store);
 
-    *p = (struct pending_store){s, done, arg, fl_loop_now_us(s->loop)};
+    *p = (struct pending_store){s, done, arg, fl_loop_now_us(s->loop), NULL, NULL};
+    DL_APPEND(s->pending_stores, p);
     store_apply(s->store, ops, n, on_stored, p);
 }
 
@@ -179,6 +183,16 @@ int shell_open_store(struct shell *s, struct fl_err *err)
         return r;
     path = xasprintf("%s/registry", s->flags.work_dir);
     return store_open_lmdb(s->loop, path, &s->store, err);
+}
+
+void shell_close_store(struct shell *s)
+{
+    struct pending_store *p, *next;
+
+    store_free(TAKE_PTR(s->store));
+    DL_FOREACH_SAFE (s->pending_stores, p, next)
+        free(p);
+    s->pending_stores = NULL;
 }
 
 struct recovery {
