@@ -159,7 +159,7 @@ $(BUILD)/gen/proto/all_messages.def: $(PROTO_H)
 	sed -n 's/^extern const ProtobufCMessageDescriptor \(.*\);/PB_MESSAGE(\1)/p' $(PROTO_H) > $@
 
 $(BUILD)/obj/tests/proto/pbtool.o $(PROPERTY:$(BUILD)/%=$(BUILD)/obj/%.o) \
-$(BUILD)/obj/tests/fuzz/fuzz_pb_decode.o: $(BUILD)/gen/proto/all_messages.def
+$(FUZZ:$(BUILD)/%=$(BUILD)/obj/%.o): $(BUILD)/gen/proto/all_messages.def
 $(foreach t,$(TESTTOOLS),$(eval $(call TEST_RULE,$(t:$(BUILD)/%=%))))
 
 # ---- doing ---------------------------------------------------------------------------------------
