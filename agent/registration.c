@@ -11,7 +11,9 @@
 #include "agent/oversubscription.h"
 #include "common/base/log.h"
 
-#define BACKOFF_MAX_US  (60ull * 1000000)
+#define BACKOFF_MAX_US (60ull * 1000000)
+/* Of a second try, and so on: nothing is lost on the way, and a master with 40,000 agents that come back needs seconds for them. */
+#define BACKOFF_MIN_US  (2ull * 1000000)
 #define PING_TIMEOUT_US (75ull * 1000000) /* until the master has said its own */
 /* The master's last ping before its time is up is sent at that very instant, and takes a while to arrive: without this an agent of a
  * master with --max_agent_ping_timeouts=1 would give up each time. */
@@ -188,7 +190,7 @@ static void try_to_register(void *arg)
         send_reregister(a, arena);
     else
         send_register(a, arena);
-    a->link.backoff_us = FL_MIN(a->link.backoff_us * 2, BACKOFF_MAX_US);
+    a->link.backoff_us = FL_MIN(FL_MAX(a->link.backoff_us * 2, BACKOFF_MIN_US), BACKOFF_MAX_US);
     /* Not in the sooner half: a master to which all of its agents come back at once is not helped by hearing them twice. */
     env_timer_set(agent_time(a), a->link.register_timer,
                   1000 + a->link.backoff_us / 2 + random_below(a, a->link.backoff_us / 2));

@@ -7,7 +7,7 @@
 #include "master/core.h"
 
 /* A re-registration on a channel within this time of the answer to another is that one repeated. */
-#define REPEATED_US US_PER_S
+#define REPEATED_US (5 * US_PER_S)
 
 /* ---- frameworks that the agent names ---- */
 

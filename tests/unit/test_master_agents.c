@@ -393,7 +393,7 @@ START_TEST(a_registration_that_was_just_answered_is_not_taken_again)
     w_forget(&w);
     w_reregister(&w, "a2", ""); /* impatient */
     w_never(&w, "a2", "SlaveReregisteredMessage");
-    w_pass(&w, 2 * W_SECOND);
+    w_pass(&w, 6 * W_SECOND);
     w_reregister(&w, "a2", ""); /* it means it anew */
     w_expect(&w, "a2", "SlaveReregisteredMessage");
     w_reregister(&w, "a3", ""); /* nor has another channel been answered */
