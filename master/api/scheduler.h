@@ -13,7 +13,7 @@ void sched_stream_send(void *stream, const Sched__Event *ev);
 void sched_stream_close(void *stream); /* after what was sent */
 
 struct sched_api *sched_api_new(void);
-/* Ends every stream; at shutdown. The core is not told. */
+/* Ends every stream, at shutdown. The core is not told: what it still sends them is dropped. */
 void sched_api_close(struct sched_api *s);
 void sched_api_free(struct sched_api *s);
 

@@ -20,9 +20,10 @@ struct sched_stream {
     struct http_stream *http;
     struct fl_loop *loop; /* borrowed */
     enum api_encoding encoding;
-    uint64_t taken;                   /* bytes, when it was over the limit last */
-    uint64_t stuck_since;             /* over the limit and nothing taken since; 0: it is not */
-    bool cut;                         /* it was too slow: `http` is gone, the core hears so soon */
+    uint64_t taken;       /* bytes, when it was over the limit last */
+    uint64_t stuck_since; /* over the limit and nothing taken since; 0: it is not */
+    bool cut;             /* it was too slow: `http` is gone, the core hears so soon */
+    bool ended;           /* with the master: `http` is gone, the core does not hear so */
     struct sched_stream *next, *prev; /* api->sched->streams */
 };
 
@@ -45,8 +46,14 @@ static void stream_free(struct sched_stream *s)
 
 void sched_api_close(struct sched_api *s)
 {
-    while (s->streams)
-        sched_stream_close(s->streams);
+    struct sched_stream *st;
+
+    /* The core goes on for as long as others are answered, and names them: told of their end, it would remove frameworks. */
+    DL_FOREACH (s->streams, st) {
+        if (!st->cut && !st->ended)
+            http_stream_end(st->http);
+        st->ended = true;
+    }
 }
 
 void sched_api_free(struct sched_api *s)
@@ -140,7 +147,7 @@ void sched_stream_send(void *stream, const Sched__Event *ev)
 {
     struct sched_stream *s = stream;
 
-    if (s->cut)
+    if (s->cut || s->ended)
         return;
     size_t waiting = http_stream_unsent(s->http);
     if (too_slow(s, waiting))
@@ -153,7 +160,7 @@ void sched_stream_close(void *stream)
 {
     struct sched_stream *s = stream;
 
-    if (!s->cut)
+    if (!s->cut && !s->ended)
         http_stream_end(s->http);
     stream_free(s);
 }
