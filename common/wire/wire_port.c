@@ -250,13 +250,36 @@ static void take_item(const struct item *it)
     }
 }
 
+static void end_owner(void *arg);
+
+static void hook_owner(struct wire_port *p)
+{
+    if (!p->owner_hooked)
+        fl_loop_at_end(p->owner, end_owner, port_ref(p));
+    p->owner_hooked = true;
+}
+
+/* Its owner was not told, and will not be: end_owner() frees the channel, unless somebody does before. */
+static void drop_gone(struct wire_link *l)
+{
+    struct wire_port *p = l->port;
+
+    if (!l->channel) {
+        link_unref(l);
+        return;
+    }
+    l->next = p->links;
+    p->links = l;
+    hook_owner(p);
+}
+
 /* What the end of the I/O thread overtook. */
 static void drop_item(const struct item *it)
 {
     if (it->kind == ITEM_OPENED)
         link_unref(it->link); /* no channel will let go of it */
     else if (it->kind == ITEM_GONE)
-        link_unref(it->link);
+        drop_gone(it->link);
     if (it->kind == ITEM_OPENED || it->kind == ITEM_CLOSED)
         free(it->what);
 }
@@ -418,6 +441,7 @@ static void end_owner(void *arg)
         drop_waiting(p);
         l = TAKE_PTR(p->links);
     }
+    p->owner_hooked = false; /* what was under way may still bring links */
     for (struct wire_link *next; l; l = next) {
         next = l->next;
         if (l->channel)
@@ -448,9 +472,7 @@ static void take(void *arg)
 {
     struct wire_port *p = arg;
 
-    if (!p->owner_hooked)
-        fl_loop_at_end(p->owner, end_owner, port_ref(p));
-    p->owner_hooked = true;
+    hook_owner(p);
     if (atomic_load(&p->ended))
         drop_waiting(p);
     else
@@ -701,11 +723,11 @@ static void end_port(void *arg)
         at = &(*at)->next;
     if (*at)
         *at = p->next;
-    atomic_store(&p->ended, true);
     p->waiting = NULL;
     /* The links stay, for end_owner(). */
     for (struct wire_link *l = p->links; l; l = l->next)
         fl_stream_free(TAKE_PTR(l->stream));
+    atomic_store(&p->ended, true); /* from here on they are the owner's */
     port_unref(p);
 }
 

@@ -463,6 +463,28 @@ START_TEST(server_freed_under_way)
 }
 END_TEST
 
+/* The clients go, which I/O threads notice, and the server goes before its owner hears of it: the channels go with the loop. */
+START_TEST(server_freed_before_ends_are_heard)
+{
+    struct wire_counters before, now;
+
+    own_files = _i;
+    start();
+    open_all();
+    wire_counters(&before);
+    for (unsigned i = 0; i < CHANNELS; i++)
+        wire_channel_free(TAKE_PTR(clients[i].c));
+    do
+        wire_counters(&now);
+    while (now.batches_in == before.batches_in);
+    http_server_free(server.http);
+    ck_assert_uint_eq(at_server.closed, 0);
+    wire_channel_free(at_server.peers[0].c);
+    fl_loop_free(server.loop);
+    ck_assert_uint_eq(at_server.closed, 0);
+}
+END_TEST
+
 START_TEST(idle_ones_end)
 {
     own_files = _i;
@@ -490,9 +512,11 @@ int main(void)
     tcase_add_loop_test(t, freed_while_messages_come, 0, 2);
     tcase_add_loop_test(t, closed_from_both_ends_at_once, 0, 2);
     tcase_add_loop_test(t, server_freed_under_way, 0, 2);
+    tcase_add_loop_test(t, server_freed_before_ends_are_heard, 0, 2);
     tcase_add_loop_test(t, idle_ones_end, 0, 2);
     suite_add_tcase(s, t);
     r = srunner_create(s);
+    srunner_set_fork_status(r, CK_NOFORK); /* LeakSanitizer does not see what forked tests leave */
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);
     srunner_free(r);
