@@ -10,6 +10,9 @@
 #include "common/base/http_priv.h"
 
 #define SWEEP_US 500000
+/* How long an I/O side applies messages before it reads, and after how many it looks at the clock. */
+#define SLICE_US   2000
+#define SLICE_LOOK 8
 
 struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex)
 {
@@ -106,18 +109,37 @@ static void io_take(struct http_io *io, struct http_msg *m)
     }
 }
 
+static void io_receive(void *arg);
+
+static void io_continue(void *arg)
+{
+    struct http_io *io = arg;
+    io->io_again = false;
+    io_receive(io);
+}
+
+/* For a slice of time: what others send is read in between. */
 static void io_receive(void *arg)
 {
     struct http_io *io = arg;
-    struct http_msg_list got;
-    list_init(&got);
     pthread_mutex_lock(&io->lock);
-    list_append(&got, &io->io_inbox);
+    list_append(&io->io_rest, &io->io_inbox);
     pthread_mutex_unlock(&io->lock);
-    for (struct http_msg *m = got.head; m;) {
-        struct http_msg *next = m->next;
+    if (io->io_again)
+        return; /* its turn comes */
+    uint64_t end = fl_loop_now_us(io->loop) + SLICE_US;
+    for (unsigned n = 1; io->io_rest.head; n++) {
+        struct http_msg *m = io->io_rest.head;
+        io->io_rest.head = m->next;
+        if (!m->next)
+            list_init(&io->io_rest);
         io_take(io, m);
-        m = next;
+        if (n % SLICE_LOOK == 0 && fl_loop_now_us(io->loop) >= end)
+            break;
+    }
+    if (io->io_rest.head) {
+        io->io_again = true;
+        fl_loop_post(io->loop, io_continue, io);
     }
 }
 
@@ -302,6 +324,7 @@ static void io_init(struct http_io *io, struct http_server *s, struct fl_loop *l
     list_init(&io->to_io);
     list_init(&io->owner_inbox);
     list_init(&io->io_inbox);
+    list_init(&io->io_rest);
     io->decode_last = &io->decode_first;
 }
 
@@ -410,6 +433,7 @@ void io_done(struct http_io *io)
     list_free(&io->to_io);
     list_free(&io->owner_inbox);
     list_free(&io->io_inbox);
+    list_free(&io->io_rest);
     gzip_free(io->gzip);
     exchange_free_spares(io);
     fl_buf_done(&io->head);

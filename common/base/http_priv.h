@@ -145,6 +145,9 @@ struct http_io {
     /* Messages handed over; `lock` guards both. */
     pthread_mutex_t lock;
     struct http_msg_list owner_inbox, io_inbox;
+    /* The I/O side's: taken out of its box, and not applied in the slice of time it got. */
+    struct http_msg_list io_rest;
+    bool io_again; /* a job for the rest is posted */
     /* Connections whose large bodies wait to be decoded, one a turn of the loop. */
     struct http_conn *decode_first, **decode_last;
     bool decode_due;

@@ -106,7 +106,6 @@ struct order {
 /* To the I/O thread: first the pieces, then the orders. */
 struct batch_out {
     struct batch_out *next;
-    struct wire_port *port; /* a reference, once it is under way */
     struct fl_buf bytes;
     struct piece *pieces; /* owned */
     size_t n_pieces, cap_pieces;
@@ -139,6 +138,8 @@ struct wire_port {
     pthread_mutex_t lock;       /* of the rest */
     struct batch_in *inbox, **inbox_tail;
     bool take_posted;
+    struct batch_out *outbox, **outbox_tail;
+    bool apply_posted;
     struct batch_in *pool_in; /* owned */
     struct batch_out *pool_out;
     unsigned n_pool_in, n_pool_out;
@@ -743,6 +744,7 @@ static struct wire_port *find_port(struct fl_loop *io, struct fl_loop *owner)
     p->io = io;
     p->owner = owner;
     p->inbox_tail = &p->inbox;
+    p->outbox_tail = &p->outbox;
     fl_turns_init(&p->turns);
     pthread_mutex_init(&p->lock, NULL);
     p->next = ports;
@@ -814,11 +816,8 @@ static void recycle_out(struct wire_port *p, struct batch_out *b)
         batch_out_free(b);
 }
 
-static void apply(void *arg)
+static void apply(struct wire_port *p, struct batch_out *b)
 {
-    struct batch_out *b = arg;
-    struct wire_port *p = b->port;
-
     for (size_t i = 0; i < b->n_links; i++)
         write_pieces(b, &b->links[i]);
     for (size_t i = 0; i < b->n_orders; i++) {
@@ -833,6 +832,35 @@ static void apply(void *arg)
         }
     }
     recycle_out(p, b);
+}
+
+static struct batch_out *next_out(struct wire_port *p)
+{
+    struct batch_out *b;
+
+    pthread_mutex_lock(&p->lock);
+    b = p->outbox;
+    if (b && !(p->outbox = b->next))
+        p->outbox_tail = &p->outbox;
+    p->apply_posted = b;
+    pthread_mutex_unlock(&p->lock);
+    return b;
+}
+
+/* For a slice of time, that what others send is read meanwhile; all when no stream is left. */
+static void apply_some(void *arg)
+{
+    struct wire_port *p = arg;
+    uint64_t end = fl_loop_now_us(p->io) + SLICE_US;
+    struct batch_out *b;
+
+    while ((b = next_out(p))) {
+        apply(p, b);
+        if (!atomic_load(&p->ended) && fl_loop_now_us(p->io) >= end) {
+            fl_loop_post(p->io, apply_some, p);
+            return;
+        }
+    }
     port_unref(p);
 }
 
@@ -846,12 +874,18 @@ static void flush(struct wire_port *p)
         return;
     for (size_t i = 0; i < b->n_links; i++)
         b->links[i].link->slot = NO_PIECE;
-    b->port = port_ref(p);
     COUNT(batches_out, 1);
-    if (atomic_load(&p->ended))
-        apply(b); /* nobody else runs it, and no stream is left */
-    else
-        fl_loop_post(p->io, apply, b);
+    b->next = NULL;
+    pthread_mutex_lock(&p->lock);
+    *p->outbox_tail = b;
+    p->outbox_tail = &b->next;
+    bool post = !p->apply_posted;
+    p->apply_posted = true;
+    pthread_mutex_unlock(&p->lock);
+    if (post && atomic_load(&p->ended))
+        apply_some(port_ref(p)); /* nobody else runs it, and no stream is left */
+    else if (post)
+        fl_loop_post(p->io, apply_some, port_ref(p));
     if (p->back.cap > BACK_KEEP)
         pb_back_done(&p->back);
 }
