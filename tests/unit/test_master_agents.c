@@ -352,7 +352,7 @@ static char *with_history(const char *fid, unsigned from, unsigned to)
                     "\"TASK_FINISHED\"}",
                     i > from ? "," : "", i, fid, w.aid);
     fl_buf_adds(&b, "]}]");
-    return b.data;
+    return fl_buf_take(&b);
 }
 
 START_TEST(what_has_ended_is_told_by_the_agents)
