@@ -19,6 +19,8 @@ static inline void json_put_char(struct fl_buf *b, char c)
 
 static inline void json_put_raw(struct fl_buf *b, const char *s, size_t n)
 {
+    if (n == 0)
+        return; /* `s` may be NULL: the bytes of an empty buffer */
     memcpy(json_room(b, n), s, n);
     b->len += n;
 }
