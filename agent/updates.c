@@ -218,7 +218,7 @@ static struct stream *add_stream(struct agent_updates *u, const char *framework_
 {
     struct stream *s = xnew0(struct stream);
 
-    s->key = agent_path_join(framework_id, "/", task_id, (char *)NULL);
+    s->key = agent_path_join(framework_id, "/", task_id, NULL);
     s->framework_len = strlen(framework_id);
     s->path = path ? xstrdup(path) : NULL;
     s->manager = u;
