@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Draws docs/performance/allocator_*.svg from docs/performance/allocator_grid.csv, which `build/tests/bench/bench_mirror --grid` printed:
-how long one allocation pass takes that offers every agent, over the number of agents and over the number of frameworks.
+"""Draws docs/performance/*.svg from the data beside them: allocator_grid.csv, which `build/tests/bench/bench_mirror --grid` printed (how long one
+allocation pass takes that offers every agent), and scale_tasks.csv and scale_agents.csv of tests/bench/scale/growth.py.
 
     tools/performance_plots.py [FOLDER]
 """
@@ -43,11 +43,42 @@ def draw(rows, x, lines, path):
     plt.close(figure)
 
 
+def draw_growth(rows, x, panels, path):
+    """`panels`: (label of the axis, {column: name}, logarithmic) each."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.4))
+    xs = [row[x] for row in rows]
+    for a, (label, columns, log) in zip(axes, panels):
+        for column, name in columns.items():
+            a.plot(xs, [row[column] for row in rows], marker=".", linewidth=1.2, label=name)
+        a.set_xscale("log")
+        if log:
+            a.set_yscale("log")
+        else:
+            a.set_ylim(bottom=0)
+        a.set_xlabel(x)
+        a.set_ylabel(label)
+        a.grid(alpha=0.3)
+        a.spines[["top", "right"]].set_visible(False)
+        if len(columns) > 1:
+            a.legend(fontsize=7, frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs", "performance")
     rows = read(os.path.join(folder, "allocator_grid.csv"))
     draw(rows, "agents", "frameworks", os.path.join(folder, "allocator_agents.svg"))
     draw(rows, "frameworks", "agents", os.path.join(folder, "allocator_frameworks.svg"))
+    draw_growth(read(os.path.join(folder, "scale_tasks.csv")), "tasks",
+                [("s", {"seconds": "all running", "kill_seconds": "all killed"}, True),
+                 ("CPU us a task", {"master_us": "master", "emulator_us": "emulator", "load_us": "generator"}, False),
+                 ("master, bytes a task", {"task_bytes": ""}, False)], os.path.join(folder, "scale_tasks.svg"))
+    draw_growth(read(os.path.join(folder, "scale_agents.csv")), "agents",
+                [("s", {"admit_s": "admitted", "failover_s": "back after kill -9", "state_s": "/state read"}, True),
+                 ("master, CPU us an agent", {"admit_us": "admitted", "failover_us": "back, with 10 tasks"}, False),
+                 ("master, bytes an agent", {"agent_bytes": ""}, False)], os.path.join(folder, "scale_agents.svg"))
 
 
 if __name__ == "__main__":

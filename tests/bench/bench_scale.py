@@ -24,6 +24,7 @@ TASKS = int(os.environ.get("SCALE_TASKS", "400000"))
 IDLE_S = float(os.environ.get("SCALE_IDLE", "120"))
 QUICK = {"quick": "agent_flags: {registration_backoff_factor: 100ms}"}
 HUGE = os.path.join(EXAMPLES, "huge.yaml")
+PLACE = os.path.join(EXAMPLES, "load-place.yaml")
 SCALE = os.path.join(EXAMPLES, "load-scale.yaml")
 
 
@@ -63,10 +64,10 @@ def idle(w):
 
 
 def place(w):
-    p, path = w.load(os.path.join(EXAMPLES, "load-place.yaml"), "place")
+    p, path = w.load(PLACE, "place")
     r = w.report(p, path, 120)
-    for key, value in r["place"].items():
-        figure("place." + key, value, "us")
+    for key in sorted(k for k in r if k.startswith("place.")):
+        figure(key, r[key], "us")
 
 
 def first_offer(address, since, queue):
@@ -114,6 +115,11 @@ def main():
         w.start_master(HUGE)
         admit(w, AGENTS)
         idle(w)
+    with World() as w:
+        w.start_master(PLACE)
+        w.start_emulator(scaled(PLACE, AGENTS, w.folder, **QUICK))
+        w.wait_agents(AGENTS)
+        time.sleep(3)
         place(w)
     with World() as w:
         w.start_master(SCALE)
