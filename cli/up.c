@@ -238,6 +238,20 @@ static size_t agents_ready(const char *address)
     return (size_t)json_number_value(json_object_get(all, "master/slaves_active"));
 }
 
+/* Another cluster's master may have the port: it answers while ours finds out that it cannot listen. */
+static bool is_ours(const struct up *u)
+{
+    _cleanup_json_ json_t *all = NULL;
+    _cleanup_free_ char *work_dir = xasprintf("%s/master", u->dir);
+    const char *told;
+    struct fl_err err = {0};
+
+    if (cli_get_json(u->address, "/flags", &all, &err) < 0)
+        return false;
+    told = json_string_value(json_object_get(json_object_get(all, "flags"), "work_dir"));
+    return told && streq(told, work_dir);
+}
+
 static int wait_ready(struct up *u, struct fl_err *err)
 {
     /* Thousands of emulated agents need longer than a few real ones. */
@@ -249,7 +263,7 @@ static int wait_ready(struct up *u, struct fl_err *err)
             return fl_err_set(err, FL_UNAVAILABLE,
                               "the %s ended at once; its last words are in '%s/%s.log'", dead,
                               u->dir, dead);
-        if (agents_ready(u->address) >= u->agents)
+        if (agents_ready(u->address) >= u->agents && is_ours(u))
             return 0;
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }

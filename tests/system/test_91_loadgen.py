@@ -30,7 +30,8 @@ groups:
     resources: {cpus: 16, mem: 32768, disk: 10000, gpus: 8}
   - name: flaky
     count: 1
-    resources: {cpus: 1, mem: 1024, flaky: 5}
+    # Too little memory for what the other tests launch.
+    resources: {cpus: 1, mem: 20, flaky: 5}
     tasks: {exits: [{code: 3, probability: 1}]}
 """
 
