@@ -13,9 +13,15 @@
 #include "common/base/loop.h"
 #include "common/model/resources.h"
 #include "isolators/container_usage.h"
+#include "isolators/image_config.h"
 
 struct
     launch_plan; /* isolators/launch_plan.h: namespaces, cgroups to join, mounts, rlimits, environment */
+
+/* What an isolator that needs time calls when it is done, once: err NULL when it is well. Not from within prepare(). */
+typedef void isolator_ready_f(void *arg, const char *container_id,
+                              const struct fl_err *err_or_null);
+#define ISOLATOR_WAIT 1
 
 /* The agent's flags as far as isolators go by them; named as the flags. Borrowed for the isolators' life. */
 struct isolator_config {
@@ -24,8 +30,10 @@ struct isolator_config {
     bool cgroups_enable_cfs, cgroups_limit_swap, revocable_cpu_low_priority;
     bool disallow_sharing_agent_pid_namespace, disallow_sharing_agent_ipc_namespace;
     bool enforce_container_disk_quota;
-    uint64_t container_disk_watch_interval;      /* microseconds */
-    uint64_t default_container_shm_size;         /* bytes; 0: the system's */
+    uint64_t container_disk_watch_interval; /* microseconds */
+    uint64_t default_container_shm_size;    /* bytes; 0: the system's */
+    isolator_ready_f *ready; /* with ready_arg, for those whose prepare() returned ISOLATOR_WAIT */
+    void *ready_arg;
     const char *host_path_volume_force_creation; /* or NULL */
 };
 
@@ -40,7 +48,12 @@ struct isolated_container {
     const char *user;
     const V1__ContainerInfo *info; /* or NULL */
     const struct resources *resources;
-    double cpu_limit, mem_limit; /* as in container_spec */
+    double cpu_limit, mem_limit;    /* as in container_spec */
+    const V1__CommandInfo *command; /* NULL after a restart */
+    /* Of images; all NULL when there are none, and after a restart but for rootfs. */
+    const char *rootfs;               /* the container's own root, absolute; NULL: the machine's */
+    const struct image_config *image; /* of rootfs */
+    const char *const *volume_roots;  /* beside info->volumes: the root of the image, or NULL */
 };
 enum isolator_limit { ISOLATOR_LIMIT_MEMORY, ISOLATOR_LIMIT_DISK };
 /* The container must be destroyed: its limit was hit. `message` has the usage; both are borrowed for the call. */
@@ -54,7 +67,8 @@ struct isolator_ops {
     int (*create)(struct fl_loop *loop, const struct isolator_config *config,
                   isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err);
     void (*free)(struct isolator *i);
-    /* optional */
+    /* Optional. ISOLATOR_WAIT: it goes on by itself (a program runs, ...) and calls config->ready; the isolators after it are asked only
+     * then, and `plan` stays valid until then. It must limit its time; a container that is destroyed meanwhile waits for it. */
     int (*prepare)(struct isolator *i, const struct isolated_container *c, struct launch_plan *plan,
                    struct fl_err *err);
     int (*isolate)(struct isolator *i, const char *container_id, pid_t pid,

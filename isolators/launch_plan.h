@@ -1,4 +1,8 @@
-/* The launch plan while it is made: isolators and the containerizer add to it, launch_plan_encode() gives the bytes of
+/* How the shim carries it out: the parent's namespaces and PLAN_NETNS are entered; then cgroups, mounts, nodes and host name in the
+ * order they were added; then PLAN_ROOTFS becomes the root; then, in the process that will be the command, rlimits, bounding
+ * capabilities, user, capabilities, no_new_privs, seccomp, exec.
+ *
+ * The launch plan while it is made: isolators and the containerizer add to it, launch_plan_encode() gives the bytes of
  * isolators/plan_format.h. What happens inside the container happens in the order it was added. Strings are copied. */
 #ifndef ISOLATORS_LAUNCH_PLAN_H
 #define ISOLATORS_LAUNCH_PLAN_H

@@ -38,6 +38,13 @@ enum plan_tag {
     /* Nested containers. */
     PLAN_SANDBOX_ROOT = 10, /* string: the sandbox lies below it, behind no symbolic link */
     PLAN_JOIN = 11,         /* struct plan_join and a string: the runtime folder of the parent */
+    /* A file system and rights of its own; see launch_plan.h for the order in which they take effect. */
+    PLAN_ROOTFS = 12, /* string: becomes the root after all mounts, whose targets are below it */
+    PLAN_NETNS = 13,  /* string: a network namespace to enter, by its file; before the mounts */
+    PLAN_CAPABILITIES = 14, /* struct plan_capabilities */
+    PLAN_SECCOMP = 15,      /* struct sock_filter[] */
+    PLAN_NODE = 16, /* struct plan_node and a string: a device node to be made below the root */
+    PLAN_DIRECTORY = 17, /* string: working directory, as the container sees it; else the sandbox */
     /* What only a restarted agent reads. */
     PLAN_USER = 32,      /* string */
     PLAN_RESOURCES = 33, /* encoded CheckpointResourcesMessage */
@@ -50,8 +57,9 @@ enum plan_flag {
     PLAN_STANDALONE = 1 << 2,    /* kept over a restart of the agent, though no executor's */
     PLAN_DEBUG = 1 << 3,         /* not kept over a restart */
     PLAN_SHARES_CGROUPS = 1 << 4,
-    PLAN_IO = 1 << 5,    /* stdin, stdout and stderr come as descriptors on the shim's socket */
-    PLAN_TTY = 1 << 6,   /* with PLAN_IO: a terminal is the one descriptor */
+    PLAN_IO = 1 << 5,  /* stdin, stdout and stderr come as descriptors on the shim's socket */
+    PLAN_TTY = 1 << 6, /* with PLAN_IO: a terminal is the one descriptor */
+    PLAN_NO_NEW_PRIVILEGES = 1 << 8,
     PLAN_RELAY = 1 << 7, /* with PLAN_TTY: and its master, and a socket to relay to and from */
 };
 
@@ -66,6 +74,19 @@ enum plan_mount_option {
                                    << 0, /* resolved below the sandbox, through no symbolic link */
     PLAN_MOUNT_SOURCE_IN_SANDBOX = 1 << 1,
     PLAN_MOUNT_READ_ONLY = 1 << 2, /* a bind is made read-only by a second call */
+};
+
+/* Bits as of linux/capability.h. */
+struct plan_capabilities {
+    uint64_t bounding, effective; /* effective: also permitted, inheritable and ambient */
+};
+
+/* Followed by the path. */
+struct plan_node {
+    uint32_t mode; /* with S_IFCHR or S_IFBLK */
+    uint32_t major, minor;
+    uint32_t uid, gid;
+    uint32_t unused;
 };
 
 struct plan_rlimit {
@@ -98,7 +119,7 @@ static inline size_t plan_padded(size_t n)
 static inline bool plan_is_string(uint32_t tag)
 {
     return tag == PLAN_CGROUP || (tag >= PLAN_PROGRAM && tag <= PLAN_SANDBOX_ROOT) ||
-           tag == PLAN_USER;
+           tag == PLAN_ROOTFS || tag == PLAN_NETNS || tag == PLAN_DIRECTORY || tag == PLAN_USER;
 }
 
 /* The least content a tag may have. */
@@ -113,6 +134,10 @@ static inline size_t plan_min_len(uint32_t tag)
         return sizeof(struct plan_rlimit);
     case PLAN_LIMITS:
         return sizeof(struct plan_limits);
+    case PLAN_CAPABILITIES:
+        return sizeof(struct plan_capabilities);
+    case PLAN_NODE:
+        return sizeof(struct plan_node) + 1;
     case PLAN_JOIN:
         return sizeof(struct plan_join) + 1;
     default:

@@ -1,6 +1,6 @@
 /* The life of one container on the agent's side, from the deferred beginning to the `ended` callback, which comes exactly once.
  *
- *   begin: isolators prepare, plan written -> [fetch] -> launcher asked -> shim's note STARTED -> running
+ *   begin: container_prepare.c -> launcher asked -> shim's note STARTED -> running
  *   end:   the shim's socket closed (or its pidfd became ready, when recovered), or we decided to destroy
  *          -> shim told to end -> remaining processes killed, isolators clean up, until nothing is left -> ended
  *
@@ -85,6 +85,9 @@ static bool isolators_cleaned(struct container *c)
         if (iso->ops->cleanup && iso->ops->cleanup(iso, c->id) < 0)
             gone = false;
     }
+    /* Last: what is mounted in a root file system goes first. */
+    if (gone && c->cz->provisioner && provisioner_destroy(c->cz->provisioner, c->id) < 0)
+        gone = false;
     return gone;
 }
 
@@ -410,66 +413,10 @@ static int ask_launcher(struct container *c, struct fl_err *err)
     return 0;
 }
 
-static int prepare(struct container *c, struct fl_err *err)
-{
-    struct isolated_container ic = container_isolated(c);
-
-    launch_plan_init(&c->plan);
-    c->plan.flags = (c->checkpoint ? PLAN_CHECKPOINT : 0) | (c->standalone ? PLAN_STANDALONE : 0) |
-                    (c->debug ? PLAN_DEBUG : 0) | (c->shares_cgroups ? PLAN_SHARES_CGROUPS : 0) |
-                    container_io_flags(c);
-    for (size_t i = 0; i < c->cz->n_isolators; i++) {
-        struct isolator *iso = c->cz->isolators[i];
-        int r = iso->ops->prepare ? iso->ops->prepare(iso, &ic, &c->plan, err) : 0;
-        if (r < 0)
-            return fl_err_wrap(err, "isolator '%s'", iso->ops->name);
-    }
-    if (c->plan.clone_flags & CLONE_NEWPID)
-        c->plan.flags |= PLAN_PID_NAMESPACE;
-    return container_plan_command(c, err);
-}
-
-static int write_plan(struct container *c, struct fl_err *err)
-{
-    int r = launch_plan_finish(&c->plan, err);
-
-    if (r == 0)
-        r = runtime_folder_make(c->folder, err);
-    if (r == 0)
-        r = runtime_file_write(c->folder, "plan", c->plan.buf, c->plan.len, err);
-    uint64_t clone_flags = c->plan.clone_flags;
-    launch_plan_done(&c->plan);
-    c->plan.clone_flags = clone_flags;
-    return r;
-}
-
 void container_launch(struct container *c)
 {
     struct fl_err err;
 
     if (ask_launcher(c, &err) < 0)
-        container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
-}
-
-void container_begin(void *container)
-{
-    struct container *c = FL_CAST(container, CONTAINER_MAGIC, container);
-    struct fl_err err;
-
-    c->asked = false;
-    if (c->state == CONTAINER_DESTROYING) {
-        container_clean_up(c);
-        return;
-    }
-    int r = prepare(c, &err);
-    if (r == 0)
-        r = write_plan(c, &err);
-    if (r == 0 && c->command->n_uris) {
-        c->state = CONTAINER_FETCHING;
-        r = container_fetch(c, &err);
-    } else if (r == 0) {
-        r = ask_launcher(c, &err);
-    }
-    if (r < 0)
         container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
 }

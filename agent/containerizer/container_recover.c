@@ -35,6 +35,10 @@ static void read_record(struct container *c, const struct plan_record *r)
         free(c->sandbox);
         c->sandbox = xstrdup(r->data);
         break;
+    case PLAN_ROOTFS:
+        free(c->rootfs);
+        c->rootfs = xstrdup(r->data);
+        break;
     case PLAN_USER:
         free(c->user);
         c->user = xstrdup(r->data);
@@ -300,5 +304,7 @@ void containerizer_recover(struct containerizer *base, const char *const *ids, s
         if (iso->ops->orphans)
             iso->ops->orphans(iso, found_orphan, cz);
     }
+    if (cz->provisioner)
+        provisioner_each(cz->provisioner, found_orphan, cz);
     fl_loop_defer(cz->loop, recover_done, cz);
 }

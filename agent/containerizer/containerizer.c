@@ -60,6 +60,11 @@ void container_free(struct container *c)
     env_free(c->env);
     resources_done(&c->resources);
     launch_plan_done(&c->plan);
+    for (size_t i = 0; i < c->n_volume_roots; i++)
+        free(c->volume_roots[i]);
+    free(c->volume_roots);
+    image_config_free(c->image);
+    free(c->rootfs);
     free(c->user);
     free(c->sandbox);
     free(c->folder);
@@ -80,7 +85,11 @@ struct isolated_container container_isolated(const struct container *c)
                                        .info = c->info,
                                        .resources = &c->resources,
                                        .cpu_limit = c->cpu_limit,
-                                       .mem_limit = c->mem_limit};
+                                       .mem_limit = c->mem_limit,
+                                       .command = c->command,
+                                       .rootfs = c->rootfs,
+                                       .image = c->image,
+                                       .volume_roots = (const char *const *)c->volume_roots};
 }
 
 static struct container *find(struct real_containerizer *cz, const char *id)
@@ -241,7 +250,7 @@ static void real_update(struct containerizer *base, const char *id, const struct
     resources_copy(&c->resources, res);
     c->cpu_limit = cpu_limit;
     c->mem_limit = mem_limit;
-    if (c->state == CONTAINER_PREPARING)
+    if (c->state == CONTAINER_PROVISIONING)
         return; /* prepare will see it */
     const struct isolated_container ic = container_isolated(c);
     for (size_t i = 0; i < cz->n_isolators; i++) {
@@ -324,6 +333,8 @@ static void real_free(struct containerizer *base)
         HASH_DEL(cz->containers, c);
         container_free(c);
     }
+    if (cz->provisioner)
+        provisioner_free(cz->provisioner);
     for (size_t i = cz->n_isolators; i-- > 0;)
         cz->isolators[i]->ops->free(cz->isolators[i]);
     free(cz->isolators);
@@ -390,6 +401,7 @@ static struct isolator_config config_of(const struct agent_flags *f)
         .container_disk_watch_interval = f->container_disk_watch_interval,
         .default_container_shm_size = f->default_container_shm_size,
         .host_path_volume_force_creation = f->host_path_volume_force_creation,
+        .ready = container_ready,
     };
 }
 
@@ -398,6 +410,7 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
     const struct agent_flags *flags = cz->flags;
 
     cz->config = config_of(flags);
+    cz->config.ready_arg = cz;
     cz->inherited_env = inherited_environment(flags, err);
     if (!cz->inherited_env)
         return err ? err->code : -EINVAL;
@@ -405,6 +418,8 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
     if (r == 0)
         r = isolators_create(cz->loop, &cz->config, flags->isolation, container_limit, cz,
                              &cz->isolators, &cz->n_isolators, err);
+    if (r == 0)
+        r = provisioner_new(cz->loop, flags, &cz->provisioner, err);
     if (r == 0)
         r = launcher_client_new(cz->loop, launcher_fd, flags->max_parallel_launches, &cz->launcher,
                                 err);

@@ -6,18 +6,20 @@
 
 #include "agent/containerizer/containerizer.h"
 #include "agent/containerizer/launcher_client.h"
+#include "agent/containerizer/provisioner.h"
 #include "agent/containerizer/runtime_dir.h"
 #include "agent/flags.h"
 #include "isolators/isolator.h"
 #include "isolators/launch_plan.h"
 
-/* PREPARING -> FETCHING -> LAUNCHING -> RUNNING -> DESTROYING -> gone; DESTROYING may follow any. */
+/* PROVISIONING -> PREPARING -> FETCHING -> LAUNCHING -> RUNNING -> DESTROYING -> gone; DESTROYING may follow any. */
 enum container_state {
-    CONTAINER_PREPARING,  /* not begun, or its isolators are asked */
-    CONTAINER_FETCHING,   /* a fetcher runs */
-    CONTAINER_LAUNCHING,  /* the launcher is asked, or the shim sets up */
-    CONTAINER_RUNNING,    /* the command runs */
-    CONTAINER_DESTROYING, /* everything of it is being removed; `end` says why */
+    CONTAINER_PROVISIONING, /* not begun, or its images are pulled and laid out */
+    CONTAINER_PREPARING,    /* its isolators are asked */
+    CONTAINER_FETCHING,     /* a fetcher runs */
+    CONTAINER_LAUNCHING,    /* the launcher is asked, or the shim sets up */
+    CONTAINER_RUNNING,      /* the command runs */
+    CONTAINER_DESTROYING,   /* everything of it is being removed; `end` says why */
 };
 
 #define CONTAINER_MAGIC 0xc0471a3eu
@@ -43,6 +45,12 @@ struct container {
     char **env; /* NULL-terminated */
     struct resources resources;
     double cpu_limit, mem_limit;
+    char *rootfs;               /* owned; NULL: the machine's */
+    struct image_config *image; /* owned; of rootfs */
+    char **volume_roots;        /* owned, n_volumes of them, NULL where there is none; or NULL */
+    size_t n_volume_roots;
+    size_t provisioned;      /* of 1 + n_volumes: which is next */
+    size_t prepared;         /* how many isolators have prepared */
     struct launch_plan plan; /* until it is written */
 
     int note_fd, pidfd; /* of the shim or the fetcher; -EBADF: none */
@@ -74,6 +82,7 @@ struct real_containerizer {
     struct isolator_config config;
     struct isolator **isolators; /* in order of preparing */
     size_t n_isolators;
+    struct provisioner *provisioner; /* or NULL: no images */
     bool linux_launcher;
     char *own_user; /* the agent's, NULL when it has no name */
     char *
@@ -88,14 +97,17 @@ struct container *container_new(struct real_containerizer *cz, const char *id);
 void container_free(struct container *c);
 struct isolated_container container_isolated(const struct container *c); /* borrows */
 
-/* container.c: the state machine */
+/* container_prepare.c: images, isolators, the plan. */
 void container_begin(void *container); /* deferred by launch() */
+isolator_ready_f container_ready;
+
+/* container.c: the state machine */
 void container_end_with(struct container *c, enum container_end_reason reason, const char *message);
 void container_destroy(struct container *c);
 void container_clean_up(
     void *container); /* once the shim is gone: again and again until nothing is left */
 isolator_limit_f container_limit;
-void container_launch(struct container *c); /* what it needs is fetched */
+void container_launch(struct container *c); /* all is prepared and fetched */
 void container_signal_shim(struct container *c, int signo);
 int container_watch_shim(struct container *c,
                          struct fl_err *err); /* by pidfd, for recovered ones */
