@@ -114,6 +114,12 @@ $(BUILD)/bin/fairlead-shim: $(SHIM_SRC) $(wildcard agent/containerizer/shim/*.h)
 	$(SHIM_CC) -I. -D_GNU_SOURCE -std=gnu17 -Os -g -ffunction-sections -fdata-sections $(WARN) -static -Wl,--gc-sections \
 	    -o $@ $(SHIM_SRC)
 
+# What the containers of the benchmarks run.
+$(BUILD)/tests/bench/pause: tests/bench/pause.c
+	@mkdir -p $(@D)
+	$(SHIM_CC) -std=gnu17 -Os $(WARN) -static -o $@ $<
+$(BUILD)/tests/bench/bench_containers: | $(BUILD)/tests/bench/pause
+
 # Only what libframework.map names is visible outside.
 $(BUILD)/lib/libframework.so: $(LIBFL) $(LIBFW_MAP)
 	@mkdir -p $(@D)

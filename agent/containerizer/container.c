@@ -36,12 +36,26 @@ static void watch_stop(struct container *c)
     c->note_fd = -EBADF;
 }
 
-static void forget_pidfd(struct container *c)
+/* While a container runs its socket is its one descriptor: an agent has some thousands of them, and a limit on descriptors. */
+static void close_pidfd(struct container *c)
 {
     if (c->pidfd >= 0)
         close(c->pidfd);
     c->pidfd = -EBADF;
+}
+
+static void forget_pidfd(struct container *c)
+{
+    close_pidfd(c);
     c->shim_pid = 0;
+}
+
+/* Opens it again, by what the shim noted of itself: a number that another process has by now is not taken for it. */
+static bool find_shim(struct container *c)
+{
+    if (c->pidfd < 0 && c->shim_pid > 0)
+        runtime_process(c->folder, "shim", &c->pidfd);
+    return c->pidfd >= 0;
 }
 
 static void report_end(void *arg)
@@ -140,7 +154,7 @@ static void shim_gone(struct container *c)
 
 void container_signal_shim(struct container *c, int signo)
 {
-    if (c->pidfd >= 0)
+    if (find_shim(c))
         syscall(SYS_pidfd_send_signal, c->pidfd, signo, NULL, 0);
 }
 
@@ -194,7 +208,7 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
     }
     if (c->asked)
         return;
-    if (c->pidfd < 0) {
+    if (!find_shim(c)) {
         shim_gone(c);
         return;
     }
@@ -275,6 +289,7 @@ static void started_note(struct container *c, pid_t pid)
         return;
     c->pid = pid;
     c->state = CONTAINER_RUNNING;
+    close_pidfd(c);
     for (size_t i = 0; i < c->cz->n_isolators; i++) {
         struct isolator *iso = c->cz->isolators[i];
         struct fl_err err;
@@ -294,9 +309,10 @@ static void on_exit_complete(int fd, bool readable, bool writable, void *arg)
 /* Process 1 of a namespace closes its socket before the kernel has ended the others; its pidfd becomes ready after. */
 static void socket_closed(struct container *c)
 {
-    struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+    struct pollfd p = {.events = POLLIN};
 
-    if (c->pidfd >= 0 && in_pid_namespace(c) && poll(&p, 1, 0) == 0) {
+    p.fd = in_pid_namespace(c) && find_shim(c) ? c->pidfd : -1;
+    if (p.fd >= 0 && poll(&p, 1, 0) == 0) {
         fl_watch_free(c->note_watch);
         c->note_watch = NULL;
         if (fl_watch_new(c->cz->loop, c->pidfd, true, false, on_exit_complete, c, &c->pidfd_watch,
