@@ -381,7 +381,8 @@ int agent_shell_init(struct agent_shell *s, const struct agent_flags *flags, str
                                 .flags = table,
                                 .files = s->files,
                                 .log_toggle = s->log_toggle,
-                                .guard = s->guard};
+                                .guard = s->guard,
+                                .usage = usage_round_new(s->loop, s->core)};
     return agent_recover(s->core, err);
 }
 
@@ -392,6 +393,7 @@ void agent_shell_done(struct agent_shell *s)
     fl_signal_free(s->usr1);
     fl_signal_free(s->hup);
     agent_link_free(s->link);
+    usage_round_free(s->api.usage);
     if (s->http)
         http_server_free(s->http);
     if (s->containerizer)

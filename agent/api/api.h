@@ -4,6 +4,7 @@
 #define AGENT_API_API_H
 
 #include "agent/agent.h"
+#include "agent/api/usage_round.h"
 #include "common/base/http_files.h"
 #include "common/base/http_v1.h"
 #include "common/base/log_toggle.h"
@@ -15,6 +16,7 @@ struct agent_api {
     struct http_files *files;       /* borrowed */
     struct log_toggle *log_toggle;  /* borrowed */
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
+    struct usage_round *usage;      /* borrowed */
 };
 
 #define AGENT_LOG_PATH        "/slave/log" /* of /files */

@@ -60,9 +60,7 @@ int agent_session(struct http_exchange *ex, struct agent_api *api, const Aapi__C
 /* A request whose body is a stream of calls: it is here when its head is. */
 void agent_attach_input(struct http_exchange *ex, struct agent_api *api);
 
-/* Measurements of an executor's container, in the arena; NULL when there are none. */
-V1__ResourceStatistics *agent_api_statistics(const struct agent_executor *e,
-                                             struct fl_arena *arena);
+/* Measures a container now, in the arena; NULL when that cannot be. Answers show what usage_round.h has read. */
 V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
                                                        struct fl_arena *arena);
 V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
@@ -77,7 +75,8 @@ Aapi__Response__GetExecutors *agent_view_executors(const struct agent_core *a,
                                                    struct fl_arena *arena);
 Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, const struct agent_viewer *v,
                                            struct fl_arena *arena);
-Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
+/* Within a usage_ready_f. */
+Aapi__Response__GetContainers *agent_view_containers(const struct agent_api *api,
                                                      const struct agent_viewer *v, bool nested,
                                                      bool standalone, struct fl_arena *arena);
 

@@ -185,14 +185,30 @@ static int get_tasks(struct operation *op, struct fl_err *err)
     return 0;
 }
 
-static int get_containers(struct operation *op, struct fl_err *err)
+/* The operation while it waits for the measurements; what it borrows lives as long as the exchange. */
+static void containers_ready(void *arg, bool gone)
 {
+    struct operation *op = arg;
     const Aapi__Call__GetContainers *c = op->call->get_containers;
 
-    op->response.get_containers =
-        agent_view_containers(op->api->core, &op->viewer, c && c->has_show_nested && c->show_nested,
-                              c && c->has_show_standalone && c->show_standalone, op->arena);
-    return 0;
+    if (gone) {
+        http_respond(op->ex, 503, HTTP_TEXT, "The agent is ending");
+    } else {
+        op->response.get_containers =
+            agent_view_containers(op->api, &op->viewer, c && c->has_show_nested && c->show_nested,
+                                  c && c->has_show_standalone && c->show_standalone, op->arena);
+        respond(op);
+    }
+    free(op);
+}
+
+static int get_containers(struct operation *op, struct fl_err *err)
+{
+    struct operation *copy = xnew0(struct operation);
+
+    *copy = *op;
+    usage_round_ask(op->api->usage, containers_ready, copy);
+    return 1;
 }
 
 static int get_agent(struct operation *op, struct fl_err *err)

@@ -137,8 +137,8 @@ Aapi__Response__GetTasks *agent_view_tasks(const struct agent_core *a, const str
     return m;
 }
 
-static Aapi__Response__GetContainers__Container *of_executor(struct agent_executor *e,
-                                                             struct fl_arena *arena)
+static Aapi__Response__GetContainers__Container *
+of_executor(const struct agent_api *api, struct agent_executor *e, struct fl_arena *arena)
 {
     Aapi__Response__GetContainers__Container *c = NEW(
         arena, Aapi__Response__GetContainers__Container, aapi__response__get_containers__container);
@@ -150,15 +150,16 @@ static Aapi__Response__GetContainers__Container *of_executor(struct agent_execut
     c->container_id = NEW(arena, V1__ContainerID, v1__container_id);
     c->container_id->value = e->container_id;
     c->container_status = agent_api_container_status(e, arena);
-    c->resource_statistics = agent_api_statistics(e, arena);
+    c->resource_statistics =
+        (V1__ResourceStatistics *)(uintptr_t)usage_round_of(api->usage, e->container_id);
     return c;
 }
 
 /* Its id is without the parent here; container_status has the whole one. */
 static Aapi__Response__GetContainers__Container *
-of_nested(const struct agent_core *a, const struct agent_nested *n, struct fl_arena *arena)
+of_nested(const struct agent_api *api, const struct agent_nested *n, struct fl_arena *arena)
 {
-    struct containerizer *cz = a->containerizer;
+    struct containerizer *cz = api->core->containerizer;
     const char *dot = strrchr(n->id, '.');
     Aapi__Response__GetContainers__Container *c = NEW(
         arena, Aapi__Response__GetContainers__Container, aapi__response__get_containers__container);
@@ -169,7 +170,7 @@ of_nested(const struct agent_core *a, const struct agent_nested *n, struct fl_ar
         c->container_status = NEW(arena, V1__ContainerStatus, v1__container_status);
     if (!c->container_status->container_id)
         c->container_status->container_id = container_id_pb(arena, n->id);
-    c->resource_statistics = agent_api_container_statistics(a, n->id, arena);
+    c->resource_statistics = (V1__ResourceStatistics *)(uintptr_t)usage_round_of(api->usage, n->id);
     return c;
 }
 
@@ -186,20 +187,21 @@ static bool sees_nested(const struct agent_core *a, const struct agent_viewer *v
              : acls_allow(v->acls, ACL_VIEW_STANDALONE, v->principal, NULL);
 }
 
-Aapi__Response__GetContainers *agent_view_containers(const struct agent_core *a,
+Aapi__Response__GetContainers *agent_view_containers(const struct agent_api *api,
                                                      const struct agent_viewer *v, bool nested,
                                                      bool standalone, struct fl_arena *arena)
 {
     Aapi__Response__GetContainers *m =
         NEW(arena, Aapi__Response__GetContainers, aapi__response__get_containers);
+    const struct agent_core *a = api->core;
 
     for (struct agent_executor *e = a->containers; e; e = e->hh_container.next) {
         if (agent_viewer_executor(v, ACL_VIEW_CONTAINERS, e))
-            APPEND(arena, m->containers, m->n_containers, of_executor(e, arena));
+            APPEND(arena, m->containers, m->n_containers, of_executor(api, e, arena));
     }
     for (const struct agent_nested *n = agent_nested_first(a); n; n = n->hh.next) {
         if (sees_nested(a, v, n, nested, standalone))
-            APPEND(arena, m->containers, m->n_containers, of_nested(a, n, arena));
+            APPEND(arena, m->containers, m->n_containers, of_nested(api, n, arena));
     }
     return m;
 }

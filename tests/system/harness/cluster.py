@@ -1,4 +1,5 @@
 """Real daemons on loopback: free ports, a temporary folder, stopped by the process ids that were started here."""
+import glob
 import os
 import random
 import shutil
@@ -173,6 +174,16 @@ class Cluster:
     def logs(self):
         return "".join("---- %s\n%s" % (d.name, d.log()[-4000:]) for d in [self.master] + self.agents if d.process)
 
+    def remove_cgroups(self):
+        """An agent leaves its root group behind for the next one; here there is none."""
+        for i in range(len(self.agents)):
+            for top in glob.glob("/sys/fs/cgroup/*/%s" % self.agents[i].flags["cgroups_root"]):
+                for folder, _, _ in os.walk(top, topdown=False):
+                    try:
+                        os.rmdir(folder)
+                    except OSError:
+                        pass
+
     def stop(self):
         for d in self.agents + [self.master]:
             d.stop()
@@ -187,6 +198,7 @@ class Cluster:
                 except ProcessLookupError:
                     pass
             time.sleep(0.05)
+        self.remove_cgroups()
         if os.environ.get("KEEP"):
             print("kept:", self.folder)
         else:
