@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# run_pytest.sh DIR|FILE [pytest argument ...]: runs the Python tests of a folder, or of one file, with the system's Python and ends with the line
-# "NAME: N passed, N failed, N skipped". Errors count as failed; so does a run that ends without a summary. Up to ten tests that failed
-# are run once more, and said so ("AGAIN ..."): the second run counts.
+# run_pytest.sh DIR|FILE [pytest argument ...]: runs the Python tests of a folder (its files side by side: pytest_files.py), or of one file, with
+# the system's Python and ends with the line "NAME: N passed, N failed, N skipped". Errors count as failed; so does a run that ends without
+# a summary. Up to ten tests that failed are run once more, alone, and said so ("AGAIN ..."): the second run counts.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 dir=$1
@@ -15,10 +15,13 @@ if [ -d "$dir" ] && ! compgen -G "$dir/test_*.py" >/dev/null && ! compgen -G "$d
     echo "$name: 0 passed, 0 failed, 0 skipped"
     exit 0
 fi
+pytest=(/usr/bin/python3 -m pytest -q -rsfE --color=no -p no:cacheprovider)
+all=("${pytest[@]}")
+[ ! -d "$dir" ] || all=(/usr/bin/python3 tools/pytest_files.py)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "${PYTEST_TIMEOUT:-1800}" \
-    /usr/bin/python3 -m pytest -q -rsfE --color=no -p no:cacheprovider "$dir" "$@" >"$log" 2>&1
+    "${all[@]}" "$dir" "$@" >"$log" 2>&1
 rc=$?
 summary=$(grep -E '^(=+ )?([0-9]+ [a-z]+(, )?)+ in [0-9.]+' "$log" | tail -n 1)
 count() {
@@ -32,14 +35,15 @@ if [ "$rc" -ne 0 ] && [ "$failed" -eq 0 ]; then
     echo "$dir: pytest ended with status $rc"
 fi
 # Once more, and said so: what fails only sometimes is a fault to be found, but not in the change at hand.
+broken=$(grep -cE '^ERROR [^ :]+\.py( |$)' "$log") # files that could not be read: not tried again
 mapfile -t again < <(sed -nE 's/^(FAILED|ERROR) ([^ ]+::[^ ]+).*/\2/p' "$log" | sort -u)
 if [ "$failed" -ne 0 ] && [ "${#again[@]}" -gt 0 ] && [ "${#again[@]}" -le 10 ]; then
     printf 'AGAIN %s: failed once\n' "${again[@]}"
     tail -n 120 "$log"
     if PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "${PYTEST_TIMEOUT:-1800}" \
-        /usr/bin/python3 -m pytest -q --color=no -p no:cacheprovider "${again[@]}" "$@" >"$log.again" 2>&1; then
+        "${pytest[@]}" "${again[@]}" "$@" >"$log.again" 2>&1; then
         passed=$((passed + ${#again[@]}))
-        failed=0
+        failed=$broken
     else
         cat "$log.again" >>"$log"
     fi

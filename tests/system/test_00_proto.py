@@ -8,6 +8,8 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "proto"))
 import pbref  # noqa: E402
 
+SECONDS = 14
+
 MESSAGES = pbref.load()
 NAMES = sorted(MESSAGES)
 SEEDS = int(os.environ.get("PROTO_SEEDS", "8"))

@@ -12,6 +12,8 @@ import pbref  # noqa: E402
 from harness.http import JSON, PROTOBUF, Stream, get_json, request  # noqa: E402
 from harness.scheduler import PATH, Scheduler  # noqa: E402
 
+SECONDS = 15
+
 MESSAGES = pbref.load()
 AGENTS = 0
 INFO = {"user": "root", "name": "subscriber"}

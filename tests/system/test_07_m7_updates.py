@@ -4,6 +4,8 @@ import time
 from harness.http import eventually
 from harness.scheduler import Scheduler
 
+SECONDS = 11
+
 
 def test_one_at_a_time_and_again_after_ten_seconds(cluster):
     """The one test that waits the protocol's ten seconds."""

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 
 import pytest
+
+from harness.cluster import free_ports
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(ROOT, os.environ.get("BUILD", "build"), "bin")
@@ -59,12 +60,6 @@ def test_what_is_required():
     assert out.returncode != 0 and "'--master' is required" in out.stderr
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def get(port, path):
     deadline = time.monotonic() + 15
     while True:
@@ -78,7 +73,7 @@ def get(port, path):
 
 
 def test_flags_endpoint(tmp_path):
-    port = free_port()
+    port = free_ports(1)[0]
     weights = tmp_path / "weights"
     weights.write_text("eng=2.5\n")
     master = subprocess.Popen(

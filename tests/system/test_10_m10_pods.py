@@ -8,6 +8,8 @@ from harness.cluster import Cluster
 from harness.http import eventually, get_json
 from harness.scheduler import Scheduler, new_id, scalar
 
+SECONDS = 14
+
 TERMINAL = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST")
 
 

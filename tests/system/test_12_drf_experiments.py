@@ -9,6 +9,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 import drf_experiments as drf  # noqa: E402
 
+SECONDS = 64
+
 SPEED = 20
 
 

@@ -9,6 +9,8 @@ from harness.greedy import Greedy, settled
 from harness.http import eventually, get_json, post_json, request
 from harness.scheduler import Scheduler, amount
 
+SECONDS = 11
+
 NINE = "cpus:9;mem:18432"
 
 

@@ -10,6 +10,8 @@ from harness.cluster import Cluster
 from harness.http import eventually, get_json, post_json
 from harness.scheduler import Scheduler, b64, custom_executor, new_id, resources, scalar
 
+SECONDS = 10
+
 CAPABILITIES = ["PARTITION_AWARE", "MULTI_ROLE", "RESERVATION_REFINEMENT"]
 POSIX = {}
 LINUX = {"launcher": "linux", "isolation": "cgroups/cpu,cgroups/mem,filesystem/linux"}

@@ -8,6 +8,8 @@ from harness.cluster import Cluster
 from harness.http import eventually, get_json, post_json, request
 from harness.scheduler import Scheduler, new_id, resources, scalar
 
+SECONDS = 19
+
 CAPABILITIES = ["PARTITION_AWARE", "MULTI_ROLE", "RESERVATION_REFINEMENT"]
 
 

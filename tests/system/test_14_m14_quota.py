@@ -8,6 +8,8 @@ from harness.greedy import Greedy, settled
 from harness.http import eventually, get, get_json, post_json, request
 from harness.scheduler import Scheduler, amount, scalar
 
+SECONDS = 14
+
 AGENT_FLAGS = {"resources": "cpus:6;mem:8192"}
 
 

@@ -7,6 +7,8 @@ from harness.cluster import Cluster
 from harness.http import eventually, get_json
 from harness.scheduler import Scheduler
 
+SECONDS = 31
+
 PINGS, TIMEOUT = 3, 1.0
 MASTER_FLAGS = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "3"}
 

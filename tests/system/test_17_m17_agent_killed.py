@@ -8,6 +8,8 @@ from harness.cluster import Cluster
 from harness.http import eventually, get_json
 from harness.scheduler import Scheduler, b64, custom_executor
 
+SECONDS = 13
+
 POSIX = {}
 LINUX = {"launcher": "linux", "isolation": "cgroups/cpu,cgroups/mem,filesystem/linux,namespaces/pid"}
 

@@ -7,6 +7,8 @@ from harness.cluster import Cluster
 from harness.http import eventually
 from harness.scheduler import Scheduler
 
+SECONDS = 16
+
 
 def hosts(s, since):
     return {o["hostname"] for e in s.events[since:] if e["type"] == "OFFERS" for o in e["offers"]["offers"]}

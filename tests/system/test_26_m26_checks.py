@@ -1,15 +1,16 @@
 """M26: checks and health checks by command, HTTP and TCP: what changes is told, what is unhealthy too often is killed; tasks and pods."""
 import json
 import os
-import socket
 import time
 
 import pytest
 
-from harness.cluster import Cluster
+from harness.cluster import Cluster, free_ports
 from harness.http import eventually, get_json
 from harness.scheduler import Scheduler
 from test_10_m10_pods import content, launch, sandbox
+
+SECONDS = 14
 
 CHECK = "REASON_TASK_CHECK_STATUS_UPDATED"
 HEALTH = "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"
@@ -27,9 +28,7 @@ SERVER = ("python3 -u -c \"\n"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class Command:

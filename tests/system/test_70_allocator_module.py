@@ -11,6 +11,8 @@ from harness.cluster import BIN, Cluster
 from harness.http import eventually, get_json, post_json
 from harness.scheduler import Scheduler, amount, scalar
 
+SECONDS = 22
+
 MODULES = os.path.join(os.path.dirname(BIN), "tests", "modules")
 
 

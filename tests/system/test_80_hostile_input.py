@@ -14,6 +14,8 @@ import pytest
 from harness.http import JSON, PROTOBUF, Broken, Connection, eventually, get, head_bytes, request, request_bytes
 from harness.scheduler import PATH, Scheduler, new_id, resources
 
+SECONDS = 10
+
 TIMEOUT = 2  # seconds, of a head and of a body
 MASTER_FLAGS = AGENT_FLAGS = {"http_header_timeout": "%dsecs" % TIMEOUT, "http_body_timeout": "%dsecs" % TIMEOUT}
 HEALTHY = 2.0

@@ -11,6 +11,8 @@ from harness.cluster import BIN, Cluster
 from harness.http import eventually, get_json
 from test_90_emulator import Emulator
 
+ALONE = "it loads a master as much as it can, and measures it"
+
 LOADGEN = os.path.join(BIN, "fairlead-loadgen")
 
 CLUSTER = """
@@ -40,7 +42,7 @@ groups:
 def world():
     c = Cluster(0, {"domain": '{"fault_domain":{"region":{"name":"r"},"zone":{"name":"z1"}}}'})
     try:
-        c.agents.append(Emulator(c, CLUSTER, "127.71.0.1").start())
+        c.agents.append(Emulator(c, CLUSTER).start())
         c.wait_agents(81, 30)
     except BaseException:
         print(c.logs())

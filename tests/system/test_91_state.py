@@ -31,7 +31,7 @@ groups:
 def world():
     c = Cluster(0, {"state_snapshot_objects": "1", "max_state_snapshot_bytes": "16MB", "max_completed_tasks_per_framework": "300"})
     try:
-        e = Emulator(c, FILE, "127.71.0.1").start()
+        e = Emulator(c, FILE).start()
         c.agents.append(e)
         c.wait_agents(120, 30)
     except BaseException:

@@ -49,6 +49,61 @@ def test_run_pytest_clean_empty_and_broken(tmp_path):
     assert run_pytest(tmp_path / "hangs", PYTEST_TIMEOUT="1")[:2] == (1, "hangs: 0 passed, 1 failed, 0 skipped")
 
 
+def test_files_side_by_side(tmp_path):
+    """Two files that wait for each other end only together; the one that is alone starts when both have ended, though it takes long."""
+    folder = tmp_path / "many"
+    meet = """
+        import os, time
+        HERE = os.path.dirname(__file__)
+        def test_meet():
+            open(HERE + "/%s", "w").close()
+            end = time.monotonic() + 20
+            while not os.path.exists(HERE + "/%s"):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            time.sleep(0.2)
+            open(HERE + "/%s.over", "w").close()
+        """
+    put(folder, "test_a.py", meet % ("a", "b", "a"))
+    put(folder, "test_b.py", meet % ("b", "a", "b"))
+    put(folder, "test_c.py", """
+        import os
+        ALONE = "it asks who has ended"
+        SECONDS = 100
+        def test_after():
+            assert all(os.path.exists(os.path.dirname(__file__) + "/%s.over" % x) for x in "ab")
+        """)
+    rc, line, text = run_pytest(folder, PYTEST_JOBS="2")
+    assert (rc, line) == (0, "many: 3 passed, 0 failed, 0 skipped"), text
+
+
+def test_files_that_fail(tmp_path):
+    """A test that fails once is run again; a file that cannot be read, or that ends its pytest, stays a failure beside it."""
+    folder = tmp_path / "many"
+    put(folder, "test_a.py", """
+        import os
+        def test_once():
+            mark = os.path.dirname(__file__) + "/mark"
+            first = not os.path.exists(mark)
+            open(mark, "w").close()
+            assert not first
+        def test_good(): pass
+        """)
+    rc, line, text = run_pytest(folder)
+    assert (rc, line) == (0, "many: 2 passed, 0 failed, 0 skipped") and "AGAIN " in text, text
+    os.unlink(folder / "mark")
+    put(folder, "test_b.py", "def test_good(: pass\n")
+    rc, line, text = run_pytest(folder)
+    assert (rc, line) == (1, "many: 2 passed, 1 failed, 0 skipped"), text
+    put(folder, "test_c.py", "import os\ndef test_ends(): os._exit(7)\n")
+    rc, line, text = run_pytest(folder)
+    assert (rc, line) == (1, "many: 2 passed, 2 failed, 0 skipped") and "status 7" in text, text
+    assert run_pytest(folder, "-k", "nothing_has_this_name")[0] == 1
+    os.unlink(folder / "test_b.py")
+    os.unlink(folder / "test_c.py")
+    assert run_pytest(folder, "-k", "test_good")[:2] == (0, "many: 1 passed, 0 failed, 0 skipped")
+
+
 def load_bench():
     spec = importlib.util.spec_from_file_location("bench", os.path.join(ROOT, "tools/bench.py"))
     module = importlib.util.module_from_spec(spec)

@@ -16,24 +16,51 @@ BIN = os.path.join(ROOT, os.environ.get("BUILD", "build"), "bin")
 AS_ROOT = os.geteuid() == 0
 
 
+CLAIMS = []  # ours until this process ends
+
+
+def claim(*names):
+    """False if another run of tests on this machine has one of these. The names are abstract sockets: the kernel forgets them with us."""
+    got = []
+    try:
+        for name in names:
+            s = socket.socket(socket.AF_UNIX)
+            got.append(s)
+            s.bind("\0fairlead-system-%s" % name)
+    except OSError:
+        for s in got:
+            s.close()
+        return False
+    CLAIMS.extend(got)
+    return True
+
+
+def can_bind(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_ports(n):
-    """`n` ports that follow each other and are free now, below those that the kernel gives to clients."""
+    """`n` ports that follow each other, below those that the kernel gives to clients; no other test is given them, now or later."""
     for _ in range(200):
         first = random.randrange(20000, 32000 - n)
-        held = []
-        try:
-            for port in range(first, first + n):
-                s = socket.socket()
-                held.append(s)
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(("127.0.0.1", port))
-            return list(range(first, first + n))
-        except OSError:
-            pass
-        finally:
-            for s in held:
-                s.close()
+        ports = list(range(first, first + n))
+        if all(can_bind(port) for port in ports) and claim(*ports):
+            return ports
     raise AssertionError("no free ports")
+
+
+def free_network():
+    """The first address of a 127.N.0.0/16 that no other test has, for emulated agents."""
+    for n in range(70, 250):
+        if claim("127.%d" % n):
+            return "127.%d.0.1" % n
+    raise AssertionError("no free network")
 
 
 def command_line(flags):
@@ -176,8 +203,8 @@ class Cluster:
 
     def remove_cgroups(self):
         """An agent leaves its root group behind for the next one; here there is none."""
-        for i in range(len(self.agents)):
-            for top in glob.glob("/sys/fs/cgroup/*/%s" % self.agents[i].flags["cgroups_root"]):
+        for a in self.agents:
+            for top in glob.glob("/sys/fs/cgroup/*/%s" % a.flags.get("cgroups_root", "none")):
                 for folder, _, _ in os.walk(top, topdown=False):
                     try:
                         os.rmdir(folder)
