@@ -1,60 +1,20 @@
-/* The table of resource kinds: hash buckets under one lock, entries leave when their last reference
- * goes.
+/* The table of resource kinds.
  *
  * The key of a base kind is its message as bytes; of an allocated one the pointers of its base and
  * role. */
 #include "common/model/resource_kind.h"
 
-#include <pthread.h>
-
 #include "common/model/intern.h"
 
-static struct {
-    pthread_mutex_t lock;
-    struct kind **buckets;
-    size_t n, n_buckets; /* a power of two */
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static uint32_t hash_key(const uint8_t *p, size_t n)
-{
-    uint64_t h = 14695981039346656037u;
-    for (; n >= 8; p += 8, n -= 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        h = (h ^ word) * 0x9E3779B97F4A7C15u;
-        h ^= h >> 29;
-    }
-    for (; n; p++, n--)
-        h = (h ^ *p) * 1099511628211u;
-    return (uint32_t)(h ^ (h >> 32));
-}
-
-static void grow_table(void)
-{
-    size_t wider = table.n_buckets ? table.n_buckets * 2 : 256;
-    struct kind **buckets = xcalloc(wider, sizeof(*buckets));
-    for (size_t i = 0; i < table.n_buckets; i++) {
-        struct kind *next;
-        for (struct kind *k = table.buckets[i]; k; k = next) {
-            next = k->next;
-            k->next = buckets[k->hash & (wider - 1)];
-            buckets[k->hash & (wider - 1)] = k;
-        }
-    }
-    free(table.buckets);
-    table.buckets = buckets;
-    table.n_buckets = wider;
-}
+static struct hold_table table = HOLD_TABLE_INIT;
 
 /* With the lock held; takes a reference. */
 static struct kind *find_locked(const uint8_t *key, size_t n, uint32_t hash, bool base)
 {
-    if (table.n_buckets == 0)
-        return NULL;
-    for (struct kind *k = table.buckets[hash & (table.n_buckets - 1)]; k; k = k->next) {
-        if (k->hash == hash && k->key_len == n && (k->base == NULL) == base &&
-            memcmp(k->key, key, n) == 0) {
-            __atomic_add_fetch(&k->refs, 1, __ATOMIC_RELAXED);
+    for (struct hold_link *l = hold_first(&table, hash); l; l = hold_next(l)) {
+        struct kind *k = container_of(l, struct kind, link);
+        if (k->key_len == n && (k->base == NULL) == base && memcmp(k->key, key, n) == 0) {
+            __atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);
             return k;
         }
     }
@@ -63,18 +23,18 @@ static struct kind *find_locked(const uint8_t *key, size_t n, uint32_t hash, boo
 
 static struct kind *find(const uint8_t *key, size_t n, bool base)
 {
-    uint32_t hash = hash_key(key, n);
-    pthread_mutex_lock(&table.lock);
+    uint32_t hash = hold_hash(key, n);
+    hold_lock(&table);
     struct kind *k = find_locked(key, n, hash, base);
-    pthread_mutex_unlock(&table.lock);
+    hold_unlock(&table);
     return k;
 }
 
 static struct kind *new_kind(const uint8_t *key, size_t n)
 {
     struct kind *k = xcalloc(1, sizeof(*k) + n);
-    k->refs = 1;
-    k->hash = hash_key(key, n);
+    k->link.refs = 1;
+    k->link.hash = hold_hash(key, n);
     k->key_len = n;
     memcpy(k->key, key, n);
     return k;
@@ -98,18 +58,13 @@ static void free_kind(struct kind *k)
 /* Puts a new kind in, unless another thread was faster: then that one is the answer. */
 static const struct kind *publish(struct kind *fresh)
 {
-    pthread_mutex_lock(&table.lock);
-    struct kind *k = find_locked(fresh->key, fresh->key_len, fresh->hash, fresh->base == NULL);
+    hold_lock(&table);
+    struct kind *k = find_locked(fresh->key, fresh->key_len, fresh->link.hash, fresh->base == NULL);
     if (!k) {
-        if (table.n >= table.n_buckets)
-            grow_table();
-        struct kind **bucket = &table.buckets[fresh->hash & (table.n_buckets - 1)];
-        fresh->next = *bucket;
-        *bucket = fresh;
-        table.n++;
+        hold_add(&table, &fresh->link);
         k = TAKE_PTR(fresh);
     }
-    pthread_mutex_unlock(&table.lock);
+    hold_unlock(&table);
     if (fresh)
         free_kind(fresh);
     return k;
@@ -117,39 +72,31 @@ static const struct kind *publish(struct kind *fresh)
 
 const struct kind *kind_ref(const struct kind *k)
 {
-    __atomic_add_fetch(&((struct kind *)k)->refs, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&((struct kind *)k)->link.refs, 1, __ATOMIC_RELAXED);
     return k;
 }
 
 void kind_unref(const struct kind *ck)
 {
     struct kind *k = (struct kind *)ck;
-    unsigned refs = __atomic_load_n(&k->refs, __ATOMIC_RELAXED);
+    unsigned refs = __atomic_load_n(&k->link.refs, __ATOMIC_RELAXED);
     while (refs > 1)
-        if (__atomic_compare_exchange_n(&k->refs, &refs, refs - 1, true, __ATOMIC_ACQ_REL,
+        if (__atomic_compare_exchange_n(&k->link.refs, &refs, refs - 1, true, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
             return;
     /* Perhaps the last one: a look-up could still take it, so this is decided under the lock. */
-    pthread_mutex_lock(&table.lock);
-    bool last = __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) == 0;
-    if (last) {
-        struct kind **p = &table.buckets[k->hash & (table.n_buckets - 1)];
-        while (*p != k)
-            p = &(*p)->next;
-        *p = k->next;
-        table.n--;
-    }
-    pthread_mutex_unlock(&table.lock);
+    hold_lock(&table);
+    bool last = __atomic_sub_fetch(&k->link.refs, 1, __ATOMIC_ACQ_REL) == 0;
+    if (last)
+        hold_remove(&table, &k->link);
+    hold_unlock(&table);
     if (last)
         free_kind(k);
 }
 
 size_t kind_count(void)
 {
-    pthread_mutex_lock(&table.lock);
-    size_t n = table.n;
-    pthread_mutex_unlock(&table.lock);
-    return n;
+    return hold_count(&table);
 }
 
 static int compare_labels(const void *x, const void *y)
@@ -335,8 +282,5 @@ V1__Resource *kind_to_template(const struct kind *k)
 
 void kinds_fork_hold(bool hold)
 {
-    if (hold)
-        pthread_mutex_lock(&table.lock);
-    else
-        pthread_mutex_unlock(&table.lock);
+    hold_over_fork(&table, hold);
 }

@@ -13,6 +13,7 @@
 #define COMMON_MODEL_RESOURCE_KIND_H
 
 #include "common/base/buf.h"
+#include "common/model/hold_table.h"
 #include "proto/mesos.pb-c.h"
 
 struct kind {
@@ -36,9 +37,7 @@ struct kind {
     const V1__Resource *message;
 
     /* For the table. */
-    unsigned refs;
-    uint32_t hash;
-    struct kind *next;
+    struct hold_link link;
     size_t key_len;
     uint8_t key[];
 };

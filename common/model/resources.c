@@ -100,7 +100,7 @@ static bool is_alone(const struct resources *r)
     return r->cap > 0 && __atomic_load_n(&block_of(r)->refs, __ATOMIC_ACQUIRE) == 1;
 }
 
-static void clone(struct resources *r, size_t cap)
+static void clone_set(struct resources *r, size_t cap)
 {
     struct resources own = {.items = new_items(cap), .n = r->n, .cap = (uint32_t)cap};
 
@@ -117,7 +117,7 @@ static void own(struct resources *r, size_t n)
     struct block *b;
 
     if (!is_alone(r)) {
-        clone(r, FL_MAX(n, (size_t)r->n));
+        clone_set(r, FL_MAX(n, (size_t)r->n));
     } else if (r->cap < n) {
         b = xrealloc(block_of(r), sizeof(*b) + n * sizeof(b->items[0]));
         r->items = b->items;
@@ -169,7 +169,7 @@ void resources_copy(struct resources *dst, const struct resources *src)
     if (src->cap > 0)
         __atomic_add_fetch(&block_of(src)->refs, 1, __ATOMIC_RELAXED);
     else if (src->n > 0)
-        clone(&copy, src->n);
+        clone_set(&copy, src->n);
     resources_done(dst);
     *dst = copy;
 }

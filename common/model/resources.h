@@ -50,7 +50,6 @@ static inline bool resources_empty(const struct resources *r)
 /* One copy for all who hold the same items in the same order: never changed, counted by reference. Takes the items over (r becomes
  * empty). Any thread may hold and release; every hold needs a release. NULL may be released. */
 const struct resources *resources_hold(struct resources *r);
-const struct resources *resources_hold_again(const struct resources *held);
 void resources_release(const struct resources *held);
 size_t resources_held_count(void);   /* different ones */
 void resources_fork_hold(bool hold); /* as intern_fork_hold(); with the lock of the kinds inside */

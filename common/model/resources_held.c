@@ -1,38 +1,24 @@
 /* Sets of resources that many hold and nobody changes: the tasks of a job all need the same, and
- * thousands of agents have the same. A table under one lock, like that of kinds; an entry leaves
- * when its last reference goes. */
-#include <pthread.h>
-
+ * thousands of agents have the same. */
+#include "common/model/hold_table.h"
 #include "common/model/resources_internal.h"
 
 struct held {
     struct resources res; /* first: what is handed out */
-    struct held *next;
-    uint32_t hash;
-    unsigned refs; /* under the lock, but for those who have one and add another */
+    struct hold_link link;
 };
 
-static struct {
-    pthread_mutex_t lock;
-    struct held **buckets;
-    size_t n, n_buckets; /* a power of two */
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static uint64_t mix(uint64_t h, uint64_t word)
-{
-    h = (h ^ word) * 0x9E3779B97F4A7C15u;
-    return h ^ (h >> 29);
-}
+static struct hold_table table = HOLD_TABLE_INIT;
 
 static uint64_t hash_value(uint64_t h, const struct value *v, V1__Value__Type type)
 {
     if (type == V1__VALUE__TYPE__SCALAR)
-        return mix(h, (uint64_t)v->scalar);
+        return hold_mix(h, (uint64_t)v->scalar);
     for (uint32_t i = 0; i < v->n; i++) {
         if (type == V1__VALUE__TYPE__RANGES)
-            h = mix(mix(h, v->ranges[i].begin), v->ranges[i].end);
+            h = hold_mix(hold_mix(h, v->ranges[i].begin), v->ranges[i].end);
         else
-            h = mix(h, strlen(v->items[i]));
+            h = hold_mix(h, strlen(v->items[i]));
     }
     return h;
 }
@@ -43,10 +29,10 @@ static uint32_t hash_set(const struct resources *r)
 
     for (size_t i = 0; i < r->n; i++) {
         const struct resource *item = &r->items[i];
-        h = mix(mix(h, (uintptr_t)item->kind), item->copies);
+        h = hold_mix(hold_mix(h, (uintptr_t)item->kind), item->copies);
         h = hash_value(h, &item->value, item->kind->type);
     }
-    return (uint32_t)(h ^ (h >> 32));
+    return hold_fold(h);
 }
 
 /* The very same: kinds are told apart even where they may merge, and the order counts. */
@@ -63,41 +49,20 @@ static bool same(const struct resources *a, const struct resources *b)
     return true;
 }
 
-static void grow_table(void)
-{
-    size_t wider = table.n_buckets ? table.n_buckets * 2 : 256;
-    struct held **buckets = xcalloc(wider, sizeof(*buckets));
-
-    for (size_t i = 0; i < table.n_buckets; i++) {
-        struct held *next;
-        for (struct held *e = table.buckets[i]; e; e = next) {
-            next = e->next;
-            e->next = buckets[e->hash & (wider - 1)];
-            buckets[e->hash & (wider - 1)] = e;
-        }
-    }
-    free(table.buckets);
-    table.buckets = buckets;
-    table.n_buckets = wider;
-}
-
 /* With the lock held. */
 static struct held *find_or_add(struct resources *r, uint32_t hash)
 {
-    struct held *e, **bucket;
+    struct held *e;
 
-    if (table.n >= table.n_buckets)
-        grow_table();
-    bucket = &table.buckets[hash & (table.n_buckets - 1)];
-    for (e = *bucket; e; e = e->next) {
-        if (e->hash == hash && same(&e->res, r))
+    for (struct hold_link *l = hold_first(&table, hash); l; l = hold_next(l)) {
+        e = container_of(l, struct held, link);
+        if (same(&e->res, r))
             return e;
     }
     e = xmalloc(sizeof(*e));
-    *e = (struct held){.res = *r, .next = *bucket, .hash = hash};
+    *e = (struct held){.res = *r, .link.hash = hash};
     *r = (struct resources)RESOURCES_INIT;
-    *bucket = e;
-    table.n++;
+    hold_add(&table, &e->link);
     return e;
 }
 
@@ -106,37 +71,25 @@ const struct resources *resources_hold(struct resources *r)
     uint32_t hash = hash_set(r);
     struct held *e;
 
-    pthread_mutex_lock(&table.lock);
+    hold_lock(&table);
     e = find_or_add(r, hash);
-    __atomic_add_fetch(&e->refs, 1, __ATOMIC_RELAXED);
-    pthread_mutex_unlock(&table.lock);
+    e->link.refs++;
+    hold_unlock(&table);
     resources_done(r);
     return &e->res;
 }
 
-const struct resources *resources_hold_again(const struct resources *held)
-{
-    __atomic_add_fetch(&container_of(held, struct held, res)->refs, 1, __ATOMIC_RELAXED);
-    return held;
-}
-
 void resources_release(const struct resources *held)
 {
-    struct held *e, **p;
+    struct held *e;
     bool last;
 
     if (!held)
         return;
     e = container_of(held, struct held, res);
-    pthread_mutex_lock(&table.lock);
-    last = __atomic_sub_fetch(&e->refs, 1, __ATOMIC_ACQ_REL) == 0;
-    if (last) {
-        for (p = &table.buckets[e->hash & (table.n_buckets - 1)]; *p != e; p = &(*p)->next)
-            ;
-        *p = e->next;
-        table.n--;
-    }
-    pthread_mutex_unlock(&table.lock);
+    hold_lock(&table);
+    last = hold_drop(&table, &e->link);
+    hold_unlock(&table);
     if (!last)
         return;
     resources_done(&e->res);
@@ -145,21 +98,16 @@ void resources_release(const struct resources *held)
 
 size_t resources_held_count(void)
 {
-    size_t n;
-
-    pthread_mutex_lock(&table.lock);
-    n = table.n;
-    pthread_mutex_unlock(&table.lock);
-    return n;
+    return hold_count(&table);
 }
 
 void resources_fork_hold(bool hold)
 {
     if (hold) {
-        pthread_mutex_lock(&table.lock);
+        hold_over_fork(&table, true);
         kinds_fork_hold(true);
     } else {
         kinds_fork_hold(false);
-        pthread_mutex_unlock(&table.lock);
+        hold_over_fork(&table, false);
     }
 }
