@@ -2,49 +2,40 @@
  * say of theirs, and how many requests wait for the main thread. */
 #include "master/shell.h"
 
-#define LOOK_US   250000u
-#define MINUTE_US 60000000u
+#include "common/base/turns.h"
+
+#define LOOK_US 250000u
 
 struct shell_delay {
     struct shell *s;
     struct fl_timer *timer;
     struct metric *delay_ms;
-    uint64_t due_us, last_us;
-    uint64_t max_us, max_before_us, minute_end_us; /* of this minute, of the one before */
+    struct fl_lateness delay;
 };
 
 static void arm(struct shell_delay *d)
 {
-    d->due_us = fl_loop_now_us(d->s->loop) + LOOK_US;
+    fl_lateness_due(&d->delay, fl_loop_now_us(d->s->loop) + LOOK_US);
     fl_timer_set(d->timer, LOOK_US);
 }
 
 static void look(void *arg)
 {
     struct shell_delay *d = arg;
-    uint64_t now = fl_loop_now_us(d->s->loop);
 
-    d->last_us = now > d->due_us ? now - d->due_us : 0;
-    if (now >= d->minute_end_us) {
-        d->minute_end_us = now + MINUTE_US;
-        d->max_before_us = d->max_us;
-        d->max_us = 0;
-    }
-    d->max_us = FL_MAX(d->max_us, d->last_us);
-    metric_sample_ms(d->delay_ms, (double)d->last_us / 1000.0);
+    fl_lateness_note(&d->delay, fl_loop_now_us(d->s->loop));
+    metric_sample_ms(d->delay_ms, (double)fl_lateness_last_us(&d->delay) / 1000.0);
     arm(d);
 }
 
 static double pull_last(void *arg)
 {
-    return (double)((struct shell_delay *)arg)->last_us;
+    return (double)fl_lateness_last_us(&((struct shell_delay *)arg)->delay);
 }
 
 static double pull_max(void *arg)
 {
-    struct shell_delay *d = arg;
-
-    return (double)FL_MAX(d->max_us, d->max_before_us);
+    return (double)fl_peak_us(&((struct shell_delay *)arg)->delay.peak);
 }
 
 static struct http_counters counters(void *delay)

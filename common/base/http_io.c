@@ -74,15 +74,19 @@ void list_append(struct http_msg_list *to, struct http_msg_list *from)
     list_init(from);
 }
 
-void list_free(struct http_msg_list *l)
+struct http_msg *list_take(struct http_msg_list *l)
 {
     struct http_msg *m = l->head;
-    while (m) {
-        struct http_msg *next = m->next;
-        msg_free(m);
-        m = next;
-    }
-    list_init(l);
+    l->head = m->next;
+    if (!m->next)
+        list_init(l);
+    return m;
+}
+
+void list_free(struct http_msg_list *l)
+{
+    while (l->head)
+        msg_free(list_take(l));
 }
 
 /* ---- to the I/O side ---- */
@@ -129,11 +133,7 @@ static void io_receive(void *arg)
         return; /* its turn comes */
     uint64_t end = fl_loop_now_us(io->loop) + SLICE_US;
     for (unsigned n = 1; io->io_rest.head; n++) {
-        struct http_msg *m = io->io_rest.head;
-        io->io_rest.head = m->next;
-        if (!m->next)
-            list_init(&io->io_rest);
-        io_take(io, m);
+        io_take(io, list_take(&io->io_rest));
         if (n % SLICE_LOOK == 0 && fl_loop_now_us(io->loop) >= end)
             break;
     }
@@ -241,34 +241,14 @@ void owner_send(struct http_io *io, struct http_msg *m)
 
 static void set_sweep(struct http_io *io)
 {
-    io->sweep_due_us = fl_loop_now_us(io->loop) + SWEEP_US;
+    fl_lateness_due(&io->stats.delay, fl_loop_now_us(io->loop) + SWEEP_US);
     fl_timer_set(io->sweep, SWEEP_US);
-}
-
-static void put_stat(_Atomic uint64_t *to, uint64_t v)
-{
-    atomic_store_explicit(to, v, memory_order_relaxed);
-}
-
-static void measure_delay(struct http_io *io)
-{
-    struct http_stats *s = &io->stats;
-    uint64_t now = fl_loop_now_us(io->loop);
-    uint64_t late = now > io->sweep_due_us ? now - io->sweep_due_us : 0;
-    put_stat(&s->delay_us, late);
-    if (now >= io->minute_end_us) {
-        io->minute_end_us = now + 60000000u;
-        put_stat(&s->delay_max_before_us, s->delay_max_us);
-        put_stat(&s->delay_max_us, 0);
-    }
-    if (late > s->delay_max_us)
-        put_stat(&s->delay_max_us, late);
 }
 
 static void on_sweep(void *arg)
 {
     struct http_io *io = arg;
-    measure_delay(io);
+    fl_lateness_note(&io->stats.delay, fl_loop_now_us(io->loop));
     conn_sweep(io);
     set_sweep(io);
 }

@@ -104,8 +104,7 @@ struct http_stats {
     _Atomic uint64_t connections, requests, responses_5xx, refused_connections, bad_requests,
         too_large, slow_closed, overrun_closed, bytes_in, bytes_out, tables_filled, reads_paused;
     _Atomic uint64_t handled; /* requests; the owner's */
-    _Atomic uint64_t delay_us, delay_max_us,
-        delay_max_before_us; /* of the loop: last, this minute, the one before */
+    struct fl_lateness delay; /* of the loop */
 };
 /* Each counter has one writer, so no locked instruction is needed. */
 #define HTTP_COUNT(c, by)                                                                          \
@@ -151,8 +150,6 @@ struct http_io {
     /* Connections whose large bodies wait to be decoded, one a turn of the loop. */
     struct http_conn *decode_first, **decode_last;
     bool decode_due;
-    uint64_t sweep_due_us;  /* when the sweep should run */
-    uint64_t minute_end_us; /* of stats.delay_max_us */
 };
 
 struct http_conn {
@@ -290,6 +287,7 @@ FL_DEFINE_CLEANUP(struct http_msg *, msg_free, msg_freep)
 void list_init(struct http_msg_list *l);
 void list_add(struct http_msg_list *l, struct http_msg *m);
 void list_append(struct http_msg_list *to, struct http_msg_list *from); /* empties `from` */
+struct http_msg *list_take(struct http_msg_list *l); /* the first; there is one */
 void list_free(struct http_msg_list *l);
 void io_send(struct http_io *io, struct http_msg *m);    /* owner to I/O; takes m */
 void owner_send(struct http_io *io, struct http_msg *m); /* I/O to owner; takes m */

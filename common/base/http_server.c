@@ -142,9 +142,8 @@ void http_server_counters(const struct http_server *s, struct http_counters *out
         if (s->io[i].loop)
             out->sockets += fl_loop_sockets(s->io[i].loop);
         out->waiting += waiting(st);
-        out->io_delay_us = FL_MAX(out->io_delay_us, read_stat(&st->delay_us));
-        out->io_delay_max_us = FL_MAX(out->io_delay_max_us, read_stat(&st->delay_max_us));
-        out->io_delay_max_us = FL_MAX(out->io_delay_max_us, read_stat(&st->delay_max_before_us));
+        out->io_delay_us = FL_MAX(out->io_delay_us, fl_lateness_last_us(&st->delay));
+        out->io_delay_max_us = FL_MAX(out->io_delay_max_us, fl_peak_us(&st->delay.peak));
     }
 #undef SUM
 }

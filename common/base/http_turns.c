@@ -53,15 +53,6 @@ static void sort(struct http_server *s, struct http_msg_list *got)
     list_init(got);
 }
 
-static struct http_msg *take_first(struct http_msg_list *l)
-{
-    struct http_msg *m = l->head;
-    l->head = m->next;
-    if (!m->next)
-        list_init(l);
-    return m;
-}
-
 void turns_handled(struct http_server *s, const struct http_msg *m, uint64_t now_us)
 {
     if (m->kind != MSG_REQUEST)
@@ -81,7 +72,7 @@ static uint64_t take_turn(struct http_server *s, struct http_lane *l, uint64_t s
     uint64_t now = start, until = FL_MIN(end, start + (uint64_t)l->turn.credit_us);
     size_t done = 0, look = 1;
     while (l->waiting.head && now < until) {
-        struct http_msg *m = take_first(&l->waiting);
+        struct http_msg *m = list_take(&l->waiting);
         if (m->kind == MSG_LANE_END) {
             msg_free(m); /* and with it the lane */
             return now;
@@ -124,7 +115,7 @@ static void run(struct http_server *s)
         return;
     }
     while (s->idle.head && !s->stopped)
-        exchange_take(take_first(&s->idle));
+        exchange_take(list_take(&s->idle));
 }
 
 void turns_receive(struct http_server *s, struct http_msg_list *got)

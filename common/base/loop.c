@@ -21,8 +21,6 @@
 #define WATCH_MAGIC  0x100910a3
 #define SIGNAL_MAGIC 0x100910a4
 
-#define TICK_US 500000
-
 struct job {
     fl_callback_f *fn;
     void *arg;
@@ -50,13 +48,12 @@ struct end_hook {
 
 struct fl_loop {
     unsigned magic;
-    struct event_base *base;                    /* owned */
-    struct event *wake_ev, *defer_ev, *tick_ev; /* owned */
-    struct fl_box *box;                         /* one reference */
+    struct event_base *base;          /* owned */
+    struct event *wake_ev, *defer_ev; /* owned */
+    struct fl_box *box;               /* one reference */
     struct job_list deferred, running, deferred_running;
     struct job_list *deferred_now; /* being run, on the stack of on_deferred(); or NULL */
     atomic_bool stop;
-    uint64_t tick_due_us, delay_us;
     char *scratch; /* owned; made when first asked for */
     unsigned lookups;
     atomic_uint sockets;
@@ -232,26 +229,6 @@ void fl_loop_defer(struct fl_loop *loop, fl_callback_f *fn, void *arg)
         event_active(loop->defer_ev, EV_TIMEOUT, 1);
 }
 
-static void arm_tick(struct fl_loop *loop)
-{
-    struct timeval tv = to_timeval(TICK_US);
-    loop->tick_due_us = monotonic_us() + TICK_US;
-    event_add(loop->tick_ev, &tv);
-}
-
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-    struct fl_loop *loop = FL_CAST(fl_loop, LOOP_MAGIC, arg);
-    uint64_t now = monotonic_us();
-    loop->delay_us = now > loop->tick_due_us ? now - loop->tick_due_us : 0;
-    arm_tick(loop);
-}
-
-uint64_t fl_loop_delay_us(const struct fl_loop *loop)
-{
-    return loop->delay_us;
-}
-
 /* Unless the program (a user's, with our library) has a handler of its own. Whoever starts programs gives them the
  * default back before exec. */
 static void ignore_sigpipe(void)
@@ -296,10 +273,8 @@ int fl_loop_bind(struct fl_loop *loop, struct fl_err *err)
         return fl_err_set(err, FL_NO_MEMORY, "make an event loop: libevent gave none");
     loop->wake_ev = event_new(loop->base, fd, EV_READ | EV_PERSIST | EV_ET, on_wake, loop);
     loop->defer_ev = event_new(loop->base, -1, 0, on_deferred, loop);
-    loop->tick_ev = event_new(loop->base, -1, 0, on_tick, loop);
-    if (!loop->wake_ev || !loop->defer_ev || !loop->tick_ev || event_add(loop->wake_ev, NULL) != 0)
+    if (!loop->wake_ev || !loop->defer_ev || event_add(loop->wake_ev, NULL) != 0)
         return fl_err_set(err, FL_NO_MEMORY, "make the events of a loop: libevent gave none");
-    arm_tick(loop);
     return 0;
 }
 
@@ -331,7 +306,6 @@ static void drop_base(struct fl_loop *loop)
 {
     event_freep_if(TAKE_PTR(loop->wake_ev));
     event_freep_if(TAKE_PTR(loop->defer_ev));
-    event_freep_if(TAKE_PTR(loop->tick_ev));
     if (loop->base)
         event_base_free(TAKE_PTR(loop->base));
 }

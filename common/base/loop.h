@@ -40,8 +40,6 @@ void fl_loop_end(struct fl_loop *loop);
 int fl_loop_reserve(struct fl_loop **ret_loop, struct fl_err *err);
 int fl_loop_bind(struct fl_loop *loop, struct fl_err *err);
 int fl_loop_wake_fd(const struct fl_loop *loop);
-/* How late the loop's last tick came, for the metric of its own delay. */
-uint64_t fl_loop_delay_us(const struct fl_loop *loop);
 
 /* One shot; fl_timer_set() again from the callback to repeat. A timer may be freed in its own callback. */
 struct fl_timer *fl_timer_new(struct fl_loop *loop, fl_callback_f *fn, void *arg);

@@ -138,3 +138,16 @@ uint64_t fl_peak_us(const struct fl_peak *p)
 
     return FL_MAX(now, before);
 }
+
+void fl_lateness_note(struct fl_lateness *l, uint64_t now_us)
+{
+    uint64_t late = now_us > l->due_us ? now_us - l->due_us : 0;
+
+    peak_put(&l->last_us, late);
+    fl_peak_note(&l->peak, late, now_us);
+}
+
+uint64_t fl_lateness_last_us(const struct fl_lateness *l)
+{
+    return peak_get(&l->last_us);
+}

@@ -50,4 +50,18 @@ struct fl_peak {
 void fl_peak_note(struct fl_peak *p, uint64_t us, uint64_t now_us);
 uint64_t fl_peak_us(const struct fl_peak *p);
 
+/* How late a loop's own timer comes: what else runs there before it has its turn. One thread has the timer, any may read. */
+struct fl_lateness {
+    uint64_t due_us;
+    _Atomic uint64_t last_us;
+    struct fl_peak peak;
+};
+static inline void fl_lateness_due(struct fl_lateness *l, uint64_t at_us)
+{
+    l->due_us = at_us;
+}
+/* The timer fired. */
+void fl_lateness_note(struct fl_lateness *l, uint64_t now_us);
+uint64_t fl_lateness_last_us(const struct fl_lateness *l);
+
 #endif
