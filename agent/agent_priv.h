@@ -141,7 +141,6 @@ typedef void agent_update_seen_f(const Msg__StatusUpdate *up, void *arg);
 int agent_updates_recover(struct agent_updates *u, const char *framework_id, const char *task_id,
                           const char *path, const void *data, size_t n, agent_update_seen_f *fn,
                           void *arg, size_t *ret_valid, bool *ret_finished, struct fl_err *err);
-size_t agent_updates_streams(const struct agent_updates *u);
 
 /* ---- nested.c: containers that are no executor's ---- */
 struct agent_nested_set *agent_nested_new(void);

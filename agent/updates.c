@@ -190,11 +190,6 @@ void agent_updates_free(struct agent_updates *u)
     free(u);
 }
 
-size_t agent_updates_streams(const struct agent_updates *u)
-{
-    return HASH_COUNT(u->streams);
-}
-
 static struct stream *find_stream(const struct agent_updates *u, const char *framework_id,
                                   const char *task_id)
 {

@@ -374,11 +374,6 @@ int emu_control_new(struct emu_supervisor *s, const char *address, struct emu_co
     return 0;
 }
 
-const char *emu_control_address(const struct emu_control *c)
-{
-    return c->address;
-}
-
 void emu_control_free(struct emu_control *c)
 {
     if (!c)

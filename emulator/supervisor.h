@@ -61,7 +61,6 @@ void emu_process_usage(pid_t pid, double *ret_cpu_s, uint64_t *ret_rss_kb);
 /* ---- control.c ---- */
 int emu_control_new(struct emu_supervisor *s, const char *address, struct emu_control **ret,
                     struct fl_err *err);
-const char *emu_control_address(const struct emu_control *c);
 void emu_control_free(struct emu_control *c);
 
 #endif

@@ -91,14 +91,10 @@ void totals_init(struct master *m)
     struct totals *t = m->core->totals = xnew0(struct totals);
 
     for (size_t i = 0; i < TOTALS_NAMES; i++)
-        t->names[i] = intern_ref(totals_names[i]);
+        t->names[i] = intern(totals_names[i]);
 }
 
 void totals_free(struct master *m)
 {
-    struct totals *t = TAKE_PTR(m->core->totals);
-
-    for (size_t i = 0; t && i < TOTALS_NAMES; i++)
-        intern_unref(t->names[i]);
-    free(t);
+    free(TAKE_PTR(m->core->totals));
 }

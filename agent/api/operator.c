@@ -31,7 +31,7 @@ static void optional_lists(struct json_out *j, const char *key, const void *mess
     if (!message)
         return;
     json_key(j, key);
-    operator_json_lists(j, message, NULL);
+    operator_json_lists(j, message);
 }
 
 static void lists_json(struct json_out *j, const Aapi__Response *r)

@@ -277,7 +277,7 @@ const char *io_date(struct http_io *io)
 }
 
 /* On I/O side 0, when it has the only listener. */
-static void spread_accept(int fd, const char *peer, void *arg)
+static void spread_accept(int fd, void *arg)
 {
     struct http_io *first = arg;
     struct http_server *s = first->server;
@@ -288,7 +288,7 @@ static void spread_accept(int fd, const char *peer, void *arg)
         io_adopt(io, fd);
 }
 
-static void own_accept(int fd, const char *peer, void *arg)
+static void own_accept(int fd, void *arg)
 {
     conn_accept(arg, fd);
 }

@@ -85,11 +85,6 @@ static char *put_escape(char *out, unsigned c)
     return put_u16(out, c);
 }
 
-void json_text_string(struct fl_buf *b, const char *text, size_t n)
-{
-    json_put_string(b, text, n);
-}
-
 void json_text_string_slow(struct fl_buf *b, const char *text, size_t n)
 {
     const char *s = text, *end = text + n;

@@ -89,32 +89,31 @@ static inline bool json_copy_plain(char *o, const char *s, size_t n)
     return json_plain8(w);
 }
 
-/* With its quotes. */
-static inline void json_put_string(struct fl_buf *b, const char *s, size_t n)
+/* With its quotes. False: it needs escapes, and nothing is written. */
+static inline bool json_put_plain(struct fl_buf *b, const char *s, size_t n)
 {
     char *o = json_room(b, n + 2);
 
     o[0] = '"';
-    if (json_copy_plain(o + 1, s, n)) {
-        o[n + 1] = '"';
-        b->len += n + 2;
-    } else {
+    if (!json_copy_plain(o + 1, s, n))
+        return false;
+    o[n + 1] = '"';
+    b->len += n + 2;
+    return true;
+}
+
+/* With its quotes. */
+static inline void json_put_string(struct fl_buf *b, const char *s, size_t n)
+{
+    if (!json_put_plain(b, s, n))
         json_text_string_slow(b, s, n);
-    }
 }
 
 /* The same of bytes that C would take for a string: ends where a NUL is, if there is one. */
 static inline void json_put_cstring(struct fl_buf *b, const char *s, size_t n)
 {
-    char *o = json_room(b, n + 2);
-
-    o[0] = '"';
-    if (json_copy_plain(o + 1, s, n)) {
-        o[n + 1] = '"';
-        b->len += n + 2;
-    } else {
+    if (!json_put_plain(b, s, n))
         json_text_string_slow(b, s, strnlen(s, n));
-    }
 }
 
 static inline void json_put_uint(struct fl_buf *b, uint64_t v)

@@ -6,8 +6,7 @@
 #include "common/base/base64.h"
 #include "common/base/json.h"
 
-void json_text_string(struct fl_buf *b, const char *s, size_t n); /* with its quotes */
-/* The same for what is known to need escapes; json_put.h has the quick way for the others. */
+/* With its quotes; for what is known to need escapes. json_put.h has the quick way for the others. */
 void json_text_string_slow(struct fl_buf *b, const char *s, size_t n);
 void json_text_int(struct fl_buf *b, int64_t v);
 void json_text_uint(struct fl_buf *b, uint64_t v);

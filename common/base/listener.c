@@ -1,10 +1,8 @@
 /* A listening socket on a loop. */
 #include "common/base/stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 #include "common/base/resolve.h"
@@ -16,9 +14,8 @@
 
 struct fl_listener {
     unsigned magic;
-    struct fl_loop *loop; /* borrowed */
-    int fd;               /* owned */
-    uint16_t port;
+    struct fl_loop *loop;   /* borrowed */
+    int fd;                 /* owned */
     struct fl_watch *watch; /* owned; NULL while resting */
     struct fl_timer *rest;  /* owned */
     fl_accept_f *fn;
@@ -28,20 +25,6 @@ struct fl_listener {
 };
 
 static void on_ready(int fd, bool readable, bool writable, void *arg);
-
-static void name_of(const struct sockaddr_storage *ss, char *out, size_t size)
-{
-    char ip[INET6_ADDRSTRLEN] = "?";
-    if (ss->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)ss;
-        inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof ip);
-        fl_snprintf(out, size, "[%s]:%u", ip, ntohs(a->sin6_port));
-    } else {
-        const struct sockaddr_in *a = (const struct sockaddr_in *)ss;
-        inet_ntop(AF_INET, &a->sin_addr, ip, sizeof ip);
-        fl_snprintf(out, size, "%s:%u", ip, ntohs(a->sin_port));
-    }
-}
 
 static void rest(struct fl_listener *l, uint64_t us)
 {
@@ -60,15 +43,12 @@ static void on_ready(int fd, bool readable, bool writable, void *arg)
 {
     struct fl_listener *l = FL_CAST(fl_listener, LISTENER_MAGIC, arg);
     for (int i = 0; i < ACCEPT_BATCH && !l->closed; i++) {
-        struct sockaddr_storage ss;
-        socklen_t len = sizeof ss;
-        char peer[INET6_ADDRSTRLEN + 16];
         uint64_t wait_us = l->gate ? l->gate(l->arg) : 0;
         if (wait_us) {
             rest(l, wait_us);
             break;
         }
-        int c = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (c < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (c < 0) {
@@ -77,8 +57,7 @@ static void on_ready(int fd, bool readable, bool writable, void *arg)
                 rest(l, RETRY_US);
             break;
         }
-        name_of(&ss, peer, sizeof peer);
-        l->fn(c, peer, l->arg);
+        l->fn(c, l->arg);
     }
 }
 
@@ -121,26 +100,6 @@ int fl_listener_on(struct fl_loop *loop, int fd, fl_accept_f *fn, fl_accept_gate
     }
     *ret_listener = l;
     return 0;
-}
-
-int fl_listener_new(struct fl_loop *loop, const char *ip, uint16_t port, fl_accept_f *fn, void *arg,
-                    struct fl_listener **ret_listener, struct fl_err *err)
-{
-    _cleanup_close_ int fd = -EBADF;
-    uint16_t got;
-    int rc = fl_listen(ip, port, &fd, &got, err);
-    if (rc == 0)
-        rc = fl_listener_on(loop, fd, fn, NULL, arg, ret_listener, err);
-    if (rc < 0)
-        return rc;
-    TAKE_FD(fd);
-    (*ret_listener)->port = got;
-    return 0;
-}
-
-uint16_t fl_listener_port(const struct fl_listener *l)
-{
-    return l->port;
 }
 
 static void destroy(void *arg)

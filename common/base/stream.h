@@ -69,18 +69,15 @@ void fl_stream_set_idle_timeout(struct fl_stream *s, unsigned seconds);
 const char *fl_stream_peer(const struct fl_stream *s);
 const char *fl_stream_local(const struct fl_stream *s);
 
-/* Listening socket; on_accept gets a non-blocking CLOEXEC descriptor it owns. Port 0 picks one. */
-struct fl_listener;
-typedef void fl_accept_f(int fd, const char *peer, void *arg);
-int fl_listener_new(struct fl_loop *loop, const char *ip, uint16_t port, fl_accept_f *fn, void *arg,
-                    struct fl_listener **ret_listener, struct fl_err *err);
-/* In two steps: the socket, and its listener, which takes it; several threads with file tables of their own may each have one. The
+/* Listening socket; on_accept gets a non-blocking CLOEXEC descriptor it owns. Port 0 picks one.
+ * In two steps: the socket, and its listener, which takes it; several threads with file tables of their own may each have one. The
  * gate is asked before each connection is taken: 0, or microseconds to leave it to others. */
+struct fl_listener;
+typedef void fl_accept_f(int fd, void *arg);
 typedef uint64_t fl_accept_gate_f(void *arg);
 int fl_listen(const char *ip, uint16_t port, int *ret_fd, uint16_t *ret_port, struct fl_err *err);
 int fl_listener_on(struct fl_loop *loop, int fd, fl_accept_f *fn, fl_accept_gate_f *gate, void *arg,
                    struct fl_listener **ret_listener, struct fl_err *err);
-uint16_t fl_listener_port(const struct fl_listener *l);
 void fl_listener_free(struct fl_listener *l);
 
 #endif

@@ -246,15 +246,3 @@ int gang_validate_framework(const V1__FrameworkInfo *info, const char *const *ro
     }
     return r;
 }
-
-uint64_t gang_units(const struct gang *g, const struct quantities *free)
-{
-    uint64_t units = UINT64_MAX;
-
-    for (size_t i = 0; i < g->unit.n; i++) {
-        milli_t have = quantities_get(free, g->unit.items[i].name);
-        uint64_t n = have > 0 ? (uint64_t)(have / g->unit.items[i].amount) : 0;
-        units = FL_MIN(units, n);
-    }
-    return g->unit.n ? units : 0;
-}

@@ -54,8 +54,6 @@ int gang_of_framework(const V1__FrameworkInfo *info, const char *role, struct ga
 /* Every such label makes sense, names a role of the framework, and no role is meant twice. */
 int gang_validate_framework(const V1__FrameworkInfo *info, const char *const *roles, size_t n_roles,
                             struct fl_err *err);
-/* How many whole units fit into `free`: 0 without a unit. */
-uint64_t gang_units(const struct gang *g, const struct quantities *free);
 
 #pragma GCC visibility pop
 

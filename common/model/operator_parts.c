@@ -17,18 +17,12 @@ static void json_list(struct json_out *j, const ProtobufCMessage *m,
     json_end_array(j);
 }
 
-void operator_json_lists(struct json_out *j, const ProtobufCMessage *m, const char *const *lists)
+void operator_json_lists(struct json_out *j, const ProtobufCMessage *m)
 {
     const ProtobufCMessageDescriptor *d = m->descriptor;
 
     json_object(j);
-    for (size_t i = 0; lists && lists[i]; i++) {
-        const ProtobufCFieldDescriptor *f =
-            protobuf_c_message_descriptor_get_field_by_name(d, lists[i]);
-        assert(f);
-        json_list(j, m, f);
-    }
-    for (unsigned i = 0; !lists && i < d->n_fields; i++)
+    for (unsigned i = 0; i < d->n_fields; i++)
         json_list(j, m, &d->fields[i]);
     json_end_object(j);
 }

@@ -8,8 +8,8 @@
 #include "proto/mesos.pb-c.h"
 
 /* A message as an object of its repeated message fields, empty ones too: the protocol's JSON leaves empty lists out, the reference
- * writes them in these answers, and clients index them. `lists` names them, NULL at the end; NULL itself means every field. */
-void operator_json_lists(struct json_out *j, const ProtobufCMessage *m, const char *const *lists);
+ * writes them in these answers, and clients index them. */
+void operator_json_lists(struct json_out *j, const ProtobufCMessage *m);
 
 /* Messages in the arena; how many. */
 size_t operator_flags(const struct fl_flags *flags, struct fl_arena *arena, V1__Flag ***ret_flags);

@@ -124,17 +124,36 @@ static const char *const ref_lists_executors[] = {"executors", NULL};
 static const char *const ref_lists_tasks[] = {"tasks", "unreachable_tasks", "completed_tasks",
                                               NULL};
 
+static inline void ref_lists(struct json_out *j, const ProtobufCMessage *m,
+                             const char *const *lists)
+{
+    json_object(j);
+    for (size_t i = 0; lists[i]; i++) {
+        const ProtobufCFieldDescriptor *f =
+            protobuf_c_message_descriptor_get_field_by_name(m->descriptor, lists[i]);
+        size_t n = *(const size_t *)((const char *)m + f->quantifier_offset);
+        ProtobufCMessage *const *items =
+            *(ProtobufCMessage *const *const *)((const char *)m + f->offset);
+
+        json_karray(j, f->name);
+        for (size_t k = 0; k < n; k++)
+            json_pb(j, items[k], FL_JSON_DEFAULTS);
+        json_end_array(j);
+    }
+    json_end_object(j);
+}
+
 static inline void ref_json_state(struct json_out *j, const Mapi__Response__GetState *s)
 {
     json_object(j);
     json_key(j, "get_tasks");
-    operator_json_lists(j, &s->get_tasks->base, ref_lists_tasks);
+    ref_lists(j, &s->get_tasks->base, ref_lists_tasks);
     json_key(j, "get_executors");
-    operator_json_lists(j, &s->get_executors->base, ref_lists_executors);
+    ref_lists(j, &s->get_executors->base, ref_lists_executors);
     json_key(j, "get_frameworks");
-    operator_json_lists(j, &s->get_frameworks->base, ref_lists_frameworks);
+    ref_lists(j, &s->get_frameworks->base, ref_lists_frameworks);
     json_key(j, "get_agents");
-    operator_json_lists(j, &s->get_agents->base, ref_lists_agents);
+    ref_lists(j, &s->get_agents->base, ref_lists_agents);
     json_end_object(j);
 }
 
@@ -144,16 +163,16 @@ static inline void ref_json(struct json_out *j, const Mapi__Response *r)
     json_kstr(j, "type", fl_enum_name(&mapi__response__type__descriptor, (int)r->type));
     if (r->get_agents) {
         json_key(j, "get_agents");
-        operator_json_lists(j, &r->get_agents->base, ref_lists_agents);
+        ref_lists(j, &r->get_agents->base, ref_lists_agents);
     } else if (r->get_frameworks) {
         json_key(j, "get_frameworks");
-        operator_json_lists(j, &r->get_frameworks->base, ref_lists_frameworks);
+        ref_lists(j, &r->get_frameworks->base, ref_lists_frameworks);
     } else if (r->get_executors) {
         json_key(j, "get_executors");
-        operator_json_lists(j, &r->get_executors->base, ref_lists_executors);
+        ref_lists(j, &r->get_executors->base, ref_lists_executors);
     } else if (r->get_tasks) {
         json_key(j, "get_tasks");
-        operator_json_lists(j, &r->get_tasks->base, ref_lists_tasks);
+        ref_lists(j, &r->get_tasks->base, ref_lists_tasks);
     } else {
         json_key(j, "get_state");
         ref_json_state(j, r->get_state);
