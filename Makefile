@@ -17,7 +17,7 @@ SRC_DIRS := common/base common/model common/wire common/coord isolators libframe
 PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib yaml-0.1
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
-            -lcap -lre2 -lstdc++ -lpthread -ldl -lm
+            -lcap -lseccomp -lre2 -lstdc++ -lpthread -ldl -lm
 
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -Wmissing-prototypes \
             -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wpointer-arith

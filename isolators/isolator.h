@@ -34,7 +34,10 @@ struct isolator_config {
     uint64_t default_container_shm_size;    /* bytes; 0: the system's */
     isolator_ready_f *ready; /* with ready_arg, for those whose prepare() returned ISOLATOR_WAIT */
     void *ready_arg;
-    const char *host_path_volume_force_creation; /* or NULL */
+    const char *host_path_volume_force_creation;                /* or NULL */
+    const char *allowed_devices;                                /* JSON, or NULL */
+    const char *effective_capabilities, *bounding_capabilities; /* JSON, or NULL */
+    const char *seccomp_config_dir, *seccomp_profile_name;      /* or NULL */
 };
 
 /* What an isolator is told of a container. */
@@ -54,6 +57,9 @@ struct isolated_container {
     const char *rootfs;               /* the container's own root, absolute; NULL: the machine's */
     const struct image_config *image; /* of rootfs */
     const char *const *volume_roots;  /* beside info->volumes: the root of the image, or NULL */
+    /* Only in recover(): the plan it was launched by; plan_find() finds what an isolator wrote there. NULL, 0: none. */
+    const char *plan;
+    size_t plan_len;
 };
 enum isolator_limit { ISOLATOR_LIMIT_MEMORY, ISOLATOR_LIMIT_DISK };
 /* The container must be destroyed: its limit was hit. `message` has the usage; both are borrowed for the call. */
@@ -93,6 +99,12 @@ struct isolator_ops {
 struct isolator {
     const struct isolator_ops *ops;
 };
+
+/* Of a nested container, that in which it is; the caller's. */
+static inline char *isolated_parent_id(const struct isolated_container *c)
+{
+    return xstrndup(c->id, (size_t)(strrchr(c->id, '.') - c->id));
+}
 
 const struct isolator_ops *isolator_find(const char *name);
 /* Parses --isolation: order of features.md 5.1, adds what others need, refuses contradictions. */

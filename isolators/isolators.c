@@ -22,12 +22,16 @@ static const struct row {
     {&isolator_cgroups_cpu, NULL},
     {&isolator_cgroups_mem, NULL},
     {&isolator_cgroups_pids, NULL},
+    {&isolator_linux_devices, "filesystem/linux"},
+    {&isolator_linux_capabilities, NULL},
+    {&isolator_linux_nnp, NULL},
     {&isolator_namespaces_pid, "filesystem/linux"},
     {&isolator_namespaces_ipc, "filesystem/linux"},
     {&isolator_namespaces_uts, NULL},
     {&isolator_volume_host_path, "filesystem/linux"},
     {&isolator_volume_sandbox_path, NULL},
     {&isolator_disk_du, NULL},
+    {&isolator_linux_seccomp, NULL}, /* behind linux/capabilities, by which rules are chosen */
     {&isolator_linux_launcher,
      NULL}, /* last: when it prepares it is known whether there is a pid namespace */
 };
@@ -72,7 +76,7 @@ static int choose_list(const char *list, struct chosen *c, struct fl_err *err);
 static int choose(const char *name, size_t n, struct chosen *c, struct fl_err *err)
 {
     bool *on = choice(c, name, n);
-    bool known = on && *name != 'l'; /* launcher/linux comes by --launcher */
+    bool known = on && strncmp(name, "launcher/", 9) != 0; /* that comes by --launcher */
     int r = 0;
 
     if (known)

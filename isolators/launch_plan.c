@@ -78,6 +78,15 @@ void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint
     memcpy(add_record(p, PLAN_RLIMIT, sizeof(r)), &r, sizeof(r));
 }
 
+void launch_plan_node(struct launch_plan *p, const struct plan_node *node, const char *path)
+{
+    size_t n = strlen(path) + 1;
+    char *at = add_record(p, PLAN_NODE, sizeof(*node) + n);
+
+    memcpy(at, node, sizeof(*node));
+    memcpy(at + sizeof(*node), path, n);
+}
+
 void launch_plan_join(struct launch_plan *p, const char *folder)
 {
     const struct plan_join j = {.enter = p->join, .unshare = p->unshare};

@@ -32,6 +32,8 @@ void launch_plan_mount(struct launch_plan *p, const char *source, const char *ta
                        const char *type, unsigned long flags, const char *data, unsigned options);
 void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard);
 void launch_plan_bytes(struct launch_plan *p, enum plan_tag tag, const void *data, size_t n);
+/* `path` as the container sees it. */
+void launch_plan_node(struct launch_plan *p, const struct plan_node *node, const char *path);
 /* Nothing when there is nothing to join. `folder` is the runtime folder of the parent. */
 void launch_plan_join(struct launch_plan *p, const char *folder);
 void launch_plan_limits(struct launch_plan *p, double cpus, double mem);

@@ -80,6 +80,7 @@ enum plan_mount_option {
 struct plan_capabilities {
     uint64_t bounding, effective; /* effective: also permitted, inheritable and ambient */
 };
+#define PLAN_CAPABILITIES_OF_USER UINT64_MAX /* as effective: those that its user has anyway */
 
 /* Followed by the path. */
 struct plan_node {
@@ -174,6 +175,19 @@ static inline int plan_next(const char *buf, size_t len, size_t *pos, struct pla
         return -1;
     *pos += 8 + plan_padded(r->len);
     return 1;
+}
+
+/* The first record of that tag. False: there is none. */
+static inline bool plan_find(const char *buf, size_t len, uint32_t tag, struct plan_record *r)
+{
+    size_t pos;
+
+    if (!buf || !plan_begin(buf, len, &pos))
+        return false;
+    while (plan_next(buf, len, &pos, r) > 0)
+        if (r->tag == tag)
+            return true;
+    return false;
 }
 
 /* The strings of a mount: source, target, type, data. False when one is missing. */

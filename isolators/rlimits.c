@@ -1,6 +1,7 @@
 /* posix/rlimits: ContainerInfo.rlimit_info, set by the shim between fork and exec. */
 #include "isolators/stateless.h"
 
+#include <inttypes.h>
 #include <sys/resource.h>
 
 /* By RLimitInfo.RLimit.Type; its UNKNOWN is 0. */
@@ -17,10 +18,13 @@ static int add(const V1__RLimitInfo__RLimit *l, struct launch_plan *plan, struct
     if (!l->has_type || l->type <= 0 || (size_t)l->type >= ARRAY_SIZE(kinds))
         return fl_err_set(err, FL_INVALID, "a resource limit of an unknown type");
     if (l->has_soft != l->has_hard)
-        return fl_err_set(err, FL_INVALID,
-                          "a resource limit needs both soft and hard, or neither for none");
+        return fl_err_set(
+            err, FL_INVALID,
+            "Invalid rlimit values: a limit needs both soft and hard, or neither for none");
     if (l->has_soft && l->soft > l->hard)
-        return fl_err_set(err, FL_INVALID, "a resource limit has a soft value above the hard one");
+        return fl_err_set(err, FL_INVALID,
+                          "Invalid rlimit values: soft %" PRIu64 " is above hard %" PRIu64, l->soft,
+                          l->hard);
     launch_plan_rlimit(plan, kinds[l->type], l->has_soft ? l->soft : RLIM_INFINITY,
                        l->has_hard ? l->hard : RLIM_INFINITY);
     return 0;

@@ -19,7 +19,7 @@ LAYERS = [
 ROOMS = [
     (re.compile(r"event2/|event\.h$|openssl/|http_parser\.h$"), "common/base"),
     (re.compile(r"lmdb\.h$|zookeeper"), "common/coord"),
-    (re.compile(r"libcgroup\.h$|libcgroup/"), "isolators"),
+    (re.compile(r"libcgroup\.h$|libcgroup/|^seccomp\.h$"), "isolators"),
 ]
 
 # Plain data that is written where it belongs and read below: header -> rooms that may include it.

@@ -61,23 +61,30 @@ static void read_record(struct container *c, const struct plan_record *r)
     }
 }
 
-static void read_plan(struct container *c)
+/* Returns it, the caller's; NULL: there is none. */
+static char *read_plan(struct container *c, size_t *ret_n)
 {
     _cleanup_free_ char *data = NULL;
     struct plan_record r;
     size_t n, pos;
 
     c->cpu_limit = c->mem_limit = -1;
+    *ret_n = 0;
     if (runtime_file_read(c->folder, "plan", PLAN_MAX_SIZE, &data, &n, NULL) < 0 ||
         !plan_begin(data, n, &pos))
-        return;
+        return NULL;
     while (plan_next(data, n, &pos, &r) > 0)
         read_record(c, &r);
+    *ret_n = n;
+    return TAKE_PTR(data);
 }
 
-static void recover_isolators(struct container *c)
+static void recover_isolators(struct container *c, const char *plan, size_t plan_len)
 {
-    const struct isolated_container ic = container_isolated(c);
+    struct isolated_container ic = container_isolated(c);
+
+    ic.plan = plan;
+    ic.plan_len = plan_len;
 
     for (size_t i = 0; i < c->cz->n_isolators; i++) {
         struct isolator *iso = c->cz->isolators[i];
@@ -146,7 +153,7 @@ static bool wanted(const char *const *ids, size_t n, const char *id)
 }
 
 /* Taken up, or destroyed. */
-static void recover_processes(struct container *c, bool want)
+static void recover_processes(struct container *c, bool want, const char *plan, size_t plan_len)
 {
     int pidfd;
 
@@ -161,7 +168,7 @@ static void recover_processes(struct container *c, bool want)
             close(pidfd);
         }
     }
-    recover_isolators(c);
+    recover_isolators(c, plan, plan_len);
     if (want && shim > 0 && c->checkpoint) {
         c->asked = true;
         fl_loop_defer(c->cz->loop, still_running, c);
@@ -180,13 +187,14 @@ static void recover_processes(struct container *c, bool want)
 static bool recover_folder(struct real_containerizer *cz, const char *id, bool want)
 {
     struct container *c = container_new(cz, id);
+    size_t plan_len;
 
     c->recovered = true;
     c->state = CONTAINER_RUNNING;
-    read_plan(c);
+    _cleanup_free_ char *plan = read_plan(c, &plan_len);
     want = c->parent ? want && !c->debug : want || c->standalone;
     c->unwanted = !want;
-    recover_processes(c, want);
+    recover_processes(c, want, plan, plan_len);
     return want;
 }
 

@@ -401,6 +401,11 @@ static struct isolator_config config_of(const struct agent_flags *f)
         .container_disk_watch_interval = f->container_disk_watch_interval,
         .default_container_shm_size = f->default_container_shm_size,
         .host_path_volume_force_creation = f->host_path_volume_force_creation,
+        .allowed_devices = f->allowed_devices,
+        .effective_capabilities = f->effective_capabilities,
+        .bounding_capabilities = f->bounding_capabilities,
+        .seccomp_config_dir = f->seccomp_config_dir,
+        .seccomp_profile_name = f->seccomp_profile_name,
         .ready = container_ready,
     };
 }

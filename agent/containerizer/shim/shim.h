@@ -57,6 +57,9 @@ int setup_run(struct shim *s, struct shim_error *e);
 /* spawn.c: stdout and stderr, then the command. */
 int spawn_child(struct shim *s, struct shim_error *e);
 
+/* rights.c: capabilities, user, no_new_privs, seccomp. What could not be done, errno set; NULL when all is. */
+const char *rights_take(const struct shim *s);
+
 /* io.c: descriptors of the command that the agent sends, and the relay of a terminal. */
 int receive_io(struct shim *s, int fds[3], struct shim_error *e);
 void relay_terminal(struct shim *s); /* what can be without waiting */

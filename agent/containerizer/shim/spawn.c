@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -34,6 +33,31 @@ static int child_fail(const char *what, const char *subject)
     return -1;
 }
 
+/* As the protocol names it. */
+static const char *limit_name(uint32_t resource)
+{
+    static const char *const names[] = {
+        [RLIMIT_AS] = "RLMT_AS",
+        [RLIMIT_CORE] = "RLMT_CORE",
+        [RLIMIT_CPU] = "RLMT_CPU",
+        [RLIMIT_DATA] = "RLMT_DATA",
+        [RLIMIT_FSIZE] = "RLMT_FSIZE",
+        [RLIMIT_LOCKS] = "RLMT_LOCKS",
+        [RLIMIT_MEMLOCK] = "RLMT_MEMLOCK",
+        [RLIMIT_MSGQUEUE] = "RLMT_MSGQUEUE",
+        [RLIMIT_NICE] = "RLMT_NICE",
+        [RLIMIT_NOFILE] = "RLMT_NOFILE",
+        [RLIMIT_NPROC] = "RLMT_NPROC",
+        [RLIMIT_RSS] = "RLMT_RSS",
+        [RLIMIT_RTPRIO] = "RLMT_RTPRIO",
+        [RLIMIT_RTTIME] = "RLMT_RTTIME",
+        [RLIMIT_SIGPENDING] = "RLMT_SIGPENDING",
+        [RLIMIT_STACK] = "RLMT_STACK",
+    };
+
+    return resource < sizeof(names) / sizeof(names[0]) && names[resource] ? names[resource] : "";
+}
+
 static int set_limits(const struct shim *s)
 {
     struct plan_record r;
@@ -47,20 +71,8 @@ static int set_limits(const struct shim *s)
         memcpy(&l, r.data, sizeof(l));
         const struct rlimit rl = {.rlim_cur = l.soft, .rlim_max = l.hard};
         if (syscall(SYS_prlimit64, 0, l.resource, &rl, NULL) < 0)
-            return child_fail("set a resource limit for", s->program);
+            return child_fail("set the resource limit", limit_name(l.resource));
     }
-    return 0;
-}
-
-/* Raw calls: libc's would tell other threads, of which there are none. */
-static int become_user(const struct shim *s)
-{
-    if (!s->switch_user)
-        return 0;
-    if (syscall(SYS_setgroups, s->n_groups, s->groups) < 0 ||
-        syscall(SYS_setresgid, s->gid, s->gid, s->gid) < 0 ||
-        syscall(SYS_setresuid, s->uid, s->uid, s->uid) < 0)
-        return child_fail("become the user of", s->program);
     return 0;
 }
 
@@ -146,8 +158,11 @@ static int child_main(void *arg)
         return child_fail("have a terminal for", s->program), 127;
     if (dup2(child.in, 0) < 0 || dup2(child.out, 1) < 0 || dup2(child.err, 2) < 0)
         return child_fail("open stdin, stdout, stderr of", s->program), 127;
-    if (set_limits(s) < 0 || become_user(s) < 0)
+    if (set_limits(s) < 0)
         return 127;
+    const char *failed = rights_take(s);
+    if (failed)
+        return child_fail(failed, s->program), 127;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     run_program(s);
