@@ -109,7 +109,7 @@ $(foreach r,$(BIN_ROWS),$(eval $(call BINARY_RULE,$(r))))
 # of CPU a task, where musl needs none.
 MUSL_GCC := $(shell command -v musl-gcc)
 SHIM_CC  := $(if $(MUSL_GCC),$(MUSL_GCC) -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch),$(CC))
-$(BUILD)/bin/fairlead-shim: $(SHIM_SRC) $(wildcard agent/containerizer/shim/*.h)
+$(BUILD)/bin/fairlead-shim: $(SHIM_SRC) $(wildcard agent/containerizer/shim/*.h) isolators/plan_format.h
 	@mkdir -p $(@D)
 	$(SHIM_CC) -I. -D_GNU_SOURCE -std=gnu17 -Os -g -ffunction-sections -fdata-sections $(WARN) -static -Wl,--gc-sections \
 	    -o $@ $(SHIM_SRC)

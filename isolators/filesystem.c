@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "common/base/log.h"
+#include "isolators/filesystem_root.h"
 #include "isolators/id_map.h"
 #include "isolators/persistent_path.h"
 
@@ -240,46 +241,55 @@ static int linux_create(struct fl_loop *loop, const struct isolator_config *conf
     return r < 0 ? r : fs_create(&isolator_filesystem_linux, config, ret);
 }
 
+static int check_debug(const struct isolated_container *c, struct fl_err *err)
+{
+    if (c->info && c->info->mesos && c->info->mesos->image)
+        return fl_err_set(err, FL_INVALID, "A 'rootfs' cannot be set for DEBUG containers");
+    if (c->info && c->info->n_volumes)
+        return fl_err_set(err, FL_INVALID, "Volumes not supported for DEBUG containers");
+    return 0;
+}
+
+/* The machine's later mounts come in, ours never go out. */
+static void plan_mounts(const struct isolator *i, const struct isolated_container *c,
+                        struct launch_plan *plan)
+{
+    const struct isolator_config *config = stateless_config(i);
+
+    if (filesystem_is_fresh(c)) {
+        filesystem_plan_fresh(config, c, plan);
+    } else {
+        if (c->root_id) {
+            /* The parent's volumes are there; what comes on top is for itself. */
+            plan->join |= CLONE_NEWNS;
+            plan->unshare |= CLONE_NEWNS;
+        } else {
+            plan->clone_flags |= CLONE_NEWNS;
+        }
+        launch_plan_mount(plan, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL, 0);
+    }
+    if (c->rootfs)
+        filesystem_plan_root(config, c, plan);
+}
+
 static int linux_prepare(struct isolator *i, const struct isolated_container *c,
                          struct launch_plan *plan, struct fl_err *err)
 {
-    if (c->root_id) {
-        /* The parent's volumes are there; what comes on top is for itself, but for those who only look in. */
+    if (c->debug) {
         plan->join |= CLONE_NEWNS;
-        plan->unshare |= c->debug ? 0 : CLONE_NEWNS;
-        if (!c->debug)
-            launch_plan_mount(plan, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL, 0);
-        return 0;
+        return check_debug(c, err);
     }
-    plan->clone_flags |= CLONE_NEWNS;
-    /* The machine's later mounts come in, ours never go out. */
-    launch_plan_mount(plan, NULL, "/", NULL, MS_SLAVE | MS_REC, NULL, 0);
-    return add_persistent_volumes(i, c, plan, err);
-}
-
-static int no_image(const struct isolated_container *c, struct fl_err *err)
-{
-    if (c->info && c->info->mesos && c->info->mesos->image)
-        return fl_err_set(
-            err, FL_UNSUPPORTED,
-            "container images are not supported; leave out ContainerInfo.mesos.image");
-    return 0;
+    plan_mounts(i, c, plan);
+    return c->root_id ? 0 : add_persistent_volumes(i, c, plan, err);
 }
 
 static int posix_prepare(struct isolator *i, const struct isolated_container *c,
                          struct launch_plan *plan, struct fl_err *err)
 {
-    int r = no_image(c, err);
-
-    return r < 0 ? r : add_persistent_volumes(i, c, plan, err);
-}
-
-static int linux_prepare_checked(struct isolator *i, const struct isolated_container *c,
-                                 struct launch_plan *plan, struct fl_err *err)
-{
-    int r = no_image(c, err);
-
-    return r < 0 ? r : linux_prepare(i, c, plan, err);
+    if (c->info && c->info->mesos && c->info->mesos->image)
+        return fl_err_set(err, FL_UNSUPPORTED,
+                          "a container with an image needs the isolator filesystem/linux");
+    return add_persistent_volumes(i, c, plan, err);
 }
 
 const struct isolator_ops isolator_filesystem_posix = {
@@ -298,5 +308,5 @@ const struct isolator_ops isolator_filesystem_linux = {
     .recover = fs_recover,
     .update = fs_update,
     .cleanup = fs_cleanup,
-    .prepare = linux_prepare_checked,
+    .prepare = linux_prepare,
 };

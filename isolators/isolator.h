@@ -25,7 +25,9 @@ typedef void isolator_ready_f(void *arg, const char *container_id,
 
 /* The agent's flags as far as isolators go by them; named as the flags. Borrowed for the isolators' life. */
 struct isolator_config {
-    const char *launcher; /* "linux" or "posix" */
+    const char *launcher;          /* "linux" or "posix" */
+    const char *isolation;         /* the flag as it was given */
+    const char *sandbox_directory; /* where a root file system shows the sandbox */
     const char *work_dir, *cgroups_hierarchy, *cgroups_root;
     bool cgroups_enable_cfs, cgroups_limit_swap, revocable_cpu_low_priority;
     bool disallow_sharing_agent_pid_namespace, disallow_sharing_agent_ipc_namespace;
@@ -45,6 +47,8 @@ struct isolated_container {
     const char *id;             /* "root.child" when nested */
     const char *root_id;        /* nested: in whose cgroups it is; else NULL */
     const char *parent_sandbox; /* nested, else NULL */
+    const char *parent_rootfs;  /* nested, and its parent has one, else NULL */
+    const char *root_sandbox;   /* nested, else NULL: its own lies below it */
     bool debug;                 /* nested, and in all namespaces of its parent */
     bool shares_cgroups;        /* nested, and in the cgroups of its root */
     const char *sandbox;

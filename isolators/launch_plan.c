@@ -2,6 +2,7 @@
 #include "isolators/launch_plan.h"
 
 #include <sched.h>
+#include <sys/mount.h>
 
 static char *add_record(struct launch_plan *p, uint32_t tag, size_t len)
 {
@@ -29,6 +30,11 @@ void launch_plan_init(struct launch_plan *p)
 
 void launch_plan_done(struct launch_plan *p)
 {
+    for (size_t i = 0; i < p->n_env; i++) {
+        explicit_bzero(p->env[i], strlen(p->env[i]));
+        free(p->env[i]);
+    }
+    free(p->env);
     free(p->buf);
     memset(p, 0, sizeof(*p));
 }
@@ -43,6 +49,7 @@ void launch_plan_bytes(struct launch_plan *p, enum plan_tag tag, const void *dat
 
 void launch_plan_string(struct launch_plan *p, enum plan_tag tag, const char *text)
 {
+    p->has_root = p->has_root || tag == PLAN_ROOTFS;
     launch_plan_bytes(p, tag, text, strlen(text) + 1);
 }
 
@@ -51,24 +58,53 @@ void launch_plan_cgroup(struct launch_plan *p, const char *procs)
     launch_plan_string(p, PLAN_CGROUP, procs);
 }
 
+static void add_with_strings(struct launch_plan *p, enum plan_tag tag, const void *head,
+                             size_t n_head, const char *const *s, int n)
+{
+    size_t len = n_head;
+
+    for (int i = 0; i < n; i++)
+        len += (s[i] ? strlen(s[i]) : 0) + 1;
+    char *at = add_record(p, tag, len);
+    memcpy(at, head, n_head);
+    at += n_head;
+    for (int i = 0; i < n; i++) {
+        size_t k = s[i] ? strlen(s[i]) : 0;
+        if (k)
+            memcpy(at, s[i], k);
+        at += k + 1;
+    }
+}
+
 void launch_plan_mount(struct launch_plan *p, const char *source, const char *target,
                        const char *type, unsigned long flags, const char *data, unsigned options)
 {
     const struct plan_mount m = {.flags = flags, .options = options};
-    const char *s[4] = {source ? source : "", target ? target : "", type ? type : "",
-                        data ? data : ""};
-    size_t n = sizeof(m);
+    const char *s[4] = {source, target, type, data};
 
-    for (int i = 0; i < 4; i++)
-        n += strlen(s[i]) + 1;
-    char *at = add_record(p, PLAN_MOUNT, n);
-    memcpy(at, &m, sizeof(m));
-    at += sizeof(m);
-    for (int i = 0; i < 4; i++) {
-        size_t k = strlen(s[i]) + 1;
-        memcpy(at, s[i], k);
-        at += k;
-    }
+    add_with_strings(p, PLAN_MOUNT, &m, sizeof(m), s, 4);
+}
+
+void launch_plan_etc_file(struct launch_plan *p, const char *source, const char *target)
+{
+    if (p->has_root && access(source, F_OK) == 0)
+        launch_plan_mount(p, source, target, NULL, MS_BIND, NULL, PLAN_MOUNT_READ_ONLY);
+}
+
+void launch_plan_borrow(struct launch_plan *p, enum plan_borrow_kind kind, const char *seen,
+                        const char *put)
+{
+    const struct plan_borrow b = {.kind = kind};
+    const char *s[2] = {seen, put};
+
+    p->borrows = true;
+    add_with_strings(p, PLAN_BORROW, &b, sizeof(b), s, 2);
+}
+
+void launch_plan_env(struct launch_plan *p, const char *entry)
+{
+    p->env = xgrow(p->env, &p->cap_env, p->n_env + 1, sizeof(*p->env));
+    p->env[p->n_env++] = xstrdup(entry);
 }
 
 void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard)
@@ -92,7 +128,7 @@ void launch_plan_join(struct launch_plan *p, const char *folder)
     const struct plan_join j = {.enter = p->join, .unshare = p->unshare};
     size_t n = strlen(folder) + 1;
 
-    if (!j.enter && !j.unshare)
+    if (!j.enter && !j.unshare && !p->borrows)
         return;
     char *at = add_record(p, PLAN_JOIN, sizeof(j) + n);
     memcpy(at, &j, sizeof(j));

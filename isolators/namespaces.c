@@ -1,4 +1,5 @@
 /* namespaces/pid, namespaces/ipc, namespaces/uts: what a container no longer sees of the machine. */
+#include "isolators/filesystem_root.h"
 #include "isolators/stateless.h"
 
 #include <inttypes.h>
@@ -22,6 +23,8 @@ static int pid_prepare(struct isolator *i, const struct isolated_container *c,
     if (c->root_id &&
         (c->debug || (li && li->has_share_pid_namespace && li->share_pid_namespace))) {
         plan->join |= CLONE_NEWPID;
+        if (filesystem_is_fresh(c))
+            launch_plan_borrow(plan, PLAN_BORROW_MOUNT, "/proc", "/proc");
         return 0;
     }
     if (li && li->has_share_pid_namespace && li->share_pid_namespace) {
@@ -32,7 +35,42 @@ static int pid_prepare(struct isolator *i, const struct isolated_container *c,
         return 0;
     }
     plan->clone_flags |= CLONE_NEWPID;
-    launch_plan_mount(plan, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, 0);
+    if (!c->rootfs) /* which has one */
+        launch_plan_mount(plan, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, 0);
+    return 0;
+}
+
+/* The size of a /dev/shm of its own as an option of tmpfs. */
+static void shm_data(const struct isolator_config *config, const V1__LinuxInfo *li, char data[64])
+{
+    uint64_t size =
+        li && li->has_shm_size ? (uint64_t)li->shm_size << 20 : config->default_container_shm_size;
+
+    if (size)
+        fl_snprintf(data, 64, "mode=1777,size=%" PRIu64, size);
+    else
+        fl_snprintf(data, 64, "mode=1777");
+}
+
+/* Of the parent's namespace; a container with a root has a /dev/shm of its own unless it asks for its parent's. */
+static void ipc_join(const struct isolated_container *c, bool share, struct launch_plan *plan)
+{
+    plan->join |= CLONE_NEWIPC;
+    if (share && filesystem_is_fresh(c))
+        launch_plan_borrow(plan, PLAN_BORROW_MOUNT, "/dev/shm", "/dev/shm");
+    else if (c->rootfs)
+        filesystem_plan_shm(plan, "mode=1777");
+}
+
+static int ipc_of_agent(const struct isolator_config *config, const struct isolated_container *c,
+                        struct launch_plan *plan, struct fl_err *err)
+{
+    if (config->disallow_sharing_agent_ipc_namespace)
+        return fl_err_set(err, FL_FORBIDDEN,
+                          "sharing the agent's IPC namespace is disallowed by "
+                          "--disallow_sharing_agent_ipc_namespace");
+    if (c->rootfs)
+        launch_plan_mount(plan, "/dev/shm", "/dev/shm", NULL, MS_BIND, NULL, 0);
     return 0;
 }
 
@@ -42,36 +80,27 @@ static int ipc_prepare(struct isolator *i, const struct isolated_container *c,
     const V1__LinuxInfo *li = linux_info(c);
     const struct isolator_config *config = stateless_config(i);
     bool has_mode = li && li->has_ipc_mode,
-         private = has_mode && li->ipc_mode == V1__LINUX_INFO__IPC_MODE__PRIVATE;
-    uint64_t size = config->default_container_shm_size;
-    char data[64] = "mode=1777";
+         private = has_mode && li->ipc_mode == V1__LINUX_INFO__IPC_MODE__PRIVATE,
+         share = has_mode && li->ipc_mode == V1__LINUX_INFO__IPC_MODE__SHARE_PARENT;
+    char data[64];
 
     if (li && li->has_shm_size && !private)
         return fl_err_set(err, FL_INVALID,
                           "the size of /dev/shm can be given only with the IPC mode PRIVATE");
-    if (c->root_id && (c->debug || !private)) {
-        if (c->debug && private)
-            return fl_err_set(err, FL_INVALID,
-                              "a session in a container cannot have the IPC mode PRIVATE");
-        plan->join |= CLONE_NEWIPC;
+    if (c->debug && private)
+        return fl_err_set(err, FL_INVALID,
+                          "a session in a container cannot have the IPC mode PRIVATE");
+    if (c->root_id && !private) {
+        ipc_join(c, share, plan);
         return 0;
     }
-    if (has_mode && li->ipc_mode == V1__LINUX_INFO__IPC_MODE__SHARE_PARENT) {
-        if (config->disallow_sharing_agent_ipc_namespace)
-            return fl_err_set(err, FL_FORBIDDEN,
-                              "sharing the agent's IPC namespace is disallowed by "
-                              "--disallow_sharing_agent_ipc_namespace");
-        return 0;
-    }
+    if (share)
+        return ipc_of_agent(config, c, plan, err);
     plan->clone_flags |= CLONE_NEWIPC;
-    if (!private && !config->disallow_sharing_agent_ipc_namespace)
+    if (!private && !c->rootfs && !config->disallow_sharing_agent_ipc_namespace)
         return 0; /* the namespace alone, as ever; the machine's /dev/shm */
-    if (li && li->has_shm_size)
-        size = (uint64_t)li->shm_size << 20;
-    if (size)
-        fl_snprintf(data, sizeof(data), "mode=1777,size=%" PRIu64, size);
-    launch_plan_mount(plan, "tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_STRICTATIME,
-                      data, 0);
+    shm_data(config, li, data);
+    filesystem_plan_shm(plan, data);
     return 0;
 }
 

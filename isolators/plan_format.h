@@ -44,7 +44,12 @@ enum plan_tag {
     PLAN_CAPABILITIES = 14, /* struct plan_capabilities */
     PLAN_SECCOMP = 15,      /* struct sock_filter[] */
     PLAN_NODE = 16, /* struct plan_node and a string: a device node to be made below the root */
-    PLAN_DIRECTORY = 17, /* string: working directory, as the container sees it; else the sandbox */
+    PLAN_DIRECTORY =
+        17, /* string: working directory, as the container sees it; the last one counts;
+                            without any it is the sandbox */
+    PLAN_SANDBOX_TARGET = 18, /* string: where the new root shows the sandbox */
+    PLAN_BORROW =
+        19, /* struct plan_borrow and two strings: what is taken from the parent's mounts */
     /* What only a restarted agent reads. */
     PLAN_USER = 32,      /* string */
     PLAN_RESOURCES = 33, /* encoded CheckpointResourcesMessage */
@@ -61,6 +66,7 @@ enum plan_flag {
     PLAN_TTY = 1 << 6, /* with PLAN_IO: a terminal is the one descriptor */
     PLAN_NO_NEW_PRIVILEGES = 1 << 8,
     PLAN_RELAY = 1 << 7, /* with PLAN_TTY: and its master, and a socket to relay to and from */
+    PLAN_MASK = 1 << 9,  /* with a root: what /proc and /sys tell of the machine is hidden */
 };
 
 /* Followed by source, target, type and data, each with its NUL; empty means none. */
@@ -73,7 +79,18 @@ enum plan_mount_option {
     PLAN_MOUNT_TARGET_IN_SANDBOX = 1
                                    << 0, /* resolved below the sandbox, through no symbolic link */
     PLAN_MOUNT_SOURCE_IN_SANDBOX = 1 << 1,
-    PLAN_MOUNT_READ_ONLY = 1 << 2, /* a bind is made read-only by a second call */
+    PLAN_MOUNT_READ_ONLY = 1 << 2,              /* a bind, and with MS_REC all that is below it */
+    PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT = 1 << 3, /* resolved below PLAN_SANDBOX_ROOT */
+};
+
+/* Followed by where the parent sees it and where it is put, each with its NUL. A place that the parent does not have is left out. */
+struct plan_borrow {
+    uint32_t kind; /* enum plan_borrow_kind */
+    uint32_t unused;
+};
+enum plan_borrow_kind {
+    PLAN_BORROW_MOUNT = 0,   /* put as a mount of the plan, in its order */
+    PLAN_BORROW_SANDBOX = 1, /* of the parent, on PLAN_SANDBOX_ROOT or below; put before all else */
 };
 
 /* Bits as of linux/capability.h. */
@@ -120,7 +137,8 @@ static inline size_t plan_padded(size_t n)
 static inline bool plan_is_string(uint32_t tag)
 {
     return tag == PLAN_CGROUP || (tag >= PLAN_PROGRAM && tag <= PLAN_SANDBOX_ROOT) ||
-           tag == PLAN_ROOTFS || tag == PLAN_NETNS || tag == PLAN_DIRECTORY || tag == PLAN_USER;
+           tag == PLAN_ROOTFS || tag == PLAN_NETNS || tag == PLAN_DIRECTORY ||
+           tag == PLAN_SANDBOX_TARGET || tag == PLAN_USER;
 }
 
 /* The least content a tag may have. */
@@ -139,6 +157,8 @@ static inline size_t plan_min_len(uint32_t tag)
         return sizeof(struct plan_capabilities);
     case PLAN_NODE:
         return sizeof(struct plan_node) + 1;
+    case PLAN_BORROW:
+        return sizeof(struct plan_borrow) + 2;
     case PLAN_JOIN:
         return sizeof(struct plan_join) + 1;
     default:
@@ -190,12 +210,12 @@ static inline bool plan_find(const char *buf, size_t len, uint32_t tag, struct p
     return false;
 }
 
-/* The strings of a mount: source, target, type, data. False when one is missing. */
-static inline bool plan_mount_strings(const struct plan_record *r, const char *s[4])
+/* The n strings behind the first `skip` bytes. False when one is missing. */
+static inline bool plan_strings(const struct plan_record *r, size_t skip, const char *s[], int n)
 {
-    const char *p = r->data + sizeof(struct plan_mount), *end = r->data + r->len;
+    const char *p = r->data + skip, *end = r->data + r->len;
 
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < n; i++) {
         const char *nul = p < end ? (const char *)memchr(p, 0, (size_t)(end - p)) : NULL;
         if (!nul)
             return false;
@@ -203,6 +223,12 @@ static inline bool plan_mount_strings(const struct plan_record *r, const char *s
         p = nul + 1;
     }
     return true;
+}
+
+/* The strings of a mount: source, target, type, data. False when one is missing. */
+static inline bool plan_mount_strings(const struct plan_record *r, const char *s[4])
+{
+    return plan_strings(r, sizeof(struct plan_mount), s, 4);
 }
 
 #endif

@@ -1,7 +1,8 @@
 /* The command of a container as program, arguments and environment of its launch plan.
  *
  * Environment, later wins: the agent's own without what configures the agent itself (or --executor_environment_variables instead);
- * what the core adds (MESOS_...); CommandInfo.environment.
+ * what the core adds (MESOS_...); what isolators add (of images, secrets); CommandInfo.environment. MESOS_SANDBOX is the sandbox as
+ * the command sees it.
  */
 #include "agent/containerizer/containerizer_priv.h"
 
@@ -116,10 +117,10 @@ static int variable_entry(const V1__Environment__Variable *v, char **ret_entry, 
     return 0;
 }
 
-/* Whoever looks into a container sees what its command sees. */
-static void env_of_parent(const struct container *c, struct env_list *l)
+/* Whoever looks into a container sees what its command sees, from where its command began. */
+static void take_from_parent(struct container *c, struct env_list *l)
 {
-    _cleanup_free_ char *data = NULL;
+    _cleanup_free_ char *data = NULL, *directory = NULL;
     struct plan_record r;
     size_t n, pos;
 
@@ -129,7 +130,13 @@ static void env_of_parent(const struct container *c, struct env_list *l)
     while (plan_next(data, n, &pos, &r) > 0) {
         if (r.tag == PLAN_ENV)
             env_set(l, xstrdup(r.data));
+        if (r.tag == PLAN_DIRECTORY || (r.tag == PLAN_SANDBOX && !directory)) {
+            free(directory);
+            directory = xstrdup(r.data);
+        }
     }
+    if (directory)
+        launch_plan_string(&c->plan, PLAN_DIRECTORY, directory);
 }
 
 static int plan_environment(struct container *c, struct fl_err *err)
@@ -140,9 +147,13 @@ static int plan_environment(struct container *c, struct fl_err *err)
     for (char **i = c->cz->inherited_env; *i; i++)
         env_set(&l, xstrdup(*i));
     if (c->debug)
-        env_of_parent(c, &l);
+        take_from_parent(c, &l);
     for (char **i = c->env; i && *i; i++)
         env_set(&l, xstrdup(*i));
+    if (c->rootfs)
+        env_set(&l, xasprintf("MESOS_SANDBOX=%s", c->cz->flags->sandbox_directory));
+    for (size_t i = 0; i < c->plan.n_env; i++)
+        env_set(&l, xstrdup(c->plan.env[i]));
     for (size_t i = 0; e && i < e->n_variables; i++) {
         char *entry = NULL;
         int r = variable_entry(e->variables[i], &entry, err);

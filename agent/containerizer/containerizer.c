@@ -78,6 +78,9 @@ struct isolated_container container_isolated(const struct container *c)
     return (struct isolated_container){.id = c->id,
                                        .root_id = c->parent ? container_root(c)->id : NULL,
                                        .parent_sandbox = c->parent ? c->parent->sandbox : NULL,
+                                       .parent_rootfs = c->parent ? c->parent->rootfs : NULL,
+                                       .root_sandbox =
+                                           c->parent ? container_root(c)->sandbox : NULL,
                                        .debug = c->debug,
                                        .shares_cgroups = c->shares_cgroups,
                                        .sandbox = c->sandbox,
@@ -389,6 +392,8 @@ static struct isolator_config config_of(const struct agent_flags *f)
         .launcher = f->launcher      ? f->launcher
                     : geteuid() == 0 ? "linux"
                                      : "posix",
+        .isolation = f->isolation,
+        .sandbox_directory = f->sandbox_directory,
         .work_dir = f->work_dir,
         .cgroups_hierarchy = f->cgroups_hierarchy,
         .cgroups_root = f->cgroups_root,

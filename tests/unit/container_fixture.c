@@ -210,6 +210,7 @@ int fixture_try_launch(struct fixture *f, const struct launch *l, struct fl_err 
         .cpu_limit = l->cpu_limit == 0 ? -1 : l->cpu_limit,
         .mem_limit = l->mem_limit == 0 ? -1 : l->mem_limit,
         .checkpoint = l->checkpoint,
+        .debug = l->debug,
     };
     return f->cz->ops->launch(f->cz, &spec, err);
 }

@@ -45,7 +45,7 @@ struct launch {
     const V1__ContainerInfo *info;
     const char *resources;
     double mem_limit, cpu_limit; /* 0: none given */
-    bool checkpoint;
+    bool checkpoint, debug;
     const char *uri;
     const V1__CommandInfo__URI *uris; /* n_uris of them */
     size_t n_uris;

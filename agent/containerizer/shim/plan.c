@@ -31,6 +31,15 @@ static int scan(struct shim *s, size_t *n_args, size_t *n_env)
         case PLAN_SANDBOX_ROOT:
             s->sandbox_root = r.data;
             break;
+        case PLAN_ROOTFS:
+            s->rootfs = r.data;
+            break;
+        case PLAN_SANDBOX_TARGET:
+            s->sandbox_target = r.data;
+            break;
+        case PLAN_DIRECTORY:
+            s->directory = r.data;
+            break;
         case PLAN_ARG:
             ++*n_args;
             break;

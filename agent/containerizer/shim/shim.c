@@ -93,13 +93,23 @@ static int prepare(struct shim *s, char **argv, struct shim_error *e)
     return 0;
 }
 
+/* A session is in all of its parent's mounts, where its own sandbox may not be seen. */
+static int enter_and_open(struct shim *s, struct shim_error *e)
+{
+    if ((s->rootfs || s->flags & PLAN_DEBUG) && root_hide_ourselves(s, e) < 0)
+        return -1;
+    if (s->flags & PLAN_DEBUG)
+        return open_sandbox(s, e) < 0 ? -1 : join_parent(s, e);
+    return join_parent(s, e) < 0 ? -1 : open_sandbox(s, e);
+}
+
 static int start(struct shim *s, char **argv, struct shim_error *e)
 {
     char identity[64];
     struct line who = {.n = 0};
 
-    if (prepare(s, argv, e) < 0 || join_parent(s, e) < 0 || open_sandbox(s, e) < 0 ||
-        setup_run(s, e) < 0 || spawn_child(s, e) < 0)
+    if (prepare(s, argv, e) < 0 || enter_and_open(s, e) < 0 || setup_run(s, e) < 0 ||
+        spawn_child(s, e) < 0)
         return -1;
     if (s->flags & PLAN_CHECKPOINT) {
         line_int(&who, s->child_host);
@@ -110,6 +120,13 @@ static int start(struct shim *s, char **argv, struct shim_error *e)
     tell(SHIM_STARTED, s->child_host, "");
     plan_unload(s);
     close(s->sandbox_fd);
+    if (s->hidden) {
+        /* Of the agent, and of the machine; kill_all() needs no /proc in a pid namespace of its own. */
+        for (int fd = 0; fd < 3; fd++)
+            close(fd);
+        if (s->flags & PLAN_PID_NAMESPACE)
+            close(s->proc_fd);
+    }
     return 0;
 }
 
@@ -220,6 +237,7 @@ int main(int argc, char **argv)
     struct shim s = {.folder_fd = -1,
                      .proc_fd = -1,
                      .sandbox_fd = -1,
+                     .root_fd = -1,
                      .signal_fd = -1,
                      .master_fd = -1,
                      .relay_fd = -1,

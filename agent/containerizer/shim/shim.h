@@ -9,12 +9,16 @@
 #include "agent/containerizer/shim/note.h"
 #include "isolators/plan_format.h"
 
+#define SHIM_MAX_BORROWED 8
+
 struct shim {
     int folder_fd;  /* the container's runtime folder */
     int proc_fd;    /* the host's /proc, from before the mounts */
     int signal_fd;  /* SIGCHLD, SIGTERM */
-    int sandbox_fd; /* -1: none */
+    int sandbox_fd; /* -1: none; with a root of its own, as seen there */
+    int root_fd;    /* what will be the root; -1: not yet, no more, or never */
 
+    bool hidden; /* root_hide_ourselves() was called */
     bool switch_user;
     uid_t uid;
     gid_t gid;
@@ -25,7 +29,10 @@ struct shim {
     size_t plan_len;
     uint64_t flags;
     const char *program, *sandbox, *sandbox_root;
-    char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
+    const char *rootfs, *sandbox_target, *directory; /* NULL: none */
+    int borrowed
+        [SHIM_MAX_BORROWED]; /* trees of the parent's mounts, as the plan has them; -1: it has none */
+    char **argv, **env;      /* NULL-terminated, in `memory`; strings in `plan` */
 
     int master_fd, relay_fd, log_fd; /* PLAN_RELAY; -1: none */
     char typed[512];                 /* what was relayed and the terminal did not take yet */
@@ -48,11 +55,31 @@ int plan_load(struct shim *s, struct shim_error *e);
 void plan_unload(struct shim *s);
 
 /* join.c: enters the parent's namespaces, as the plan says. */
-int join_parent(const struct shim *s, struct shim_error *e);
+int join_parent(struct shim *s, struct shim_error *e);
 int open_sandbox(struct shim *s, struct shim_error *e);
 
-/* setup.c: cgroups, mounts, host name, in the plan's order. */
+/* setup.c: cgroups, mounts, host name, in the plan's order; then the root. */
 int setup_run(struct shim *s, struct shim_error *e);
+
+/* mounts.c: descriptors or -1 with errno; paths below the new root are followed inside of it. */
+int open_below(int dir, const char *path, uint64_t flags, uint64_t resolve);
+int open_in_sandbox(const struct shim *s, const char *path);
+int open_in_root(const struct shim *s, const char *path);
+int make_in_root(const struct shim *s, const char *path, bool folder); /* unless it is there */
+int copy_tree(int dir, const char *path, bool recursive);              /* nobody sees it yet */
+int restrict_tree(int tree, unsigned long flags, bool recursive);      /* MS_RDONLY, MS_NO... */
+int put_tree(int tree, int target);
+int open_target(const struct shim *s, const char *path, bool in_sandbox, bool folder);
+int put_at(const struct shim *s, int tree, const char *path, bool in_sandbox);
+int bind_mount(const struct shim *s, const struct plan_mount *m, const char *const str[4],
+               bool recursive, struct shim_error *e);
+
+/* root.c */
+int root_prepare(struct shim *s, struct shim_error *e);
+int root_enter(struct shim *s, struct shim_error *e);
+int root_hide_ourselves(struct shim *s, struct shim_error *e);
+int mount_in_root(const struct shim *s, const char *source, const char *at, const char *type,
+                  unsigned long flags, const char *data);
 
 /* spawn.c: stdout and stderr, then the command. */
 int spawn_child(struct shim *s, struct shim_error *e);

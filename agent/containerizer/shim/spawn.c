@@ -152,8 +152,9 @@ static int child_main(void *arg)
 
     setsid();
     learn_host_pid(s);
-    if (fchdir(s->sandbox_fd) < 0)
-        return child_fail("enter the sandbox", s->sandbox), 127;
+    if (s->directory ? chdir(s->directory) < 0 : fchdir(s->sandbox_fd) < 0)
+        return child_fail("enter the working directory", s->directory ? s->directory : s->sandbox),
+               127;
     if (s->flags & PLAN_TTY && ioctl(child.in, TIOCSCTTY, 0) < 0)
         return child_fail("have a terminal for", s->program), 127;
     if (dup2(child.in, 0) < 0 || dup2(child.out, 1) < 0 || dup2(child.err, 2) < 0)
