@@ -93,16 +93,33 @@ static double pull_max_age(void *arg)
     return (double)a->flags->gc_delay / 1e6;
 }
 
-static double pull_cache_size(void *arg)
+static struct containerizer_fetch_stats fetch_stats(const struct agent_core *a)
 {
-    struct agent_core *a = arg;
+    struct containerizer_fetch_stats s = {.cache_total_bytes = a->flags->fetcher_cache_size};
 
-    return (double)a->flags->fetcher_cache_size;
+    if (a->containerizer && a->containerizer->ops->fetch_stats)
+        a->containerizer->ops->fetch_stats(a->containerizer, &s);
+    return s;
 }
 
-static double pull_zero(void *arg)
+static double pull_cache_size(void *arg)
 {
-    return 0;
+    return (double)fetch_stats(arg).cache_total_bytes;
+}
+
+static double pull_cache_used(void *arg)
+{
+    return (double)fetch_stats(arg).cache_used_bytes;
+}
+
+static double pull_fetches_succeeded(void *arg)
+{
+    return (double)fetch_stats(arg).succeeded;
+}
+
+static double pull_fetches_failed(void *arg)
+{
+    return (double)fetch_stats(arg).failed;
 }
 
 static double pull_tasks(void *arg)
@@ -194,7 +211,10 @@ struct agent_counters *agent_counters_new(struct agent_core *a)
     metrics_pull(a->metrics, "slave/executor_directory_max_allowed_age_secs", pull_max_age, a);
     metrics_pull(a->metrics, "gc/path_removals_pending", pull_gc, a);
     metrics_pull(a->metrics, "containerizer/fetcher/cache_size_total_bytes", pull_cache_size, a);
-    metrics_pull(a->metrics, "containerizer/fetcher/cache_size_used_bytes", pull_zero, a);
+    metrics_pull(a->metrics, "containerizer/fetcher/cache_size_used_bytes", pull_cache_used, a);
+    metrics_pull(a->metrics, "containerizer/fetcher/task_fetches_succeeded", pull_fetches_succeeded,
+                 a);
+    metrics_pull(a->metrics, "containerizer/fetcher/task_fetches_failed", pull_fetches_failed, a);
     add_resources(a, c);
     add_states(a, c);
     return c;

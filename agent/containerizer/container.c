@@ -201,6 +201,7 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
         return;
     bool fetching = c->state == CONTAINER_FETCHING;
     c->state = CONTAINER_DESTROYING;
+    container_fetch_end(c);
     c->destroying_since_us = fl_loop_now_us(c->cz->loop);
     struct container *child, *tmp;
     DL_FOREACH_SAFE (c->children, child, tmp) {
@@ -213,7 +214,7 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
         return;
     }
     if (fetching) {
-        container_signal_shim(c, SIGKILL);
+        container_signal_shim(c, SIGTERM); /* it takes what it started with it */
         shim_gone(c);
         return;
     }

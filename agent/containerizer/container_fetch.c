@@ -1,13 +1,245 @@
-/* Asking for a fetcher and hearing from it; the agent's thread. */
-#include "agent/containerizer/containerizer_priv.h"
+/* See container_fetch.h. */
+#include "agent/containerizer/container_fetch.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <utlist.h>
 
-#include "agent/containerizer/shim/note.h"
+#include "agent/containerizer/containerizer_priv.h"
+#include "agent/containerizer/fetch_cache.h"
+#include "agent/containerizer/fetch_dir.h"
+#include "agent/containerizer/fetch_note.h"
+#include "agent/containerizer/fetch_uri.h"
+#include "common/base/log.h"
 
-static void let_go(struct container *c)
+#define MAX_CACHED_ITEMS                                                                           \
+    256 /* of one container, more are fetched directly: each is an open file of its fetcher */
+
+enum fetch_state { FETCH_WAITING, FETCH_QUEUED, FETCH_RUNNING };
+
+struct fetch_use {
+    struct fetch_entry *entry; /* held; NULL: directly */
+    bool first;                /* we put it there */
+    bool twin;                 /* we put it there, with a URI before this one */
+};
+
+struct fetch {
+    struct fetch *next, *prev; /* all of them, in the order of coming */
+    struct container *c;
+    enum fetch_state state;
+    struct fetch_use *uses;
+    size_t n;
+};
+
+struct fetches {
+    struct real_containerizer *cz;
+    struct fetch *all;
+    size_t running, waiting;
+    bool closed, starting;
+    struct fetch_cache cache;
+    struct fetch_dir dir;
+    bool dir_tried;
+    uint64_t succeeded, failed;
+};
+
+/* ---- the cache ---- */
+
+static void remove_file(void *arg, const char *file)
+{
+    fetch_dir_remove(&((struct fetches *)arg)->dir, file);
+}
+
+/* Once; without a folder everything is fetched directly. */
+static bool cache_usable(struct fetches *f)
+{
+    struct fl_err err;
+
+    if (!f->dir_tried && f->cache.total) {
+        f->dir_tried = true;
+        if (fetch_dir_open(&f->dir, f->cz->flags->fetcher_cache_dir, &err) < 0)
+            log_warning("the fetcher caches nothing: %s", err.msg);
+    }
+    return f->dir.path;
+}
+
+struct fetches *fetches_new(struct real_containerizer *cz)
+{
+    struct fetches *f = xnew0(struct fetches);
+
+    f->cz = cz;
+    f->dir.fd = f->dir.lock_fd = -EBADF;
+    fetch_cache_init(&f->cache, cz->flags->fetcher_cache_size, remove_file, f);
+    /* What an earlier agent left there goes now; a folder is made when it is wanted. */
+    if (access(cz->flags->fetcher_cache_dir, F_OK) == 0)
+        cache_usable(f);
+    return f;
+}
+
+void fetches_close(struct fetches *f)
+{
+    if (f)
+        f->closed = true;
+}
+
+void fetches_free(struct fetches *f)
+{
+    if (!f)
+        return;
+    assert(!f->all);
+    fetch_cache_done(&f->cache);
+    fetch_dir_close(&f->dir);
+    free(f);
+}
+
+void fetches_stats(const struct fetches *f, struct containerizer_fetch_stats *out)
+{
+    *out = (struct containerizer_fetch_stats){.succeeded = f->succeeded,
+                                              .failed = f->failed,
+                                              .cache_total_bytes = f->cache.total,
+                                              .cache_used_bytes = f->cache.used};
+}
+
+/* ---- what a URI is to do with it ---- */
+
+static bool wants_cache(const V1__CommandInfo__URI *u)
+{
+    return u->has_cache && u->cache;
+}
+
+static void let_go(struct fetches *f, struct fetch_use *use)
+{
+    if (use->entry)
+        fetch_entry_release(&f->cache, use->entry);
+    *use = (struct fetch_use){.entry = NULL};
+}
+
+static void put_first(struct fetches *f, struct fetch *x, size_t i)
+{
+    const char *value = x->c->command->uris[i]->value;
+    struct fetch_use *use = &x->uses[i];
+    struct fetch_uri u;
+    struct fl_err err;
+
+    if (fetch_uri_parse(value, &u, &err) < 0)
+        return; /* the fetcher says so, too */
+    use->entry = fetch_cache_add(&f->cache, x->c->user, value, u.name);
+    fetch_uri_done(&u);
+    use->first = use->entry;
+    if (use->entry && fetch_dir_make(&f->dir, use->entry->file, &err) < 0) {
+        log_warning("the fetcher cannot cache, fetching directly: %s", err.msg);
+        fetch_cache_drop(&f->cache, use->entry, false);
+        let_go(f, use);
+    }
+}
+
+static bool put_by_us(const struct fetch *x, const struct fetch_entry *e)
+{
+    for (size_t i = 0; i < x->n; i++)
+        if (x->uses[i].entry == e && x->uses[i].first)
+            return true;
+    return false;
+}
+
+static void decide(struct fetches *f, struct fetch *x, size_t i)
+{
+    struct fetch_use *use = &x->uses[i];
+
+    use->entry = fetch_cache_find(&f->cache, x->c->user, x->c->command->uris[i]->value);
+    if (use->entry)
+        use->twin = put_by_us(x, use->entry);
+    else
+        put_first(f, x, i);
+}
+
+static void decide_all(struct fetches *f, struct fetch *x)
+{
+    size_t cached = 0;
+
+    for (size_t i = 0; i < x->n; i++)
+        if (wants_cache(x->c->command->uris[i]) && cache_usable(f) && cached++ < MAX_CACHED_ITEMS)
+            decide(f, x, i);
+}
+
+/* Whether all that others put into the cache for it is there. What they could not get is fetched directly; what they gave up is ours now. */
+static bool settled(struct fetches *f, struct fetch *x)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < x->n; i++) {
+        struct fetch_use *use = &x->uses[i];
+        if (!use->entry || use->first || use->twin || use->entry->state == FETCH_READY)
+            continue;
+        if (use->entry->state == FETCH_PENDING) {
+            all = false;
+            continue;
+        }
+        bool again = use->entry->abandoned;
+        let_go(f, use);
+        if (again) {
+            decide(f, x, i);
+            all =
+                all && (!use->entry || use->first || use->twin || use->entry->state == FETCH_READY);
+        }
+    }
+    return all;
+}
+
+/* ---- running ---- */
+
+static void run_some(struct fetches *f);
+
+static void look_again(struct fetches *f, struct fetch *x)
+{
+    if (x->state == FETCH_WAITING && settled(f, x)) {
+        x->state = FETCH_QUEUED;
+        f->waiting--;
+    }
+}
+
+/* Something about the cache or the queue has changed. The oldest are looked at first, so what was given up is theirs. */
+static void wake(struct fetches *f)
+{
+    struct fetch *x;
+
+    if (f->closed)
+        return;
+    for (x = f->waiting ? f->all : NULL; x; x = x->next)
+        look_again(f, x);
+    run_some(f);
+}
+
+static void finish(struct fetches *f, struct fetch *x, bool good)
+{
+    struct container *c = x->c;
+
+    f->running -= x->state == FETCH_RUNNING;
+    f->waiting -= x->state == FETCH_WAITING;
+    f->succeeded += good;
+    f->failed += !good;
+    for (size_t i = 0; i < x->n; i++) {
+        struct fetch_use *use = &x->uses[i];
+        /* Not begun, or it is we who are not wanted any more: others may have more luck. */
+        if (use->first && use->entry->state == FETCH_PENDING)
+            fetch_cache_drop(&f->cache, use->entry,
+                             use->entry->size == 0 || c->end.reason == CONTAINER_DESTROYED);
+        let_go(f, use);
+    }
+    DL_DELETE(f->all, x);
+    c->fetch = NULL;
+    free(x->uses);
+    free(x);
+    wake(f);
+}
+
+void container_fetch_end(struct container *c)
+{
+    if (c->fetch)
+        finish(c->cz->fetches, c->fetch, false);
+}
+
+/* Descriptors of the fetcher. */
+static void hang_up(struct container *c)
 {
     fl_watch_free(c->note_watch);
     c->note_watch = NULL;
@@ -18,27 +250,105 @@ static void let_go(struct container *c)
     c->pidfd = -EBADF;
 }
 
-static void on_fetched(int fd, bool readable, bool writable, void *arg)
+static void failed(struct container *c, const char *why)
 {
-    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
-    struct shim_note n;
-    ssize_t len = recv(fd, &n, sizeof(n), MSG_DONTWAIT);
+    _cleanup_free_ char *text =
+        xasprintf("Failed to fetch all URIs for container '%s': %s", c->id, why);
 
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    let_go(c);
-    if (len <= (ssize_t)offsetof(struct shim_note, text) || ((char *)&n)[len - 1] != '\0') {
-        container_end_with(c, CONTAINER_LAUNCH_FAILED, "the fetcher ended without a word");
-        return;
-    }
-    if (n.type == SHIM_FAILED) {
-        container_end_with(c, CONTAINER_LAUNCH_FAILED, n.text);
-        return;
-    }
-    container_launch(c);
+    container_end_with(c, CONTAINER_LAUNCH_FAILED, text);
 }
 
-static void fetch_answered(void *arg, int64_t value, int pidfd, const char *text)
+static struct fetch_use *use_of(struct fetch *x, const struct fetch_note *n)
+{
+    return n->item < x->n && x->uses[n->item].entry ? &x->uses[n->item] : NULL;
+}
+
+static void on_size(struct fetches *f, struct fetch *x, const struct fetch_note *n)
+{
+    struct fetch_note answer = {.type = FETCH_NOTE_ANSWER, .item = n->item, .value = -1};
+    struct fetch_use *use = use_of(x, n);
+
+    if (use && use->first && use->entry->state == FETCH_PENDING && !use->entry->size) {
+        if (n->value > 0 && fetch_cache_reserve(&f->cache, use->entry, (uint64_t)n->value) == 0) {
+            answer.value = n->value;
+        } else {
+            log_info("container '%s': a URI is not cached but fetched directly: %s", x->c->id,
+                     n->value > 0    ? "there is no room in the fetcher's cache"
+                     : n->value == 0 ? "it is empty"
+                                     : n->text);
+            fetch_cache_drop(&f->cache, use->entry, false);
+            wake(f);
+        }
+    }
+    fetch_note_send(x->c->note_fd, &answer);
+}
+
+static void on_cached(struct fetches *f, struct fetch *x, const struct fetch_note *n)
+{
+    struct fetch_use *use = use_of(x, n);
+
+    if (!use || !use->first || use->entry->state != FETCH_PENDING)
+        return;
+    int64_t size = fetch_dir_size(&f->dir, use->entry->file);
+    if (size <= 0)
+        fetch_cache_drop(&f->cache, use->entry, false);
+    else
+        fetch_cache_ready(&f->cache, use->entry, (uint64_t)size);
+    wake(f);
+}
+
+static void on_dropped(struct fetches *f, struct fetch *x, const struct fetch_note *n)
+{
+    struct fetch_use *use = use_of(x, n);
+
+    if (!use)
+        return;
+    fetch_cache_drop(&f->cache, use->entry, false);
+    wake(f);
+}
+
+static void on_last_word(struct container *c, const struct fetch_note *n)
+{
+    hang_up(c);
+    if (n->type == FETCH_NOTE_DONE) {
+        finish(c->cz->fetches, c->fetch, true);
+        container_launch(c);
+    } else {
+        failed(c, n->text);
+    }
+}
+
+static void on_note(int fd, bool readable, bool writable, void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    struct fetches *f = c->cz->fetches;
+    struct fetch_note n;
+
+    int r = fetch_note_recv(fd, &n, false);
+    if (r == -EAGAIN)
+        return;
+    if (r == 0) {
+        hang_up(c);
+        failed(c, "the fetcher ended without a word");
+        return;
+    }
+    switch (n.type) {
+    case FETCH_NOTE_SIZE:
+        on_size(f, c->fetch, &n);
+        break;
+    case FETCH_NOTE_CACHED:
+        on_cached(f, c->fetch, &n);
+        break;
+    case FETCH_NOTE_DROPPED:
+        on_dropped(f, c->fetch, &n);
+        break;
+    default:
+        on_last_word(c, &n);
+        break;
+    }
+}
+
+static void answered(void *arg, int64_t value, int pidfd, const char *text)
 {
     struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
     struct fl_err err;
@@ -46,31 +356,98 @@ static void fetch_answered(void *arg, int64_t value, int pidfd, const char *text
     c->asked = false;
     c->pidfd = pidfd;
     if (c->state == CONTAINER_DESTROYING) {
-        container_signal_shim(c, SIGKILL);
+        container_signal_shim(c, SIGTERM);
         container_clean_up(c);
     } else if (value < 0) {
-        container_end_with(c, CONTAINER_LAUNCH_FAILED, text);
-    } else if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_fetched, c, &c->note_watch,
+        failed(c, text);
+    } else if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_note, c, &c->note_watch,
                             &err) < 0) {
-        container_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+        failed(c, err.msg);
     }
 }
 
-int container_fetch(struct container *c, struct fl_err *err)
+static enum fetch_action action_of(const struct fetch_use *use)
 {
-    const struct launcher_msg m = {.head = {.type = LAUNCHER_FETCH},
-                                   .s = {c->folder, c->user ? c->user : "", c->sandbox}};
-    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    int pair[2];
+    return !use->entry ? FETCH_DIRECT : use->first ? FETCH_NEW : FETCH_CACHED;
+}
 
+static int write_orders(struct fetches *f, struct fetch *x, struct fl_err *err)
+{
+    struct container *c = x->c;
+    _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
+    struct fetch_orders o = {.folder = f->dir.path, .n = x->n};
+
+    o.items = xcalloc(x->n + 1, sizeof(*o.items));
+    for (size_t i = 0; i < x->n; i++)
+        o.items[i] = (struct fetch_order){.action = action_of(&x->uses[i]),
+                                          .file = x->uses[i].entry ? x->uses[i].entry->file : NULL};
+    _cleanup_free_ char *text = fetch_orders_text(&o);
+    free(o.items);
     fl_buf_pack(&b, &c->command->base);
     int r = runtime_file_write(c->folder, "fetch", b.data, b.len, err);
+    if (r == 0)
+        r = runtime_file_write(c->folder, "fetch-cache", text, strlen(text), err);
+    return r;
+}
+
+static int start(struct fetches *f, struct fetch *x, struct fl_err *err)
+{
+    struct container *c = x->c;
+    const struct launcher_msg m = {.head = {.type = LAUNCHER_FETCH},
+                                   .s = {c->folder, c->user ? c->user : "", c->sandbox}};
+    int pair[2];
+
+    int r = write_orders(f, x, err);
     if (r < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return fl_err_errno(err, errno, "make a socket for container '%s'", c->id);
     c->note_fd = pair[0];
     c->asked = true;
-    launcher_client_ask(c->cz->launcher, &m, pair[1], fetch_answered, c);
+    launcher_client_ask(f->cz->launcher, &m, pair[1], answered, c);
     return 0;
+}
+
+static struct fetch *next_queued(struct fetches *f)
+{
+    struct fetch *x;
+
+    DL_FOREACH (f->all, x) {
+        if (x->state == FETCH_QUEUED)
+            return x;
+    }
+    return NULL;
+}
+
+static void run_some(struct fetches *f)
+{
+    struct fetch *x;
+
+    if (f->starting)
+        return; /* one that could not be started has ended; the loop below goes on */
+    f->starting = true;
+    while (!f->closed && f->running < f->cz->flags->max_parallel_fetches && (x = next_queued(f))) {
+        struct fl_err err;
+        x->state = FETCH_RUNNING;
+        f->running++;
+        if (start(f, x, &err) < 0)
+            failed(x->c, err.msg);
+    }
+    f->starting = false;
+}
+
+void container_fetch(struct container *c)
+{
+    struct fetches *f = c->cz->fetches;
+    struct fetch *x = xnew0(struct fetch);
+
+    x->c = c;
+    x->n = c->command->n_uris;
+    x->uses = xcalloc(x->n + 1, sizeof(*x->uses));
+    c->fetch = x;
+    DL_APPEND(f->all, x);
+    f->waiting++;
+    decide_all(f, x);
+    look_again(f, x);
+    run_some(f);
 }

@@ -130,8 +130,7 @@ static void all_prepared(struct container *c)
         return;
     }
     c->state = CONTAINER_FETCHING;
-    if (container_fetch(c, &err) < 0)
-        give_up(c, &err);
+    container_fetch(c);
 }
 
 static void prepare_next(struct container *c)

@@ -43,6 +43,7 @@ void container_free(struct container *c)
         return;
     if (c->parent)
         DL_DELETE(c->parent->children, c);
+    container_fetch_end(c);
     fl_loop_forget(c->cz->loop, c);
     fl_timer_free(c->timer);
     fl_timer_free(c->report);
@@ -328,6 +329,7 @@ static void real_free(struct containerizer *base)
     struct container *c;
 
     fl_loop_forget(cz->loop, cz);
+    fetches_close(cz->fetches);
     launcher_client_free(cz->launcher);
     while (cz->containers) {
         /* What is nested first. */
@@ -338,6 +340,7 @@ static void real_free(struct containerizer *base)
     }
     if (cz->provisioner)
         provisioner_free(cz->provisioner);
+    fetches_free(cz->fetches);
     for (size_t i = cz->n_isolators; i-- > 0;)
         cz->isolators[i]->ops->free(cz->isolators[i]);
     free(cz->isolators);
@@ -357,6 +360,12 @@ static void real_each(struct containerizer *base, void (*fn)(void *arg, const ch
     }
 }
 
+static void real_fetch_stats(const struct containerizer *base,
+                             struct containerizer_fetch_stats *out)
+{
+    fetches_stats(((const struct real_containerizer *)base)->fetches, out);
+}
+
 static const struct containerizer_ops real_ops = {
     .launch = real_launch,
     .signal = real_signal,
@@ -373,6 +382,7 @@ static const struct containerizer_ops real_ops = {
     .input = container_io_input,
     .window = container_io_window,
     .each = real_each,
+    .fetch_stats = real_fetch_stats,
 };
 
 /* Once, at the start: name services may block. */
@@ -421,6 +431,7 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
 
     cz->config = config_of(flags);
     cz->config.ready_arg = cz;
+    cz->fetches = fetches_new(cz);
     cz->inherited_env = inherited_environment(flags, err);
     if (!cz->inherited_env)
         return err ? err->code : -EINVAL;

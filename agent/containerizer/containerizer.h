@@ -55,6 +55,11 @@ struct container_end {
     const V1__TaskResourceLimitation *limitation; /* or NULL */
 };
 
+struct containerizer_fetch_stats {
+    uint64_t succeeded, failed; /* containers whose URIs were, or were not fetched */
+    uint64_t cache_total_bytes, cache_used_bytes;
+};
+
 struct containerizer;
 struct containerizer_callbacks {
     /* The container's first process runs (exec succeeded). */
@@ -106,6 +111,8 @@ struct containerizer_ops {
     /* The ids of all that have not ended. */
     void (*each)(struct containerizer *c, void (*fn)(void *arg, const char *container_id),
                  void *arg);
+    /* May be NULL. */
+    void (*fetch_stats)(const struct containerizer *c, struct containerizer_fetch_stats *out);
 };
 struct containerizer {
     const struct containerizer_ops *ops;

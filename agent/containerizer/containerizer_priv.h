@@ -4,6 +4,7 @@
 
 #include <uthash.h>
 
+#include "agent/containerizer/container_fetch.h"
 #include "agent/containerizer/containerizer.h"
 #include "agent/containerizer/launcher_client.h"
 #include "agent/containerizer/provisioner.h"
@@ -56,6 +57,7 @@ struct container {
     int note_fd, pidfd; /* of the shim or the fetcher; -EBADF: none */
     struct fl_watch *note_watch, *pidfd_watch;
     pid_t shim_pid, pid;
+    struct fetch *fetch;     /* while FETCHING */
     struct container_io *io; /* or NULL */
     struct fl_timer *timer;  /* escalation, and looking again whether all is gone */
     struct fl_timer *report; /* says `ended` on the next turn of the loop */
@@ -79,6 +81,7 @@ struct real_containerizer {
     const struct agent_flags *flags; /* borrowed */
     struct containerizer_callbacks cb;
     struct launcher_client *launcher;
+    struct fetches *fetches;
     struct isolator_config config;
     struct isolator **isolators; /* in order of preparing */
     size_t n_isolators;
@@ -144,9 +147,6 @@ void container_io_window(struct containerizer *base, const char *id, unsigned ro
 void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n);
 /* Says `recovery_done` once every wanted container has been reported, running or ended. */
 void containerizer_recovery_check(struct real_containerizer *cz);
-
-/* container_fetch.c */
-int container_fetch(struct container *c, struct fl_err *err);
 
 static inline struct real_containerizer *real_of(struct containerizer *c)
 {

@@ -4,26 +4,27 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
-/* A sandbox has a quota, but measured only now and then; a bomb is stopped here. Ratio and floor: what real archives never reach. */
-#define MAX_RATIO   200
-#define FREE_BYTES  ((uint64_t)1 << 30)
-#define MAX_ENTRIES 2000000
+#include "agent/containerizer/fetch_beneath.h"
 
-struct budget {
-    uint64_t bytes, entries, max_bytes;
+struct extraction {
+    struct archive *in;
+    int sandbox;
+    const char *name; /* of the archive, for messages */
+    struct fetch_budget budget;
+    uint64_t entries;
 };
 
 static const struct {
     const char *end;
     enum archive_kind kind;
 } endings[] = {
-    {".tar", ARCHIVE_MANY},    {".tgz", ARCHIVE_MANY},     {".tar.gz", ARCHIVE_MANY},
-    {".tbz2", ARCHIVE_MANY},   {".tar.bz2", ARCHIVE_MANY}, {".txz", ARCHIVE_MANY},
-    {".tar.xz", ARCHIVE_MANY}, {".zip", ARCHIVE_MANY},     {".gz", ARCHIVE_GZIP},
+    {".tar", ARCHIVE_MANY},      {".tgz", ARCHIVE_MANY},     {".tar.gz", ARCHIVE_MANY},
+    {".tbz2", ARCHIVE_MANY},     {".tar.bz2", ARCHIVE_MANY}, {".txz", ARCHIVE_MANY},
+    {".tar.xz", ARCHIVE_MANY},   {".zip", ARCHIVE_MANY},     {".gz", ARCHIVE_GZIP},
+    {".tar.zst", ARCHIVE_EXTRA}, {".tzst", ARCHIVE_EXTRA},
 };
 
 enum archive_kind archive_kind(const char *name)
@@ -34,45 +35,18 @@ enum archive_kind archive_kind(const char *name)
     return ARCHIVE_NONE;
 }
 
-static int archive_failed(struct archive *a, const char *name, struct fl_err *err)
+static int damaged(const struct extraction *x, struct fl_err *err)
 {
-    const char *why = archive_error_string(a);
+    const char *why = archive_error_string(x->in);
 
-    return fl_err_set(err, FL_INVALID, "unpack '%s': %s", name, why ? why : "it is damaged");
+    return fl_err_set(err, FL_INVALID, "%s", why ? why : "it is damaged");
 }
 
-static int spend(struct budget *b, size_t n, const char *name, struct fl_err *err)
-{
-    b->bytes += n;
-    if (b->bytes > b->max_bytes)
-        return fl_err_set(err, FL_LIMIT,
-                          "unpack '%s': it unpacks to more than %" PRIu64
-                          " bytes, which no honest archive of its size does",
-                          name, b->max_bytes);
-    return 0;
-}
-
-static int copy_data(struct archive *in, struct archive *out, struct budget *b, const char *name,
-                     struct fl_err *err)
-{
-    const void *data;
-    size_t n;
-    la_int64_t offset;
-    int r;
-
-    while ((r = archive_read_data_block(in, &data, &n, &offset)) == ARCHIVE_OK) {
-        int k = spend(b, n, name, err);
-        if (k < 0)
-            return k;
-        if (archive_write_data_block(out, data, n, offset) < ARCHIVE_WARN)
-            return archive_failed(out, name, err);
-    }
-    return r == ARCHIVE_EOF ? 0 : archive_failed(in, name, err);
-}
+/* ---- entries ---- */
 
 static bool leads_out(const char *path)
 {
-    if (!path || *path == '/')
+    if (*path == '/')
         return true;
     for (const char *p = path; p; p = strchr(p, '/'), p += p != NULL)
         if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
@@ -80,128 +54,188 @@ static bool leads_out(const char *path)
     return false;
 }
 
-/* Devices and pipes are left out; names that lead out are refused here and once more by libarchive. */
-static int check_entry(struct archive_entry *e, const char *name, bool *ret_skip,
-                       struct fl_err *err)
+/* Takes what the file grows by: holes count, for somebody will read them. */
+static int grow(struct extraction *x, uint64_t *size, uint64_t to, struct fl_err *err)
 {
-    const char *path = archive_entry_pathname(e), *link = archive_entry_hardlink(e);
-    mode_t type = archive_entry_filetype(e);
+    if (to <= *size)
+        return 0;
+    int r = fetch_budget_take(&x->budget, to - *size, err);
+    *size = to;
+    return r;
+}
 
-    if (leads_out(path) || (link && leads_out(link)))
-        return fl_err_set(err, FL_INVALID,
-                          "unpack '%s': its entry '%s' would lie outside of the sandbox", name,
-                          path ? (leads_out(path) ? path : link) : "");
-    *ret_skip = !link && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK;
-    archive_entry_set_perm(e, archive_entry_perm(e) & 0777);
+static int put_at(int fd, const char *data, size_t n, off_t at, struct fl_err *err)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t k = pwrite(fd, data + done, n - done, at + (off_t)done);
+        if (k < 0 && errno != EINTR)
+            return fl_err_errno(err, errno, "write it");
+        done += k > 0 ? (size_t)k : 0;
+    }
     return 0;
 }
 
-static int extract_entries(struct archive *in, struct archive *out, struct budget *b,
-                           const char *name, struct fl_err *err)
+static int copy_data(struct extraction *x, int fd, struct fl_err *err)
+{
+    uint64_t size = 0;
+    const void *data;
+    la_int64_t at;
+    size_t n;
+    int r;
+
+    while ((r = archive_read_data_block(x->in, &data, &n, &at)) == ARCHIVE_OK) {
+        if (at < 0 || (uint64_t)at > INT64_MAX - n)
+            return fl_err_set(err, FL_INVALID, "it is damaged");
+        int k = grow(x, &size, (uint64_t)at + n, err);
+        if (k == 0)
+            k = put_at(fd, data, n, at, err);
+        if (k < 0)
+            return k;
+    }
+    if (r != ARCHIVE_EOF)
+        return damaged(x, err);
+    /* A hole at its end. */
+    if (ftruncate(fd, (off_t)size) < 0)
+        return fl_err_errno(err, errno, "write it");
+    return 0;
+}
+
+static int put_file(struct extraction *x, struct archive_entry *e, const char *path,
+                    struct fl_err *err)
+{
+    const struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = archive_entry_mtime(e), .tv_nsec = archive_entry_mtime_nsec(e)}};
+    _cleanup_close_ int fd = -EBADF;
+
+    int r = beneath_file(x->sandbox, path, &fd, err);
+    if (r == 0)
+        r = copy_data(x, fd, err);
+    if (r < 0)
+        return r;
+    if (archive_entry_mtime_is_set(e))
+        futimens(fd, times); /* one that no file system can have is left out */
+    if (fchmod(fd, archive_entry_perm(e) & 0777) < 0)
+        return fl_err_errno(err, errno, "set the mode of '%.200s'", path);
+    return 0;
+}
+
+/* Of what an entry says of itself, nothing is believed: the kernel refuses what leads out, and this says it first. */
+static int put_entry(struct extraction *x, struct archive_entry *e, struct fl_err *err)
+{
+    const char *path = archive_entry_pathname(e), *link = archive_entry_hardlink(e);
+    const char *target = archive_entry_symlink(e);
+
+    if (!path)
+        return fl_err_set(err, FL_INVALID, "an entry has no name that can be read");
+    if (leads_out(path) || (link && leads_out(link)))
+        return fl_err_set(err, FL_INVALID, "its entry '%.200s' would lie outside of the sandbox",
+                          leads_out(path) ? path : link);
+    while (str_starts(path, "./"))
+        path += 2 + strspn(path + 2, "/");
+    if (!*path || streq(path, "."))
+        return 0; /* the sandbox itself */
+    if (link)
+        return beneath_hardlink(x->sandbox, path, link, err);
+    switch (archive_entry_filetype(e)) {
+    case AE_IFREG:
+        return put_file(x, e, path, err);
+    case AE_IFDIR:
+        return beneath_folder(x->sandbox, path, archive_entry_perm(e) & 0777, err);
+    case AE_IFLNK:
+        return target ? beneath_symlink(x->sandbox, path, target, err) : 0;
+    default:
+        return 0; /* devices, pipes, sockets: no task gets them from an archive */
+    }
+}
+
+static int extract_many(struct extraction *x, struct fl_err *err)
 {
     struct archive_entry *e;
     int r;
 
-    while ((r = archive_read_next_header(in, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
-        bool skip = false;
-        if (++b->entries > MAX_ENTRIES)
-            return fl_err_set(err, FL_LIMIT, "unpack '%s': it has more than %d entries", name,
-                              MAX_ENTRIES);
-        int k = check_entry(e, name, &skip, err);
+    while ((r = archive_read_next_header(x->in, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
+        if (++x->entries > ARCHIVE_MAX_ENTRIES)
+            return fl_err_set(err, FL_LIMIT, "it has more than %d entries", ARCHIVE_MAX_ENTRIES);
+        /* Every file needs a block or so besides its content. */
+        int k = fetch_budget_take(&x->budget, 512, err);
+        if (k == 0)
+            k = put_entry(x, e, err);
         if (k < 0)
             return k;
-        if (skip)
-            continue;
-        if (archive_write_header(out, e) < ARCHIVE_WARN)
-            return archive_failed(out, name, err);
-        k = copy_data(in, out, b, name, err);
-        if (k < 0)
-            return k;
-        if (archive_write_finish_entry(out) < ARCHIVE_WARN)
-            return archive_failed(out, name, err);
     }
-    return r == ARCHIVE_EOF ? 0 : archive_failed(in, name, err);
+    return r == ARCHIVE_EOF ? 0 : damaged(x, err);
 }
 
-static struct archive *disk_writer(void)
+/* ---- one compressed file ---- */
+
+static int extract_one(struct extraction *x, struct fl_err *err)
 {
-    struct archive *out = archive_write_disk_new();
+    const char *slash = strrchr(x->name, '/'), *base = slash ? slash + 1 : x->name;
+    _cleanup_free_ char *plain = xstrndup(base, strlen(base) - strlen(".gz"));
+    _cleanup_free_ char *buf = xmalloc(1u << 16);
+    _cleanup_close_ int out = -EBADF;
+    struct archive_entry *e;
+    la_ssize_t n;
 
-    archive_write_disk_set_options(
-        out, ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_UNLINK |
-                 ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
-                 ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS);
-    return out;
-}
-
-static int extract_many(struct archive *in, struct budget *b, const char *name, struct fl_err *err)
-{
-    struct archive *out = disk_writer();
-
-    int r = extract_entries(in, out, b, name, err);
-    /* Closing sets the folders' times and modes. */
-    if (archive_write_close(out) < ARCHIVE_WARN && r == 0)
-        r = archive_failed(out, name, err);
-    archive_write_free(out);
+    /* EOF: what was compressed is empty. */
+    int first = archive_read_next_header(x->in, &e);
+    if (first != ARCHIVE_OK && first != ARCHIVE_EOF)
+        return damaged(x, err);
+    if (archive_filter_code(x->in, 0) != ARCHIVE_FILTER_GZIP)
+        return fl_err_set(err, FL_INVALID, "it is no gzip file");
+    int r = *plain && !streq(plain, ".") && !streq(plain, "..")
+                ? beneath_output(x->sandbox, plain, &out, err)
+                : fl_err_set(err, FL_INVALID, "there is no name before its ending");
+    while (r == 0 && first == ARCHIVE_OK && (n = archive_read_data(x->in, buf, 1u << 16)) != 0) {
+        if (n < 0)
+            return damaged(x, err);
+        r = fetch_budget_take(&x->budget, (uint64_t)n, err);
+        if (r == 0)
+            r = fetch_write(out, buf, (size_t)n, err);
+    }
     return r;
 }
 
-static int extract_one(struct archive *in, int sandbox, struct budget *b, const char *name,
-                       struct fl_err *err)
+static void support(struct archive *in, enum archive_kind kind)
 {
-    _cleanup_free_ char *plain = xstrndup(name, strlen(name) - strlen(".gz"));
-    struct archive_entry *e;
-    char buf[65536];
-    ssize_t n;
-
-    if (archive_read_next_header(in, &e) != ARCHIVE_OK)
-        return archive_failed(in, name, err);
-    if (archive_filter_code(in, 0) != ARCHIVE_FILTER_GZIP)
-        return fl_err_set(err, FL_INVALID, "unpack '%s': it is no gzip file", name);
-    /* The folders of `name` were made when it was fetched. */
-    _cleanup_close_ int out =
-        openat(sandbox, plain, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (out < 0)
-        return fl_err_errno(err, errno, "make '%s' in the sandbox", plain);
-    while ((n = archive_read_data(in, buf, sizeof(buf))) > 0) {
-        int k = spend(b, (size_t)n, name, err);
-        if (k < 0)
-            return k;
-        for (ssize_t done = 0; done < n;) {
-            ssize_t w = write(out, buf + done, (size_t)(n - done));
-            if (w < 0 && errno != EINTR)
-                return fl_err_errno(err, errno, "write '%s'", plain);
-            done += w > 0 ? w : 0;
-        }
+    archive_read_support_filter_gzip(in);
+    if (kind == ARCHIVE_GZIP) {
+        archive_read_support_format_raw(in);
+        return;
     }
-    return n < 0 ? archive_failed(in, name, err) : 0;
+    archive_read_support_filter_bzip2(in);
+    archive_read_support_filter_xz(in);
+    if (archive_libzstd_version()) /* without it libarchive would start a program */
+        archive_read_support_filter_zstd(in);
+    archive_read_support_format_tar(in);
+    archive_read_support_format_zip(in);
 }
 
-int archive_extract(int sandbox, int fd, const char *name, struct fl_err *err)
+int archive_extract(int sandbox, int fd, const char *name, enum archive_kind kind,
+                    struct fl_err *err)
 {
-    enum archive_kind kind = archive_kind(name);
-    struct archive *in = archive_read_new();
-    struct budget b = {.max_bytes = FREE_BYTES};
+    struct extraction x = {.in = archive_read_new(),
+                           .sandbox = sandbox,
+                           .name = name,
+                           .budget = {.fd = sandbox, .left = ARCHIVE_FREE_BYTES}};
     struct stat st;
     int r;
 
     if (fstat(fd, &st) == 0)
-        b.max_bytes = FL_MAX(FREE_BYTES, (uint64_t)st.st_size * MAX_RATIO);
+        x.budget.left = FL_MAX(ARCHIVE_FREE_BYTES, (uint64_t)st.st_size * ARCHIVE_MAX_RATIO);
+    uint64_t most = x.budget.left;
     lseek(fd, 0, SEEK_SET);
-    archive_read_support_filter_gzip(in);
-    if (kind == ARCHIVE_GZIP) {
-        archive_read_support_format_raw(in);
-    } else {
-        archive_read_support_filter_bzip2(in);
-        archive_read_support_filter_xz(in);
-        archive_read_support_format_tar(in);
-        archive_read_support_format_zip(in);
-    }
-    if (archive_read_open_fd(in, fd, 65536) != ARCHIVE_OK)
-        r = archive_failed(in, name, err);
+    support(x.in, kind);
+    if (archive_read_open_fd(x.in, fd, 1u << 16) != ARCHIVE_OK)
+        r = damaged(&x, err);
     else
-        r = kind == ARCHIVE_GZIP ? extract_one(in, sandbox, &b, name, err)
-                                 : extract_many(in, &b, name, err);
-    archive_read_free(in);
-    return r;
+        r = kind == ARCHIVE_GZIP ? extract_one(&x, err) : extract_many(&x, err);
+    archive_read_free(x.in);
+    if (r == -ENOSPC && x.budget.left == 0)
+        return fl_err_set(err, FL_LIMIT,
+                          "unpack '%.200s': it unpacks to more than %" PRIu64
+                          " bytes, which no honest archive of its size does",
+                          name, most);
+    return r < 0 ? fl_err_wrap(err, "unpack '%.200s'", name) : 0;
 }

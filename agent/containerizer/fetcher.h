@@ -5,8 +5,7 @@
 
 struct agent_flags;
 
-/* Reads `fetch` (an encoded CommandInfo) in the runtime folder, fetches into the sandbox, writes one struct shim_note to sock:
- * SHIM_EXITED with 0, or SHIM_FAILED with the whole message as text. Ends the process. */
+/* Does what the files in the runtime folder order, talking with the agent (fetch_note.h). Ends the process. */
 __attribute__((noreturn)) void fetcher_process(const struct agent_flags *flags, int sock,
                                                const char *folder, const char *user,
                                                const char *sandbox);

@@ -602,8 +602,22 @@ static void c_each(struct containerizer *c, void (*fn)(void *arg, const char *id
 }
 
 static const struct containerizer_ops h_containerizer_ops = {
-    c_launch, c_signal, c_destroy, c_update, c_usage, c_status, c_recover, c_forget,
-    c_free,   c_attach, c_detach,  c_resume, c_input, c_window, c_each};
+    .launch = c_launch,
+    .signal = c_signal,
+    .destroy = c_destroy,
+    .update = c_update,
+    .usage = c_usage,
+    .status = c_status,
+    .recover = c_recover,
+    .forget = c_forget,
+    .free = c_free,
+    .attach = c_attach,
+    .detach = c_detach,
+    .resume = c_resume,
+    .input = c_input,
+    .window = c_window,
+    .each = c_each,
+};
 
 static inline void h_started(struct harness *h)
 {

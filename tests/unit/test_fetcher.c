@@ -13,17 +13,24 @@
 #include "tests/unit/container_fixture.c" /* a test program is one object */
 
 static struct fixture f;
-static char src[96]; /* where the test puts what is fetched */
+static char src[96], cache[128], hadoop[128]; /* where the test puts what is fetched */
 
 static void open_it(void)
 {
     static char home[128];
-    static const char *more[] = {home, "--fetcher_stall_timeout=1secs", NULL};
+    static char cache_flag[160], hadoop_flag[160];
+    static const char *more[] = {
+        home,        "--fetcher_stall_timeout=1secs", cache_flag, "--fetcher_cache_size=64KB",
+        hadoop_flag, "--max_parallel_fetches=2",      NULL};
 
     fl_snprintf(src, sizeof(src), "/tmp/fl-fetch-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(src));
     chmod(src, 0755);
     fl_snprintf(home, sizeof(home), "--frameworks_home=%s", src);
+    fl_snprintf(cache, sizeof(cache), "%s/cache", src);
+    fl_snprintf(cache_flag, sizeof(cache_flag), "--fetcher_cache_dir=%s", cache);
+    fl_snprintf(hadoop, sizeof(hadoop), "%s/hadoop", src);
+    fl_snprintf(hadoop_flag, sizeof(hadoop_flag), "--hadoop_home=%s", hadoop);
     fixture_open(&f, "posix", "posix/cpu", more);
 }
 
@@ -67,6 +74,8 @@ static char *make_archive(const char *name, const struct entry *v, size_t n)
         archive_write_add_filter_bzip2(a);
     else if (str_ends(name, "xz"))
         archive_write_add_filter_xz(a);
+    else if (str_ends(name, "zst"))
+        archive_write_add_filter_zstd(a);
     ck_assert_int_eq(archive_write_open_filename(a, path), ARCHIVE_OK);
     for (size_t i = 0; i < n; i++) {
         struct archive_entry *e = archive_entry_new();
@@ -114,8 +123,8 @@ static void ck_output(const struct seen *s, const char *want)
                   out, err);
 }
 
-static const char *const many[] = {"a.tar",  "a.tar.gz", "a.tgz", "a.tar.bz2",
-                                   "a.tbz2", "a.tar.xz", "a.txz", "a.zip"};
+static const char *const many[] = {"a.tar",    "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tbz2",
+                                   "a.tar.xz", "a.txz",    "a.zip", "a.tar.zst", "a.tzst"};
 
 START_TEST(archives_are_unpacked)
 {
@@ -236,7 +245,12 @@ static const struct bad_uri {
 } bad_uris[] = {
     {"file:///no/such/file", "read '/no/such/file': No such file or directory"},
     {"/tmp", "is not a file"},
-    {"gopher://x/y", "only file, http"},
+    {"gopher://x/y", "need a Hadoop client"},
+    {"-rm://x/y", "begins with no scheme"},
+    {"file://relative/x", "only supports absolute"},
+    {"http://127.0.0.1", "Malformed URI (missing path)"},
+    {"http://127.0.0.1/it's", "Illegal characters"},
+    {"/etc/passwd#sha256=12", "64 hexadecimal digits"},
     {"file:///etc/", "names no file"},
     {"no-such-relative", "No such file"},
 };
@@ -316,7 +330,7 @@ START_TEST(http)
     int port;
     pid_t server = serve(&port);
     _cleanup_free_ char *uri = xasprintf("http://127.0.0.1:%d/%s", port, row->path);
-    const struct seen *s = fetch(uri, NULL, -1, false, "cat ok.txt");
+    const struct seen *s = fetch(uri, NULL, -1, false, "cat ok.txt*");
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
     if (row->output) {
