@@ -1,6 +1,7 @@
 """HTTP/1.1 on plain sockets: every byte of a request is the test's own, and a stream is read record by record."""
 import json
 import socket
+import threading
 import time
 
 JSON = "application/json"
@@ -206,12 +207,15 @@ class Stream:
             self.chunks.append(piece)
             self.data += piece
 
-    def close(self):
-        """Also from another thread than the one that reads, which then wakes up."""
+    def close(self, reader=None):
+        """Also from another thread than the one that reads, `reader`, which then wakes up. The descriptor stays until that has seen it:
+        else it might read what comes for the next connection of that number."""
         try:
             self.c.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        if reader and reader is not threading.current_thread():
+            reader.join(2)
         self.c.close()
 
 

@@ -244,7 +244,7 @@ class Scheduler:
 
     def close(self):
         if self.stream:
-            self.stream.close()
+            self.stream.close(self.thread)
 
     def __enter__(self):
         self.subscribe()
