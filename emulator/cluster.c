@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 
-enum { MAX_FILE = 1 << 20, MAX_NODES = 1000000 };
+enum { MAX_NODES = 1000000 };
 
 /* ---- parts ---- */
 
@@ -268,20 +268,10 @@ int emu_cluster_parse(const char *name, const char *text, size_t n, struct emu_c
 
 int emu_cluster_load(const char *path, struct emu_cluster **ret, struct fl_err *err)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    ssize_t n;
+    int rc = yaml_read(path, &b, err);
 
-    if (fd < 0)
-        return fl_err_errno(err, errno, "open '%s'", path);
-    while ((n = read(fd, fl_buf_reserve(&b, 65536), 65536)) > 0) {
-        b.len += (size_t)n;
-        if (b.len > MAX_FILE)
-            return fl_err_set(err, FL_TOO_LARGE, "'%s' is over %d bytes", path, MAX_FILE);
-    }
-    if (n < 0)
-        return fl_err_errno(err, errno, "read '%s'", path);
-    return emu_cluster_parse(path, b.data ? b.data : "", b.len, ret, err);
+    return rc < 0 ? rc : emu_cluster_parse(path, b.data, b.len, ret, err);
 }
 
 static void group_done(struct emu_group *g)

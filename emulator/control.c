@@ -5,6 +5,7 @@
 #include "common/base/http.h"
 #include "common/base/json.h"
 #include "emulator/supervisor.h"
+#include "emulator/usage.h"
 
 enum { MAX_BODY = 65536, MAX_GROW = 1000000 };
 
@@ -53,17 +54,16 @@ static void put_workers(struct emu_supervisor *s, struct json_out *j)
     json_karray(j, "workers");
     for (unsigned i = 0; i < s->n_workers; i++) {
         const struct emu_worker_stats *w = emu_supervisor_stats(s, i);
-        uint64_t rss_kb;
-        double cpu_s;
+        struct emu_usage u;
 
-        emu_process_usage(s->workers[i]->pid, &cpu_s, &rss_kb);
+        emu_usage_read(s->workers[i]->pid, false, &u);
         json_object(j);
         json_kint(j, "pid", s->workers[i]->pid);
         json_kuint(j, "agents", s->roster->load[i]);
         json_kuint(j, "registered", w->registered);
         json_kuint(j, "commands", w->applied);
-        json_kdouble(j, "cpu_seconds", cpu_s);
-        json_kuint(j, "memory_kb", rss_kb);
+        json_kdouble(j, "cpu_seconds", (double)u.cpu_us / 1e6);
+        json_kuint(j, "memory_kb", u.rss / 1024);
         json_end_object(j);
     }
     json_end_array(j);

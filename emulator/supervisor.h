@@ -55,8 +55,6 @@ void emu_supervisor_totals(struct emu_supervisor *s, struct emu_totals *t);
 void emu_supervisor_group(struct emu_supervisor *s, size_t group, struct emu_group_stats *t);
 struct emu_worker_stats *emu_supervisor_stats(struct emu_supervisor *s, unsigned worker);
 double emu_supervisor_age(struct emu_supervisor *s); /* seconds */
-/* From /proc. Zeros when it has just gone. */
-void emu_process_usage(pid_t pid, double *ret_cpu_s, uint64_t *ret_rss_kb);
 
 /* ---- control.c ---- */
 int emu_control_new(struct emu_supervisor *s, const char *address, struct emu_control **ret,

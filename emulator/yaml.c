@@ -2,13 +2,14 @@
 #include "emulator/yaml.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <yaml.h>
 
 #include "common/base/buf.h"
 
-enum { MAX_DEPTH = 16 };
+enum { MAX_DEPTH = 16, MAX_FILE = 1 << 20 };
 
 int yaml_bad(const struct yaml_reader *r, const struct yaml_node *n, const char *fmt, ...)
 {
@@ -195,4 +196,19 @@ int yaml_take_count(const struct yaml_reader *r, const struct yaml_node *v, void
     if (v->kind != YAML_TEXT || fl_parse_u64(v->text, into) < 0)
         return yaml_bad(r, v, "a whole number is wanted here");
     return 0;
+}
+
+int yaml_read(const char *path, struct fl_buf *out, struct fl_err *err)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return fl_err_errno(err, errno, "open '%s'", path);
+    while ((n = read(fd, fl_buf_reserve(out, 65536), 65536)) > 0) {
+        out->len += (size_t)n;
+        if (out->len > MAX_FILE)
+            return fl_err_set(err, FL_TOO_LARGE, "'%s' is over %d bytes", path, MAX_FILE);
+    }
+    return n < 0 ? fl_err_errno(err, errno, "read '%s'", path) : 0;
 }

@@ -3,6 +3,7 @@
 #ifndef EMULATOR_YAML_H
 #define EMULATOR_YAML_H
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 
 enum yaml_kind { YAML_TEXT, YAML_LIST, YAML_MAP };
@@ -20,6 +21,8 @@ struct yaml_node {
 /* `name` stands before the line in messages: "FILE:LINE: ...". */
 int yaml_parse(const char *name, const char *text, size_t n, struct yaml_node **ret,
                struct fl_err *err);
+/* The text of a file, of a megabyte at most. */
+int yaml_read(const char *path, struct fl_buf *out, struct fl_err *err);
 void yaml_free(struct yaml_node *n);
 FL_DEFINE_CLEANUP(struct yaml_node *, yaml_free, yaml_freep)
 

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "common/base/json.h"
+#include "common/base/http_auth.h"
 #include "common/base/log.h"
 #include "libframework/fw_loop.h"
 
@@ -250,7 +250,7 @@ void fw_scheduler_free(fw_scheduler *s)
     fw_runner_done(&s->runner);
     fw_info_free(s->info);
     free_roles(s);
-    free(s->authorization);
+    http_secret_free(s->authorization);
     fw_runner_free_owner(&s->runner, s);
 }
 
@@ -275,16 +275,10 @@ int fw_scheduler_set_suppressed_roles(fw_scheduler *s, const char *const *roles,
 
 int fw_scheduler_set_credential(fw_scheduler *s, const char *principal, const char *secret)
 {
-    _cleanup_buf_ struct fl_buf plain = FL_BUF_INIT, encoded = FL_BUF_INIT;
-    struct json_out j = json_out_on(&encoded);
-
     if (strchr(principal, ':'))
         return -EINVAL;
-    fl_buf_addf(&plain, "%s:%s", principal, secret);
-    json_base64(&j, plain.data, plain.len);
-    free(s->authorization);
-    /* The writer quotes: the text between the quotes is what the header wants. */
-    s->authorization = xasprintf("Basic %.*s", (int)(encoded.len - 2), encoded.data + 1);
+    http_secret_free(s->authorization);
+    s->authorization = http_basic_header(principal, secret);
     s->sender.authorization = s->authorization;
     return 0;
 }

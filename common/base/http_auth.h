@@ -38,6 +38,8 @@ struct http_credential {
     char *principal, *secret;
     char *header; /* "Basic ..." */
 };
+/* What a client says of itself in Authorization: "Basic ...". Give it to http_secret_free(). */
+char *http_basic_header(const char *principal, const char *secret);
 int http_credential_read(const char *path, struct http_credential *ret, struct fl_err *err);
 void http_credential_done(struct http_credential *c);
 /* A file of secrets, whole, without the line's end; *ret_text is heap memory. */

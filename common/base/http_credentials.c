@@ -248,7 +248,7 @@ bool http_secret_is_exposed(const char *path)
     return stat(path, &st) == 0 && (st.st_mode & S_IRWXO);
 }
 
-static char *make_header(const char *principal, const char *secret)
+char *http_basic_header(const char *principal, const char *secret)
 {
     _cleanup_(secret_freep) char *pair = xasprintf("%s:%s", principal, secret);
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
@@ -292,7 +292,7 @@ int http_credential_read(const char *path, struct http_credential *ret, struct f
     }
     if (r == 0)
         *ret = (struct http_credential){xstrdup(principal), xstrdup(secret),
-                                        make_header(principal, secret)};
+                                        http_basic_header(principal, secret)};
     json_decref(root);
     return r < 0 ? fl_err_wrap(err, "the file of a credential '%s'", path) : 0;
 }

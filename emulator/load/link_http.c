@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/base/http.h"
+#include "common/base/http_auth.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/recordio.h"
@@ -379,24 +380,13 @@ static void http_free(struct load_link *l)
     fl_buf_done(&h->id_field);
     free(h->sent);
     free(h->stream_id);
-    free(h->authorization);
+    http_secret_free(h->authorization);
     h->magic = 0;
     free(h);
 }
 
 static const struct load_link_ops http_ops = {
     .call = http_send, .unanswered = http_unanswered, .free = http_free};
-
-static char *basic(const char *principal, const char *secret)
-{
-    _cleanup_buf_ struct fl_buf plain = FL_BUF_INIT, encoded = FL_BUF_INIT;
-    struct json_out j = json_out_on(&encoded);
-
-    fl_buf_addf(&plain, "%s:%s", principal, secret);
-    json_base64(&j, plain.data, plain.len);
-    /* The writer quotes; the header wants what is between the quotes. */
-    return xasprintf("Basic %.*s", (int)(encoded.len - 2), encoded.data + 1);
-}
 
 struct load_link *load_link_http_new(struct load_framework *f, struct fl_err *err)
 {
@@ -407,7 +397,7 @@ struct load_link *load_link_http_new(struct load_framework *f, struct fl_err *er
     h->base = (struct load_link){.ops = &http_ops, .framework = f};
     h->load = f->load;
     h->json = e->encoding == LOAD_JSON;
-    h->authorization = e->principal ? basic(e->principal, e->secret) : NULL;
+    h->authorization = e->principal ? http_basic_header(e->principal, e->secret) : NULL;
     h->retry = fl_timer_new(f->load->loop, retry_due, h);
     h->arena = fl_arena_new(4096);
     recordio_reader_init(&h->reader, MAX_RECORD);

@@ -9,6 +9,7 @@
 #include "emulator/load/calls.h"
 #include "emulator/load/hist.h"
 #include "emulator/load/plan.h"
+#include "emulator/usage.h"
 
 struct load;
 struct load_framework;
@@ -168,16 +169,8 @@ enum load_phase {
     LOAD_OVER
 };
 
-/* CPU time and memory of a process and, when asked for, its children. */
-struct load_usage {
-    uint64_t cpu_us, rss, peak;
-    bool known;
-};
-void load_usage_read(int64_t pid, bool children, struct load_usage *ret);
-void load_usage_self(struct load_usage *ret);
-
 struct load_usages {
-    struct load_usage self, master, emulator;
+    struct emu_usage self, master, emulator;
 };
 
 struct load_metric {

@@ -8,7 +8,6 @@
 #include "common/base/buf.h"
 #include "common/base/flags.h"
 
-enum { MAX_FILE = 1 << 20 };
 #define MAX_FRAMEWORKS 20000
 #define MAX_TASKS      100000000ull
 
@@ -357,20 +356,10 @@ int load_plan_parse(const char *name, const char *text, size_t n, struct load_pl
 
 int load_plan_load(const char *path, struct load_plan **ret, struct fl_err *err)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
-    ssize_t n;
+    int rc = yaml_read(path, &b, err);
 
-    if (fd < 0)
-        return fl_err_errno(err, errno, "open '%s'", path);
-    while ((n = read(fd, fl_buf_reserve(&b, 65536), 65536)) > 0) {
-        b.len += (size_t)n;
-        if (b.len > MAX_FILE)
-            return fl_err_set(err, FL_TOO_LARGE, "'%s' is over %d bytes", path, MAX_FILE);
-    }
-    if (n < 0)
-        return fl_err_errno(err, errno, "read '%s'", path);
-    return load_plan_parse(path, b.data ? b.data : "", b.len, ret, err);
+    return rc < 0 ? rc : load_plan_parse(path, b.data, b.len, ret, err);
 }
 
 void load_plan_free(struct load_plan *p)

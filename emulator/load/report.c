@@ -134,8 +134,8 @@ static void add_group(struct json_out *j, const struct load_group *g)
 }
 
 /* What happened between two readings of a process, for each of `n` tasks. */
-static void add_usage(struct json_out *j, const char *key, const struct load_usage *from,
-                      const struct load_usage *to, uint64_t n)
+static void add_usage(struct json_out *j, const char *key, const struct emu_usage *from,
+                      const struct emu_usage *to, uint64_t n)
 {
     uint64_t us = to->cpu_us - from->cpu_us;
 
@@ -265,8 +265,8 @@ void load_report_json(struct load *l, struct fl_buf *out)
 
 /* ---- text ---- */
 
-static void text_usage(struct fl_buf *out, const char *name, const struct load_usage *from,
-                       const struct load_usage *to, uint64_t n)
+static void text_usage(struct fl_buf *out, const char *name, const struct emu_usage *from,
+                       const struct emu_usage *to, uint64_t n)
 {
     double us = (double)(to->cpu_us - from->cpu_us);
 

@@ -64,8 +64,8 @@ static void row(struct fl_buf *out, const char *name, const char *fmt, ...)
     fl_buf_adds(out, "</td></tr>\n");
 }
 
-static void usage_row(struct fl_buf *out, const char *name, const struct load_usage *from,
-                      const struct load_usage *to, uint64_t n)
+static void usage_row(struct fl_buf *out, const char *name, const struct emu_usage *from,
+                      const struct emu_usage *to, uint64_t n)
 {
     double us = (double)(to->cpu_us - from->cpu_us);
 

@@ -60,9 +60,9 @@ void load_give_up(struct load *l, const char *fmt, ...)
 
 static void read_usages(const struct load *l, struct load_usages *u)
 {
-    load_usage_self(&u->self);
-    load_usage_read(l->options.master_pid, false, &u->master);
-    load_usage_read(l->options.emulator_pid, true, &u->emulator);
+    emu_usage_self(&u->self);
+    emu_usage_read(l->options.master_pid, false, &u->master);
+    emu_usage_read(l->options.emulator_pid, true, &u->emulator);
 }
 
 /* ---- metrics of the master ---- */

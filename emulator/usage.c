@@ -1,11 +1,12 @@
-/* What processes cost, from /proc, and the master's own metrics. See load.h. */
+/* See usage.h. */
+#include "emulator/usage.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "common/base/json.h"
-#include "emulator/load/load.h"
+#include "common/base/buf.h"
 
 static bool read_small(const char *path, struct fl_buf *out)
 {
@@ -50,7 +51,7 @@ static uint64_t status_kb(const char *text, const char *name)
     return v * 1024;
 }
 
-static void add_children(int64_t pid, struct load_usage *u)
+static void add_children(int64_t pid, struct emu_usage *u)
 {
     _cleanup_buf_ struct fl_buf text = FL_BUF_INIT;
     char path[80];
@@ -60,26 +61,26 @@ static void add_children(int64_t pid, struct load_usage *u)
     if (!read_small(path, &text))
         return;
     for (p = fl_buf_cstr(&text); *p;) {
-        struct load_usage child;
+        struct emu_usage child;
         uint64_t id = 0;
 
         for (; *p >= '0' && *p <= '9'; p++)
             id = id * 10 + (uint64_t)(*p - '0');
         p += strspn(p, " \n");
-        load_usage_read((int64_t)id, true, &child);
+        emu_usage_read((int64_t)id, true, &child);
         u->cpu_us += child.cpu_us;
         u->rss += child.rss;
         u->peak += child.peak;
     }
 }
 
-void load_usage_read(int64_t pid, bool children, struct load_usage *ret)
+void emu_usage_read(int64_t pid, bool children, struct emu_usage *ret)
 {
     _cleanup_buf_ struct fl_buf text = FL_BUF_INIT;
     uint64_t tick = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
     char path[80];
 
-    *ret = (struct load_usage){0};
+    *ret = (struct emu_usage){0};
     if (pid <= 0)
         return;
     fl_snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
@@ -97,48 +98,12 @@ void load_usage_read(int64_t pid, bool children, struct load_usage *ret)
         add_children(pid, ret);
 }
 
-void load_usage_self(struct load_usage *ret)
+void emu_usage_self(struct emu_usage *ret)
 {
     struct rusage r;
 
-    load_usage_read(getpid(), false, ret);
+    emu_usage_read(getpid(), false, ret);
     if (getrusage(RUSAGE_SELF, &r) == 0)
         ret->cpu_us = (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000u +
                       (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-}
-
-/* ---- /metrics/snapshot: one object of names to numbers ---- */
-
-void load_metrics_parse(struct load_metrics *m, const char *text, size_t n)
-{
-    json_error_t e;
-    json_t *root = json_loadb(text, n, 0, &e), *value;
-    const char *key;
-
-    load_metrics_done(m);
-    json_object_foreach(root, key, value)
-    {
-        if (!json_is_number(value))
-            continue;
-        m->v = xgrow(m->v, &m->cap, m->n + 1, sizeof *m->v);
-        m->v[m->n++] = (struct load_metric){xstrdup(key), json_number_value(value)};
-    }
-    json_decref(root);
-}
-
-void load_metrics_done(struct load_metrics *m)
-{
-    for (size_t i = 0; i < m->n; i++)
-        free(m->v[i].name);
-    free(m->v);
-    *m = (struct load_metrics){0};
-}
-
-const double *load_metrics_get(const struct load_metrics *m, const char *name)
-{
-    for (size_t i = 0; i < m->n; i++) {
-        if (streq(m->v[i].name, name))
-            return &m->v[i].value;
-    }
-    return NULL;
 }
