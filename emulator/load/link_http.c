@@ -1,22 +1,21 @@
-/* A framework's way to the master by plain HTTP: SUBSCRIBE on one connection, calls on another, pipelined, so that what one turn of the
- * loop produces leaves in one write. Acts as a v1 client does: no redirections are followed. See load.h. */
+/* A framework's way to the master by plain HTTP: SUBSCRIBE on one connection, calls on another, pipelined. Acts as a v1 client does: no
+ * redirections are followed. See load.h. */
 #include <errno.h>
 #include <stdio.h>
-#include <strings.h>
 
-#include "common/base/http.h"
 #include "common/base/http_auth.h"
+#include "common/base/http_pipe.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/recordio.h"
-#include "common/base/stream.h"
 #include "emulator/load/load.h"
 
 #define MAGIC      0x10ad1171u
 #define API_PATH   "/api/v1/scheduler"
 #define MAX_RECORD (256u << 20)
 #define RETRY_US   500000ull
-#define MAX_HEADER 16384
+/* A master under load may take minutes to answer, which is what is measured. */
+#define ANSWER_S 3600
 
 struct sent {
     uint64_t at_us, ref_us;
@@ -29,15 +28,14 @@ struct link_http {
     char *authorization;      /* owned or NULL */
     struct http_call *stream; /* SUBSCRIBE */
     struct recordio_reader reader;
-    struct fl_stream *calls;
-    struct fl_buf head;     /* of each call, up to the length */
+    struct http_pipe *calls;
     struct fl_buf id_field; /* framework_id of each call */
     char *stream_id;
     struct sent *sent; /* a ring: calls that are not answered */
     size_t sent_first, sent_n, sent_cap;
     struct fl_timer *retry;
     struct fl_arena *arena;
-    bool quit;
+    bool quit, progress_due;
 };
 
 static void subscribe(struct link_http *h);
@@ -48,8 +46,7 @@ static void down(struct link_http *h, const char *why)
 {
     if (h->stream)
         http_call_cancel(TAKE_PTR(h->stream));
-    if (h->calls)
-        fl_stream_free(TAKE_PTR(h->calls));
+    http_pipe_free(TAKE_PTR(h->calls));
     h->sent_n = 0;
     recordio_reader_done(&h->reader);
     recordio_reader_init(&h->reader, MAX_RECORD);
@@ -68,75 +65,33 @@ static void retry_due(void *arg)
 
 /* ---- answers to calls ---- */
 
-static bool header_length(const char *p, size_t n, size_t *ret)
-{
-    static const char name[] = "content-length:";
-
-    for (size_t i = 0; i + sizeof name < n; i++) {
-        uint64_t v = 0;
-
-        if (p[i] != '\n' || strncasecmp(p + i + 1, name, sizeof name - 1) != 0)
-            continue;
-        for (i += sizeof name; i < n && p[i] == ' '; i++)
-            ;
-        for (; i < n && p[i] >= '0' && p[i] <= '9' && v < 1u << 30; i++)
-            v = v * 10 + (uint64_t)(p[i] - '0');
-        *ret = (size_t)v;
-        return true;
-    }
-    return false;
-}
-
-/* One answer at the front of p: its whole length, 0 when more must come; SIZE_MAX when it is none. */
-static size_t read_answer(const char *p, size_t n, int *ret_status, struct load_bytes *ret_body)
-{
-    const char *end = memmem(p, n, "\r\n\r\n", 4);
-    size_t head, length = 0;
-
-    if (!end)
-        return n > MAX_HEADER ? SIZE_MAX : 0;
-    head = (size_t)(end - p) + 4;
-    if (head < 16 || memcmp(p, "HTTP/1.1 ", 9) != 0)
-        return SIZE_MAX;
-    *ret_status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
-    header_length(p, head, &length);
-    if (n - head < length)
-        return 0;
-    *ret_body = (struct load_bytes){p + head, length};
-    return head + length;
-}
-
-static void answers(struct fl_stream *s, void *arg)
+/* Once for all that one read brought. */
+static void progress(void *arg)
 {
     struct link_http *h = FL_CAST(link_http, MAGIC, arg);
-    size_t n, used = 0, one;
-    const char *p = fl_stream_peek(s, &n);
-    struct load_bytes body;
-    int status = 0;
 
-    h->load->now_us = fl_loop_now_us(h->load->loop);
-    while (h->sent_n && (one = read_answer(p + used, n - used, &status, &body)) > 0) {
-        struct sent q = h->sent[h->sent_first];
-
-        if (one == SIZE_MAX) {
-            down(h, "an answer to a call is not HTTP");
-            return;
-        }
-        used += one;
-        h->sent_first = (h->sent_first + 1) & (h->sent_cap - 1);
-        h->sent_n--;
-        load_link_answered(h->base.framework, h->load->now_us - q.at_us, q.ref_us, status, body);
-    }
-    fl_stream_consume(s, used);
+    h->progress_due = false;
     load_progress(h->load);
 }
 
-static void calls_closed(struct fl_stream *s, const struct fl_err *why, void *arg)
+static void answered(void *arg, int status, const char *body)
 {
-    down(FL_CAST(link_http, MAGIC, arg), why->msg);
-}
+    struct link_http *h = FL_CAST(link_http, MAGIC, arg);
+    struct sent q = h->sent[h->sent_first];
 
-static const struct fl_stream_ops calls_ops = {.on_read = answers, .on_closed = calls_closed};
+    if (status == 0) {
+        down(h, "a call was not answered");
+        return;
+    }
+    h->sent_first = (h->sent_first + 1) & (h->sent_cap - 1);
+    h->sent_n--;
+    h->load->now_us = fl_loop_now_us(h->load->loop);
+    load_link_answered(h->base.framework, h->load->now_us - q.at_us, q.ref_us, status,
+                       (struct load_bytes){body, strlen(body)});
+    if (!h->progress_due)
+        fl_loop_defer(h->load->loop, progress, h);
+    h->progress_due = true;
+}
 
 /* ---- calls ---- */
 
@@ -172,31 +127,22 @@ static bool to_json(struct link_http *h, const void *bytes, size_t n, struct fl_
     return true;
 }
 
-static void write_call(struct link_http *h, const void *bytes, size_t n, const void *more,
-                       size_t n_more)
-{
-    char length[32];
-    int k = snprintf(length, sizeof length, "%zu\r\n\r\n", n + n_more);
-
-    fl_stream_write(h->calls, h->head.data, h->head.len);
-    fl_stream_write(h->calls, length, (size_t)k);
-    fl_stream_write(h->calls, bytes, n);
-    if (n_more)
-        fl_stream_write(h->calls, more, n_more);
-}
-
 static void http_send(struct load_link *l, const void *bytes, size_t n, uint64_t ref_us)
 {
     struct link_http *h = container_of(l, struct link_http, base);
-    _cleanup_buf_ struct fl_buf json = FL_BUF_INIT;
+    _cleanup_buf_ struct fl_buf call = FL_BUF_INIT;
 
     if (!h->calls)
         return;
+    if (h->json) {
+        if (!to_json(h, bytes, n, &call))
+            return;
+    } else {
+        fl_buf_add(&call, bytes, n);
+        fl_buf_add(&call, h->id_field.data, h->id_field.len);
+    }
     remember(h, ref_us);
-    if (!h->json)
-        write_call(h, bytes, n, h->id_field.data, h->id_field.len);
-    else if (to_json(h, bytes, n, &json))
-        write_call(h, json.data, json.len, NULL, 0);
+    http_pipe_post(h->calls, call.data, call.len);
 }
 
 static size_t http_unanswered(const struct load_link *l)
@@ -211,16 +157,18 @@ static const char *type_of(const struct link_http *h)
     return h->json ? "application/json" : "application/x-protobuf";
 }
 
-static void make_head(struct link_http *h)
+/* Those of SUBSCRIBE and of calls; how many. */
+static size_t make_headers(struct link_http *h, const char *stream_id, struct http_header *out)
 {
-    fl_buf_clear(&h->head);
-    fl_buf_addf(&h->head,
-                "POST " API_PATH " HTTP/1.1\r\nHost: %s:%u\r\nContent-Type: %s\r\nAccept: %s\r\n"
-                "Mesos-Stream-Id: %s\r\n",
-                h->load->host, h->load->port, type_of(h), type_of(h), h->stream_id);
+    size_t n = 0;
+
+    out[n++] = (struct http_header){"Content-Type", type_of(h)};
+    out[n++] = (struct http_header){"Accept", type_of(h)};
+    if (stream_id)
+        out[n++] = (struct http_header){"Mesos-Stream-Id", stream_id};
     if (h->authorization)
-        fl_buf_addf(&h->head, "Authorization: %s\r\n", h->authorization);
-    fl_buf_adds(&h->head, "Content-Length: ");
+        out[n++] = (struct http_header){"Authorization", h->authorization};
+    return n;
 }
 
 /* Calls can be sent as soon as the framework knows its id. */
@@ -228,15 +176,22 @@ static int open_calls(struct link_http *h, const char *framework_id)
 {
     Sched__Call id = SCHED__CALL__INIT;
     V1__FrameworkID value = V1__FRAMEWORK_ID__INIT;
+    struct http_header headers[4];
+    const struct http_pipe_config c = {.host = h->load->host,
+                                       .port = h->load->port,
+                                       .path = API_PATH,
+                                       .headers = headers,
+                                       .n_headers = make_headers(h, h->stream_id, headers),
+                                       .depth = UINT_MAX, /* what waits, waits at the master */
+                                       .timeout_s = ANSWER_S};
     struct fl_err err;
 
     value.value = (char *)framework_id;
     id.framework_id = &value;
     fl_buf_clear(&h->id_field);
     fl_buf_pack(&h->id_field, &id.base);
-    make_head(h);
-    return fl_stream_connect(h->load->loop, h->load->host, h->load->port, NULL, NULL, &calls_ops, h,
-                             &h->calls, &err);
+    h->calls = http_pipe_new(h->load->loop, &c, answered, h, &err);
+    return h->calls ? 0 : err.code;
 }
 
 static bool subscribed_id(const char *p, size_t n, char **ret)
@@ -339,20 +294,18 @@ static void subscribe_body(struct link_http *h, struct fl_buf *out)
 static void subscribe(struct link_http *h)
 {
     _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
-    struct http_header headers[3] = {{"Content-Type", type_of(h)}, {"Accept", type_of(h)}};
+    struct http_header headers[4];
     struct http_call_config cfg = {.method = "POST",
                                    .host = h->load->host,
                                    .port = h->load->port,
                                    .path = API_PATH,
                                    .headers = headers,
-                                   .n_headers = 2,
+                                   .n_headers = make_headers(h, NULL, headers),
                                    .streaming = true,
                                    .own_connection = true,
                                    .timeout_s = 60};
     struct fl_err err;
 
-    if (h->authorization)
-        headers[cfg.n_headers++] = (struct http_header){"Authorization", h->authorization};
     subscribe_body(h, &body);
     cfg.body = body.data;
     cfg.body_len = body.len;
@@ -371,12 +324,11 @@ static void http_free(struct load_link *l)
     h->quit = true;
     if (h->stream)
         http_call_cancel(h->stream);
-    if (h->calls)
-        fl_stream_free(h->calls);
+    http_pipe_free(h->calls);
+    fl_loop_forget(h->load->loop, h);
     fl_timer_free(h->retry);
     recordio_reader_done(&h->reader);
     fl_arena_free(h->arena);
-    fl_buf_done(&h->head);
     fl_buf_done(&h->id_field);
     free(h->sent);
     free(h->stream_id);
