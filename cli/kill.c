@@ -26,12 +26,12 @@ static int kill_task(struct cli *c, const char *id)
 
     if (task_find(c, id, &p, &err) < 0)
         return cli_fail(&err);
-    if (!p.container_id)
+    if (!p.container)
         return cli_failf("the task '%s' is %s: it has no container yet", id, jstr(p.task, "state"));
+    _cleanup_free_ char *container = json_dumps(p.container, JSON_COMPACT);
     _cleanup_free_ char *body = xasprintf(
-        "{\"type\":\"KILL_CONTAINER\",\"kill_container\":{\"container_id\":{\"value\":\"%s\"},"
-        "\"signal\":%d}}",
-        p.container_id, SIGTERM);
+        "{\"type\":\"KILL_CONTAINER\",\"kill_container\":{\"container_id\":%s,\"signal\":%d}}",
+        container, SIGTERM);
     if (cli_request(p.agent_address, "POST", "/api/v1", body, &a, &err) < 0)
         return cli_fail(&err);
     if (a.status == 404)

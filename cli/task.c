@@ -4,7 +4,6 @@ void task_place_done(struct task_place *p)
 {
     json_decref(p->task);
     free(p->agent_address);
-    free(p->container_id);
     *p = (struct task_place){0};
 }
 
@@ -53,10 +52,8 @@ int task_find(struct cli *c, const char *task_id, struct task_place *ret, struct
     {
         const json_t *container =
             json_object_get(json_object_get(status, "container_status"), "container_id");
-        if (container) {
-            free(p.container_id);
-            p.container_id = xstrdup(jstr(container, "value"));
-        }
+        if (container)
+            p.container = container;
     }
     r = find_agent(c, &p, err);
     if (r < 0)

@@ -5,9 +5,10 @@
 #include "cli/cli.h"
 
 struct task_place {
-    json_t *task;             /* as /tasks shows it; owned */
-    char *agent_address;      /* "ip:port"; owned */
-    char *container_id;       /* of its last status, or NULL; owned */
+    json_t *task;        /* as /tasks shows it; owned */
+    char *agent_address; /* "ip:port"; owned */
+    const json_t
+        *container; /* ContainerID of its last status that has one, or NULL; borrowed from task */
     const char *executor_id;  /* borrowed from task */
     const char *framework_id; /* borrowed from task */
 };

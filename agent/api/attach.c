@@ -183,7 +183,7 @@ static struct output *output_new(struct http_exchange *ex, struct agent_api *api
 static int output_begin(struct output *o, struct fl_err *err)
 {
     struct containerizer *c = o->api->core->containerizer;
-    const struct container_listener l = {on_output, on_output_end, o};
+    const struct container_listener l = {on_output, on_output_end, o, NULL};
     struct fl_loop *loop = http_exchange_loop(o->ex);
     int r = c->ops->attach(c, o->id, &l, err);
 
@@ -277,8 +277,11 @@ struct input {
     struct http_exchange *ex; /* NULL: answered */
     enum api_encoding encoding;
     struct recordio_reader reader;
-    char *id; /* once the first record is there */
+    char *id;  /* once the first record is there */
+    bool full; /* the container has enough for now */
 };
+
+static void on_input(struct http_exchange *ex, const char *p, size_t n, void *arg);
 
 static void input_free(struct input *in)
 {
@@ -310,12 +313,22 @@ static void on_container_end(void *arg)
     input_free(in);
 }
 
+static void on_input_drained(void *arg)
+{
+    struct input *in = FL_CAST(input, INPUT_MAGIC, arg);
+
+    if (in->full) {
+        in->full = false;
+        http_on_body(in->ex, on_input, in);
+    }
+}
+
 static int first_record(struct input *in, const Aapi__Call *c, struct fl_err *err)
 {
     const Aapi__Call__AttachContainerInput *a = c->attach_container_input;
     const struct agent_container_acl acl = {ACL_ATTACH_INPUT, ACL_ATTACH_INPUT, ACL_ATTACH_INPUT,
                                             NULL};
-    const struct container_listener l = {NULL, on_container_end, in};
+    const struct container_listener l = {NULL, on_container_end, in, on_input_drained};
     struct containerizer *cz = in->api->core->containerizer;
     int r;
 
@@ -335,7 +348,16 @@ static int first_record(struct input *in, const Aapi__Call *c, struct fl_err *er
     return r;
 }
 
-static int next_record(const struct input *in, const Aapi__Call *c, struct fl_err *err)
+static int take_data(struct input *in, const ProtobufCBinaryData *data, struct fl_err *err)
+{
+    struct containerizer *cz = in->api->core->containerizer;
+    int r = cz->ops->input(cz, in->id, data->data, data->len, err);
+
+    in->full = in->full || r > 0;
+    return FL_MIN(r, 0);
+}
+
+static int next_record(struct input *in, const Aapi__Call *c, struct fl_err *err)
 {
     const Aapi__ProcessIO *io = c->attach_container_input->process_io;
     struct containerizer *cz = in->api->core->containerizer;
@@ -348,7 +370,7 @@ static int next_record(const struct input *in, const Aapi__Call *c, struct fl_er
         if (!io->data || !io->data->has_type ||
             io->data->type != AAPI__PROCESS_IO__DATA__TYPE__STDIN)
             return fl_err_set(err, FL_INVALID, "Expecting 'process_io.data.type' to be STDIN");
-        return cz->ops->input(cz, in->id, io->data->data.data, io->data->data.len, err);
+        return take_data(in, &io->data->data, err);
     }
     tty = io->control ? io->control->tty_info : NULL;
     if (tty && tty->window_size)
@@ -389,6 +411,8 @@ static void on_input(struct http_exchange *ex, const char *p, size_t n, void *ar
 
     if (p && recordio_feed(&in->reader, p, n, on_record, in, &err) < 0)
         input_answer(in, &err);
+    else if (p && in->full)
+        http_hold_body(ex);
     else if (!p && n == 0)
         input_answer(in, in->id ? NULL : &nothing);
     else if (!p)

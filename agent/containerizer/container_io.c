@@ -17,6 +17,7 @@
 
 #define PIECE         (32u << 10)
 #define MAX_TYPED     ((size_t)1 << 20)
+#define ENOUGH_TYPED  ((size_t)64 << 10)
 #define MAX_LISTENERS 64
 
 struct listener {
@@ -31,6 +32,7 @@ struct container_io {
     struct fl_watch *in_watch, *out_watch, *err_watch;
     struct fl_buf typed; /* not yet taken */
     bool eof;            /* no more comes; `in` is closed once `typed` is gone */
+    bool full;           /* who types has been asked to wait */
     struct listener *listeners;
     unsigned n_listeners;
 };
@@ -128,11 +130,19 @@ static int start_reading(struct container_io *io, struct fl_err *err)
 
 static void input_taken(struct container_io *io)
 {
+    struct listener *l, *tmp;
+
     fl_watch_free(io->in_watch);
     io->in_watch = NULL;
     if (io->eof && io->in >= 0 && io->master < 0) {
         close(io->in);
         io->in = -EBADF;
+    }
+    bool full = io->full;
+    io->full = false;
+    DL_FOREACH_SAFE (io->listeners, l, tmp) {
+        if (full && l->l.drained)
+            l->l.drained(l->l.arg);
     }
 }
 
@@ -384,9 +394,13 @@ int container_io_input(struct containerizer *base, const char *id, const void *d
         io->eof = true;
     if (io->typed.len == 0)
         input_taken(io);
-    else if (!io->in_watch)
-        return fl_watch_new(io->c->cz->loop, io->in, false, true, on_in, io, &io->in_watch, err);
-    return 0;
+    else if (!io->in_watch) {
+        int r = fl_watch_new(io->c->cz->loop, io->in, false, true, on_in, io, &io->in_watch, err);
+        if (r < 0)
+            return r;
+    }
+    io->full = io->typed.len > ENOUGH_TYPED;
+    return io->full;
 }
 
 void container_io_window(struct containerizer *base, const char *id, unsigned rows,

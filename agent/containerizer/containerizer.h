@@ -76,6 +76,7 @@ struct container_listener {
     bool (*output)(void *arg, int fd, const void *data, size_t n);
     void (*end)(void *arg);
     void *arg;
+    void (*drained)(void *arg); /* or NULL: what was given to it as input has been taken */
 };
 struct containerizer_ops {
     /* Starts; the outcome comes by `started` or `ended`. Only an impossible request fails here. */
@@ -103,7 +104,7 @@ struct containerizer_ops {
                   const struct container_listener *l, struct fl_err *err);
     void (*detach)(struct containerizer *c, const char *container_id, const void *arg);
     void (*resume)(struct containerizer *c, const char *container_id);
-    /* n 0: there is no more. FL_LIMIT: it reads too slowly. */
+    /* n 0: there is no more. 1: enough for now, go on when the listener is told `drained`. FL_LIMIT: it reads too slowly. */
     int (*input)(struct containerizer *c, const char *container_id, const void *data, size_t n,
                  struct fl_err *err);
     void (*window)(struct containerizer *c, const char *container_id, unsigned rows,

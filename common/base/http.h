@@ -216,6 +216,9 @@ void http_stream_abort(struct http_stream *st); /* closes the connection; no on_
  * (NULL, SIZE_MAX) when the client went away first. */
 typedef void http_body_f(struct http_exchange *ex, const char *p, size_t n, void *arg);
 void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg);
+/* No more pieces until http_on_body() is called again; the client's connection is not read when some wait. From within fn, too. What
+ * becomes of the client is told then. */
+void http_hold_body(struct http_exchange *ex);
 
 /* Protocol switch (426 when the request does not ask for one): answers 101 with `protocol` and hands the connection over as a stream ON `loop` (which may be
  * another thread's: `taken` runs there). NULL: on the loop that it is on, which is an I/O thread's when the server has such; who takes it
@@ -273,6 +276,7 @@ int http_client_call(struct http_client *c, const struct http_call_config *cfg,
                      struct fl_err *err);
 void http_call_write(struct http_call *c, const void *p, size_t n); /* one chunk */
 void http_call_end_body(struct http_call *c);
+size_t http_call_unsent(const struct http_call *c); /* of what was written, bytes that still wait */
 void http_call_cancel(struct http_call *c); /* no callback follows */
 
 /* Splits "http://host:port/path", "//host:port", "host:port" or "[::1]:5050". */

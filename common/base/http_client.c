@@ -223,6 +223,11 @@ void http_call_write(struct http_call *c, const void *p, size_t n)
     fl_stream_write_buf(c->conn->stream, &chunk);
 }
 
+size_t http_call_unsent(const struct http_call *c)
+{
+    return c->done || !c->conn ? 0 : fl_stream_unsent(c->conn->stream);
+}
+
 void http_call_end_body(struct http_call *c)
 {
     if (c->done || !c->body_open)

@@ -529,6 +529,11 @@ void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg)
     exchange_unref(ex);
 }
 
+void http_hold_body(struct http_exchange *ex)
+{
+    ex->on_body = NULL;
+}
+
 void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
                   http_taken_f *taken, void *arg)
 {
