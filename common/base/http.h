@@ -277,7 +277,7 @@ int http_client_call(struct http_client *c, const struct http_call_config *cfg,
 void http_call_write(struct http_call *c, const void *p, size_t n); /* one chunk */
 void http_call_end_body(struct http_call *c);
 size_t http_call_unsent(const struct http_call *c); /* of what was written, bytes that still wait */
-void http_call_cancel(struct http_call *c); /* no callback follows */
+void http_call_cancel(struct http_call *c);         /* no callback follows */
 
 /* Splits "http://host:port/path", "//host:port", "host:port" or "[::1]:5050". */
 int http_parse_host_port(const char *s, uint16_t default_port, char **ret_host, uint16_t *ret_port,
