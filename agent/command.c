@@ -313,7 +313,9 @@ static void report_limit(struct agent_executor *e, const struct container_end *e
 {
     int reason = end->reason == CONTAINER_LIMIT_MEMORY
                      ? V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY
-                     : V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
+                 : end->reason == CONTAINER_LIMIT_DISK
+                     ? V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK
+                     : V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION;
     struct agent_core *a = e->core;
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(AGENT_UPDATE_ARENA);
     Msg__StatusUpdate *u =
@@ -351,6 +353,7 @@ void agent_command_ended(struct agent_executor *e, const struct container_end *e
         break;
     case CONTAINER_LIMIT_MEMORY:
     case CONTAINER_LIMIT_DISK:
+    case CONTAINER_LIMIT_PORTS:
         report_limit(e, end);
         return;
     case CONTAINER_LAUNCH_FAILED:

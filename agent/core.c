@@ -289,8 +289,11 @@ static void on_recovered(void *arg, const char *container_id, pid_t pid)
         return;
     }
     e->pid = pid;
-    if (e->command)
+    if (e->command) {
+        agent_executor_resize(
+            e); /* isolators know after a restart what it was launched with, at most */
         agent_command_recovered(e);
+    }
 }
 
 static void on_recovery_done(void *arg, const struct fl_err *err_or_null)

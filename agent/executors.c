@@ -367,6 +367,8 @@ static void explain_end(const struct agent_executor *e, const struct container_e
         out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_MEMORY;
     else if (end->reason == CONTAINER_LIMIT_DISK)
         out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION_DISK;
+    else if (end->reason == CONTAINER_LIMIT_PORTS)
+        out->reason = V1__TASK_STATUS__REASON__REASON_CONTAINER_LIMITATION;
     out->message = (char *)(end->message ? end->message
                             : end->reason == CONTAINER_LOST
                                 ? "Abnormal executor termination: unknown container"

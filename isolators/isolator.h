@@ -36,8 +36,15 @@ struct isolator_config {
     uint64_t default_container_shm_size;    /* bytes; 0: the system's */
     isolator_ready_f *ready; /* with ready_arg, for those whose prepare() returned ISOLATOR_WAIT */
     void *ready_arg;
-    const char *host_path_volume_force_creation;                /* or NULL */
-    const char *allowed_devices;                                /* JSON, or NULL */
+    const char *host_path_volume_force_creation;      /* or NULL */
+    const char *allowed_devices;                      /* JSON, or NULL */
+    const char *isolation, *resources, *default_role; /* resources: or NULL */
+    bool enforce_container_ports, check_agent_port_range_only;
+    const char *container_ports_isolated_range;                   /* or NULL */
+    uint64_t container_ports_watch_interval, disk_watch_interval; /* microseconds */
+    const char *xfs_project_range;
+    bool xfs_kill_containers;
+    uint64_t xfs_quota_headroom;                                /* bytes */
     const char *effective_capabilities, *bounding_capabilities; /* JSON, or NULL */
     const char *seccomp_config_dir, *seccomp_profile_name;      /* or NULL */
 };
@@ -65,7 +72,7 @@ struct isolated_container {
     const char *plan;
     size_t plan_len;
 };
-enum isolator_limit { ISOLATOR_LIMIT_MEMORY, ISOLATOR_LIMIT_DISK };
+enum isolator_limit { ISOLATOR_LIMIT_MEMORY, ISOLATOR_LIMIT_DISK, ISOLATOR_LIMIT_PORTS };
 /* The container must be destroyed: its limit was hit. `message` has the usage; both are borrowed for the call. */
 typedef void isolator_limit_f(void *arg, const char *container_id, enum isolator_limit limit,
                               const char *message, const V1__TaskResourceLimitation *limitation);

@@ -31,7 +31,9 @@ static const struct row {
     {&isolator_volume_host_path, "filesystem/linux"},
     {&isolator_volume_sandbox_path, NULL},
     {&isolator_disk_du, NULL},
+    {&isolator_disk_xfs, NULL},
     {&isolator_linux_seccomp, NULL}, /* behind linux/capabilities, by which rules are chosen */
+    {&isolator_network_ports, NULL},
     {&isolator_linux_launcher,
      NULL}, /* last: when it prepares it is known whether there is a pid namespace */
 };

@@ -25,20 +25,34 @@ static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t size)
     return n;
 }
 
+static void add(struct walk *w, const char *text)
+{
+    int64_t child;
+
+    if (w->n >= MAX_PROCESSES || fl_parse_i64(text, &child) < 0)
+        return;
+    w->pids = xgrow(w->pids, &w->cap, w->n + 1, sizeof(pid_t));
+    w->pids[w->n++] = (pid_t)child;
+}
+
+/* "12 345 ": what the end of a read cuts off is kept for the next. */
 static void add_children(struct walk *w, pid_t pid)
 {
-    char name[48], buf[8192];
+    char path[64], buf[4096];
+    size_t kept = 0;
+    ssize_t n;
 
-    fl_snprintf(name, sizeof(name), "task/%d/children", pid);
-    if (read_proc(pid, name, buf, sizeof(buf)) <= 0)
-        return;
-    for (char *p = buf, *end; (end = strchr(p, ' ')) && w->n < MAX_PROCESSES; p = end + 1) {
-        int64_t child;
-        *end = '\0';
-        if (fl_parse_i64(p, &child) < 0)
-            return;
-        w->pids = xgrow(w->pids, &w->cap, w->n + 1, sizeof(pid_t));
-        w->pids[w->n++] = (pid_t)child;
+    fl_snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && (n = read(fd, buf + kept, sizeof(buf) - 1 - kept)) > 0) {
+        char *p = buf, *end;
+        buf[kept + (size_t)n] = '\0';
+        for (; (end = strchr(p, ' ')); p = end + 1) {
+            *end = '\0';
+            add(w, p);
+        }
+        kept = strlen(p);
+        memmove(buf, p, kept + 1);
     }
 }
 
@@ -76,18 +90,28 @@ static void add_usage(pid_t pid, struct tree_usage *out)
     out->rss_bytes += number_at(fields, n, 24) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-int process_tree_usage(pid_t root, struct tree_usage *out)
+void process_tree_each(pid_t root, void (*fn)(pid_t pid, void *arg), void *arg)
 {
     struct walk w = {.pids = NULL};
 
-    memset(out, 0, sizeof(*out));
-    if (root <= 0)
-        return -ESRCH;
     add_children(&w, root);
     for (; w.done < w.n; w.done++) {
-        add_usage(w.pids[w.done], out);
+        fn(w.pids[w.done], arg);
         add_children(&w, w.pids[w.done]);
     }
     free(w.pids);
+}
+
+static void add_one(pid_t pid, void *arg)
+{
+    add_usage(pid, arg);
+}
+
+int process_tree_usage(pid_t root, struct tree_usage *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (root <= 0)
+        return -ESRCH;
+    process_tree_each(root, add_one, out);
     return 0;
 }

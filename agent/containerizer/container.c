@@ -229,6 +229,11 @@ void container_destroy(struct container *c)
 void container_limit(void *containerizer, const char *id, enum isolator_limit limit,
                      const char *message, const V1__TaskResourceLimitation *l)
 {
+    static const enum container_end_reason reasons[] = {
+        [ISOLATOR_LIMIT_MEMORY] = CONTAINER_LIMIT_MEMORY,
+        [ISOLATOR_LIMIT_DISK] = CONTAINER_LIMIT_DISK,
+        [ISOLATOR_LIMIT_PORTS] = CONTAINER_LIMIT_PORTS,
+    };
     struct real_containerizer *cz = containerizer;
     struct container *c;
 
@@ -236,8 +241,7 @@ void container_limit(void *containerizer, const char *id, enum isolator_limit li
     if (!c || c->end.decided)
         return;
     c->end.limitation = l ? FL_PB_DUP(l) : NULL;
-    container_end_with(
-        c, limit == ISOLATOR_LIMIT_DISK ? CONTAINER_LIMIT_DISK : CONTAINER_LIMIT_MEMORY, message);
+    container_end_with(c, reasons[limit], message);
 }
 
 /* ---- what the shim says ---- */

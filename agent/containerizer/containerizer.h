@@ -44,8 +44,9 @@ enum container_end_reason {
     CONTAINER_LAUNCH_FAILED, /* fetch, prepare, exec ... failed; message says what */
     CONTAINER_LIMIT_MEMORY,  /* killed for its memory (OOM); message with usage */
     CONTAINER_LIMIT_DISK,
-    CONTAINER_DESTROYED, /* by containerizer_destroy() */
-    CONTAINER_LOST,      /* agent was away and nothing can be learnt (reboot) */
+    CONTAINER_LIMIT_PORTS, /* listened on ports it does not have */
+    CONTAINER_DESTROYED,   /* by containerizer_destroy() */
+    CONTAINER_LOST,        /* agent was away and nothing can be learnt (reboot) */
 };
 struct container_end {
     enum container_end_reason reason;

@@ -61,6 +61,13 @@ static void on_recovery_done(void *arg, const struct fl_err *err)
     ((struct fixture *)arg)->recovery_done = true;
 }
 
+static const char *base = "/tmp";
+
+void fixture_below(const char *folder)
+{
+    base = folder;
+}
+
 static void start(struct fixture *f)
 {
     const struct containerizer_callbacks cb = {on_started, on_ended, on_recovered, on_recovery_done,
@@ -83,7 +90,7 @@ void fixture_open(struct fixture *f, const char *launcher, const char *isolation
     struct fl_err err;
 
     memset(f, 0, sizeof(*f));
-    fl_snprintf(f->dir, sizeof(f->dir), "/tmp/fl-container-XXXXXX");
+    fl_snprintf(f->dir, sizeof(f->dir), "%s/fl-container-XXXXXX", base);
     ck_assert_ptr_nonnull(mkdtemp(f->dir));
     fl_snprintf(mark, sizeof(mark), "%s", strrchr(f->dir, '/') + 1);
     chmod(f->dir, 0755);

@@ -28,6 +28,8 @@ struct fixture {
     bool recovery_done;
 };
 
+/* Where the directories of fixtures are made, from now on; borrowed. Default: /tmp. */
+void fixture_below(const char *folder);
 /* `isolation` and `launcher` as the flags; NULL launcher: posix. Further flags as "--name=value". Stops the test on failure. */
 void fixture_open(struct fixture *f, const char *launcher, const char *isolation,
                   const char *const *more);

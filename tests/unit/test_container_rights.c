@@ -106,8 +106,31 @@ static const struct {
 } tries[] = {{"mount", try_mount}, {"keyctl", try_keyctl}, {"ptrace", try_ptrace}, {"raw", try_raw},
              {"mknod", try_mknod}, {"chown", try_chown},   {"port", try_low_port}};
 
+/* In a child, for what is looked at are all processes of a container. */
+static int probe_listen(const char *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    uint64_t n = 0;
+
+    fl_parse_u64(port, &n);
+    a.sin_port = htons((uint16_t)n);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        puts(bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0 ? "no" : "yes");
+        fflush(stdout);
+        pause();
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    return 0;
+}
+
 static int probe(int argc, char **argv)
 {
+    if (argc == 4 && streq(argv[2], "listen"))
+        return probe_listen(argv[3]);
     for (int i = 2; i < argc; i++) {
         if (streq(argv[i], "status"))
             say_status();
@@ -694,6 +717,136 @@ START_TEST(an_agent_does_not_start_with_a_bad_profile)
 }
 END_TEST
 
+/* ---- ports ---- */
+
+static int listen_on(uint16_t port)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_ge(fd, 0);
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A port that nobody has: made here, where it shows that nobody has it, and given up. */
+static uint16_t free_port(void)
+{
+    struct sockaddr_in6 a;
+    socklen_t n = sizeof(a);
+    _cleanup_close_ int fd = listen_on(0);
+
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    return ntohs(a.sin6_port);
+}
+
+static const struct seen *listening(const char *id, uint16_t port, const char *resources)
+{
+    static char text[16];
+    const struct launch l = {
+        .id = id, .argv = TRY(program, "probe", "listen", text), .resources = resources};
+
+    fl_snprintf(text, sizeof(text), "%u", port);
+    fixture_launch(&f, &l);
+    fixture_wait_started(&f, id);
+    for (int i = 0; i < 500; i++) {
+        _cleanup_free_ char *out = sandbox_read(&f, id, "stdout");
+        if (*out || fixture_seen(&f, id)->ended)
+            break;
+        fixture_run(&f, 2000);
+    }
+    return fixture_seen(&f, id);
+}
+
+static void end(const char *id)
+{
+    f.cz->ops->destroy(f.cz, id);
+    ck_assert_int_eq(fixture_wait_ended(&f, id)->reason, CONTAINER_DESTROYED);
+}
+
+#define EVERY "--container_ports_watch_interval=10ms"
+
+START_TEST(listeners_on_ports_of_others_are_killed)
+{
+    static const char *const more[] = {EVERY, "--enforce_container_ports", NULL};
+    uint16_t port = free_port();
+    _cleanup_free_ char *own = xasprintf("cpus:0.1;mem:32;ports:[%u-%u]", port, port);
+
+    open_with("network/ports", more);
+    listening("a", port, own);
+    fixture_run(&f, 60000);
+    ck_assert(!fixture_seen(&f, "a")->ended);
+    end("a");
+    listening("b", port, "cpus:0.1;mem:32;ports:[1-2]");
+    const struct seen *s = fixture_wait_ended(&f, "b");
+    ck_assert_int_eq(s->reason, CONTAINER_LIMIT_PORTS);
+    _cleanup_free_ char *message =
+        xasprintf("Container b is listening on unallocated port(s): [%u-%u]", port, port);
+    ck_assert_str_eq(s->message, message);
+    ck_assert_int_ge(close(listen_on(port)), 0);
+
+    /* What a container loses it may not listen on any more. */
+    _cleanup_resources_ struct resources res = RESOURCES_INIT;
+    listening("c", port, own);
+    ck_assert_int_eq(resources_parse("cpus:0.1;mem:32", "*", &res, NULL), 0);
+    f.cz->ops->update(f.cz, "c", &res, -1, -1);
+    ck_assert_int_eq(fixture_wait_ended(&f, "c")->reason, CONTAINER_LIMIT_PORTS);
+}
+END_TEST
+
+START_TEST(only_some_ports_are_minded)
+{
+    uint16_t port = free_port();
+    _cleanup_free_ char *range = xasprintf("--container_ports_isolated_range=[%u-%u]", port, port);
+    const char *more[][5] = {
+        {EVERY, NULL}, /* not enforced */
+        {EVERY, "--enforce_container_ports", "--container_ports_isolated_range=[1-2]", NULL},
+        {EVERY, "--enforce_container_ports", "--check_agent_port_range_only",
+         "--resources=ports:[3-4]", NULL},
+        {EVERY, "--enforce_container_ports", range, NULL}};
+
+    open_with("network/ports", more[_i]);
+    const struct seen *s = listening("a", port, "cpus:0.1;mem:32");
+    if (_i < 3) {
+        fixture_run(&f, 60000);
+        ck_assert(!s->ended);
+        end("a");
+    } else {
+        ck_assert_int_eq(fixture_wait_ended(&f, "a")->reason, CONTAINER_LIMIT_PORTS);
+    }
+}
+END_TEST
+
+START_TEST(ports_are_minded_after_a_restart)
+{
+    static const char *const more[] = {EVERY, "--enforce_container_ports", NULL};
+    static const char *const ids[] = {"a"};
+    uint16_t port = free_port();
+    _cleanup_resources_ struct resources res = RESOURCES_INIT;
+    char text[16];
+
+    open_with("network/ports", more);
+    fl_snprintf(text, sizeof(text), "%u", port);
+    _cleanup_free_ char *own = xasprintf("cpus:0.1;mem:32;ports:[%u-%u]", port, port);
+    fixture_launch(&f, &(struct launch){.id = "a",
+                                        .argv = TRY(program, "probe", "listen", text),
+                                        .resources = own,
+                                        .checkpoint = true});
+    fixture_wait_started(&f, "a");
+    fixture_reopen(&f);
+    f.cz->ops->recover(f.cz, ids, 1);
+    fixture_run(&f, 60000);
+    ck_assert(!fixture_seen(&f, "a")->ended);
+    ck_assert_int_eq(resources_parse("cpus:0.1;mem:32", "*", &res, NULL), 0);
+    f.cz->ops->update(f.cz, "a", &res, -1, -1);
+    ck_assert_int_eq(fixture_wait_ended(&f, "a")->reason, CONTAINER_LIMIT_PORTS);
+    f.cz->ops->forget(f.cz, "a");
+}
+END_TEST
+
 static bool can(void)
 {
     return geteuid() == 0 && access("/sys/fs/cgroup/freezer/cgroup.procs", W_OK) == 0;
@@ -725,6 +878,9 @@ static Suite *suite(void)
     tcase_add_test(t, rules_go_by_capabilities);
     tcase_add_test(t, a_container_names_its_profile);
     tcase_add_test(t, an_agent_does_not_start_with_a_bad_profile);
+    tcase_add_test(t, listeners_on_ports_of_others_are_killed);
+    tcase_add_loop_test(t, only_some_ports_are_minded, 0, 4);
+    tcase_add_test(t, ports_are_minded_after_a_restart);
     suite_add_tcase(s, t);
     return s;
 }
