@@ -36,9 +36,9 @@ struct isolator_config {
     uint64_t default_container_shm_size;    /* bytes; 0: the system's */
     isolator_ready_f *ready; /* with ready_arg, for those whose prepare() returned ISOLATOR_WAIT */
     void *ready_arg;
-    const char *host_path_volume_force_creation;      /* or NULL */
-    const char *allowed_devices;                      /* JSON, or NULL */
-    const char *isolation, *resources, *default_role; /* resources: or NULL */
+    const char *host_path_volume_force_creation; /* or NULL */
+    const char *allowed_devices;                 /* JSON, or NULL */
+    const char *resources, *default_role;        /* resources: or NULL */
     bool enforce_container_ports, check_agent_port_range_only;
     const char *container_ports_isolated_range;                   /* or NULL */
     uint64_t container_ports_watch_interval, disk_watch_interval; /* microseconds */

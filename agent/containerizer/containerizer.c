@@ -417,7 +417,6 @@ static struct isolator_config config_of(const struct agent_flags *f)
         .default_container_shm_size = f->default_container_shm_size,
         .host_path_volume_force_creation = f->host_path_volume_force_creation,
         .allowed_devices = f->allowed_devices,
-        .isolation = f->isolation,
         .resources = f->resources,
         .default_role = f->default_role,
         .enforce_container_ports = f->enforce_container_ports,

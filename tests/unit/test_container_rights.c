@@ -23,6 +23,8 @@
 #include "isolators/seccomp_profile.h"
 #include "tests/unit/container_fixture.c" /* a test program is one object */
 
+#include "tests/unit/rootfs_fixture.h"
+
 /* ---- in the container ---- */
 
 static int try_mount(void)
@@ -494,6 +496,34 @@ START_TEST(allowed_devices_are_made)
 }
 END_TEST
 
+START_TEST(a_container_with_a_root_has_those_devices_and_no_others)
+{
+    static char folder_of[64] = "/tmp/fl-device-XXXXXX", flag[300];
+    const char *const more[] = {flag, NULL};
+
+    if (access(BUSYBOX, X_OK) < 0)
+        return;
+    ck_assert_ptr_nonnull(mkdtemp(folder_of));
+    _cleanup_free_ char *node = xasprintf("%s/node", folder_of);
+    ck_assert_int_eq(mknod(node, S_IFCHR | 0600, makedev(1, 5)), 0);
+    fl_snprintf(flag, sizeof(flag),
+                "--allowed_devices={\"allowed_devices\": [{\"device\": {\"path\": \"%s\"}, "
+                "\"access\": {\"read\": true}}]}",
+                node);
+    open_with("linux/devices,filesystem/linux,linux/capabilities", more);
+    ck_assert_int_eq(unlink(node) + rmdir(folder_of), 0);
+    _cleanup_free_ char *root = rootfs_make(f.dir, "root");
+    _cleanup_free_ char *shell = xasprintf(
+        "head -c 3 /dev%s | wc -c; echo x 2>/dev/null >/dev%s || echo denied; ls /dev | wc -l",
+        node, node);
+    fixture_launch(&f, &(struct launch){.id = "c", .user = "nobody", .shell = shell});
+    rootfs_give(&f, "c", root);
+    const struct seen *s = fixture_wait_ended(&f, "c");
+    _cleanup_free_ char *out = sandbox_read(&f, "c", "stdout");
+    ck_assert_msg(streq(out, "3\ndenied\n14\n"), "%s: %s", s->message, out);
+}
+END_TEST
+
 /* ---- no_new_privs ---- */
 
 START_TEST(a_setuid_file_gives_nothing)
@@ -873,6 +903,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_session_has_what_its_container_has);
     tcase_add_test(t, every_resource_limit_is_set);
     tcase_add_test(t, allowed_devices_are_made);
+    tcase_add_test(t, a_container_with_a_root_has_those_devices_and_no_others);
     tcase_add_test(t, a_setuid_file_gives_nothing);
     tcase_add_loop_test(t, calls_are_denied, 0, ARRAY_SIZE(with_seccomp));
     tcase_add_test(t, rules_go_by_capabilities);

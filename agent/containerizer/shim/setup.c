@@ -64,7 +64,7 @@ int setup_run(struct shim *s, struct shim_error *e)
         else if (r.tag == PLAN_BORROW)
             result = put_borrowed(s, n_borrowed++, &r, e);
         else if (r.tag == PLAN_ROOTFS)
-            result = root_prepare(s, e);
+            result = root_prepare(s, e) < 0 ? -1 : make_nodes(s, e);
         else if (r.tag == PLAN_HOSTNAME && sethostname(r.data, r.len - 1) < 0)
             result = fail(e, errno, "set the host name", r.data);
     }

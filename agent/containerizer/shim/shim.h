@@ -84,6 +84,9 @@ int mount_in_root(const struct shim *s, const char *source, const char *at, cons
 /* spawn.c: stdout and stderr, then the command. */
 int spawn_child(struct shim *s, struct shim_error *e);
 
+/* nodes.c: the devices of the plan in the new root. Before cgroups are joined, which may forbid to make them. */
+int make_nodes(const struct shim *s, struct shim_error *e);
+
 /* rights.c: capabilities, user, no_new_privs, seccomp. What could not be done, errno set; NULL when all is. */
 const char *rights_take(const struct shim *s);
 
