@@ -235,6 +235,9 @@ void load_framework_resync(
 void load_framework_suppress(struct load_framework *f);
 void load_error_count(struct load *l, const char *kind, const char *message, size_t n);
 
+/* ---- updates.c ---- */
+void load_framework_heard(struct load_framework *f, const struct load_update *u);
+
 /* ---- run.c ---- */
 int load_new(const struct load_plan *plan, const struct load_options *o, struct load **ret,
              struct fl_err *err);
