@@ -1,5 +1,8 @@
 /* What streaming answers put on the wire: a chunk for each write, whatever was gathered on the way; the limits; and that requests
  * in bulk leave the owner's loop time for other things. */
+#include <semaphore.h>
+#include <time.h>
+
 #include "tests/unit/http_fixture.h"
 
 static const unsigned thread_counts[] = {0, 2};
@@ -8,7 +11,8 @@ struct state {
     struct fl_loop *owner;
     struct fl_timer *timer;
     unsigned slow_handled, handled_at_timer;
-    bool refused, gone;
+    bool refused;
+    sem_t gone;
 };
 
 static void record(struct http_stream *st, const char *text, size_t times)
@@ -57,7 +61,7 @@ static void on_gone(struct http_stream *st, void *arg)
 {
     struct state *s = arg;
 
-    s->gone = true;
+    sem_post(&s->gone);
 }
 
 static void limited(struct http_exchange *ex, void *arg)
@@ -116,6 +120,7 @@ static void start(struct fixture *f, struct state *s, unsigned threads)
                                    .limits = {.max_pipelined = 200}};
 
     *s = (struct state){0};
+    sem_init(&s->gone, 0, 0);
     fixture_start(f, &c);
     s->owner = f->loop;
 }
@@ -196,14 +201,18 @@ END_TEST
 START_TEST(over_its_own_limit_it_is_cut)
 {
     struct fixture f;
+    struct timespec until;
     struct state s;
 
     start(&f, &s, thread_counts[_i]);
     _cleanup_free_ char *got = get(f.port, "/limited", "1.1");
     ck_assert_ptr_null(strstr(got, "xxxx"));
+    /* It is told after the client has seen the end. */
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 8;
+    ck_assert_int_eq(sem_timedwait(&s.gone, &until), 0);
     fixture_stop(&f);
     ck_assert(s.refused);
-    ck_assert(s.gone);
 }
 END_TEST
 
