@@ -75,7 +75,7 @@ static int put_at(int fd, const char *data, size_t n, off_t at, struct fl_err *e
     return 0;
 }
 
-static int copy_data(struct extraction *x, int fd, struct fl_err *err)
+static int copy_data(struct extraction *x, struct archive_entry *e, int fd, struct fl_err *err)
 {
     uint64_t size = 0;
     const void *data;
@@ -94,7 +94,12 @@ static int copy_data(struct extraction *x, int fd, struct fl_err *err)
     }
     if (r != ARCHIVE_EOF)
         return damaged(x, err);
-    /* A hole at its end. */
+    /* A hole at its end is not told as data. */
+    if (archive_entry_size_is_set(e) && archive_entry_size(e) > 0) {
+        int k = grow(x, &size, (uint64_t)archive_entry_size(e), err);
+        if (k < 0)
+            return k;
+    }
     if (ftruncate(fd, (off_t)size) < 0)
         return fl_err_errno(err, errno, "write it");
     return 0;
@@ -110,7 +115,7 @@ static int put_file(struct extraction *x, struct archive_entry *e, const char *p
 
     int r = beneath_file(x->sandbox, path, &fd, err);
     if (r == 0)
-        r = copy_data(x, fd, err);
+        r = copy_data(x, e, fd, err);
     if (r < 0)
         return r;
     if (archive_entry_mtime_is_set(e))
@@ -213,17 +218,17 @@ static void support(struct archive *in, enum archive_kind kind)
 }
 
 int archive_extract(int sandbox, int fd, const char *name, enum archive_kind kind,
-                    struct fl_err *err)
+                    uint64_t free_bytes, struct fl_err *err)
 {
     struct extraction x = {.in = archive_read_new(),
                            .sandbox = sandbox,
                            .name = name,
-                           .budget = {.fd = sandbox, .left = ARCHIVE_FREE_BYTES}};
+                           .budget = {.fd = sandbox, .left = free_bytes}};
     struct stat st;
     int r;
 
     if (fstat(fd, &st) == 0)
-        x.budget.left = FL_MAX(ARCHIVE_FREE_BYTES, (uint64_t)st.st_size * ARCHIVE_MAX_RATIO);
+        x.budget.left = FL_MAX(free_bytes, (uint64_t)st.st_size * ARCHIVE_MAX_RATIO);
     uint64_t most = x.budget.left;
     lseek(fd, 0, SEEK_SET);
     support(x.in, kind);

@@ -125,7 +125,7 @@ static int fetch_direct(struct fetcher *f, struct fetch_item *it, struct fl_err 
     if (r == 0)
         r = make_executable(it, out, err);
     if (r == 0 && kind != ARCHIVE_NONE)
-        r = archive_extract(f->sandbox, out, it->output, kind, err);
+        r = archive_extract(f->sandbox, out, it->output, kind, ARCHIVE_FREE_BYTES, err);
     return r;
 }
 
@@ -147,7 +147,8 @@ static int take_from_cache(struct fetcher *f, struct fetch_item *it, struct fl_e
             r = make_executable(it, out, err);
     }
     if (r == 0 && kind != ARCHIVE_NONE)
-        r = archive_extract(f->sandbox, it->cache_fd, archive_name(it), kind, err);
+        r = archive_extract(f->sandbox, it->cache_fd, archive_name(it), kind, ARCHIVE_FREE_BYTES,
+                            err);
     return r;
 }
 
