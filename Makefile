@@ -13,7 +13,7 @@ SANITIZE ?=
 VERSION  := $(shell cat VERSION)
 
 SRC_DIRS := common/base common/model common/wire common/coord isolators libframework \
-            master master/allocator master/api agent agent/containerizer agent/api emulator emulator/load executors/default cli
+            master master/allocator master/api agent agent/containerizer agent/images agent/api emulator emulator/load executors/default cli
 PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib yaml-0.1
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
@@ -41,6 +41,7 @@ BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead
               fairlead-emulator:emulator/main.c \
               fairlead-loadgen:emulator/load/main.c \
               fairlead-default-executor:executors/default/main.c \
+              fairlead-image:agent/images/main.c \
               fairlead-allocator-replay:master/allocator/replay_main.c
 BIN_OF      = $(firstword $(subst :, ,$(1)))
 MAIN_OF     = $(lastword $(subst :, ,$(1)))
@@ -241,4 +242,4 @@ clean:
 
 -include $(MODULES:.so=.d)
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c emulator/load/main.c executors/*/main.c master/allocator/*main.c))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c emulator/load/main.c executors/*/main.c agent/images/main.c master/allocator/*main.c))

@@ -4,14 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/containerizer/runtime_dir.h"
 #include "agent/detect.h"
 #include "agent/disk.h"
 #include "common/base/log.h"
@@ -327,30 +326,6 @@ static int make_containers(struct agent_shell *s, int launcher_fd, struct fl_err
     return 0;
 }
 
-/* In --launcher_dir, beside the agent, or where packages put helpers; the caller's, or NULL. */
-static char *find_helper(const struct agent_flags *flags, const char *name)
-{
-    static const char *const below[] = {"", "/../bin", "/../libexec/fairlead", "/../../bin"};
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    char *path = flags->launcher_dir ? xasprintf("%s/%s", flags->launcher_dir, name) : NULL;
-
-    if (path && access(path, X_OK) == 0)
-        return path;
-    free(path);
-    if (n < 0)
-        return NULL;
-    exe[n] = '\0';
-    const char *dir = dirname(exe);
-    for (size_t i = 0; i < ARRAY_SIZE(below); i++) {
-        path = xasprintf("%s%s/%s", dir, below[i], name);
-        if (access(path, X_OK) == 0)
-            return path;
-        free(path);
-    }
-    return NULL;
-}
-
 int agent_shell_init(struct agent_shell *s, const struct agent_flags *flags, struct fl_flags *table,
                      int launcher_fd, struct fl_err *err)
 {
@@ -376,7 +351,7 @@ int agent_shell_init(struct agent_shell *s, const struct agent_flags *flags, str
         return r;
     s->core->token_key = s->token_key;
     s->core->default_executor = s->default_executor =
-        find_helper(flags, "fairlead-default-executor");
+        helper_path(flags, "fairlead-default-executor");
     s->api = (struct agent_api){.core = s->core,
                                 .flags = table,
                                 .files = s->files,

@@ -9,7 +9,8 @@ build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler l
        libcgroup-dev libcap-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libre2-dev libyaml-dev
        musl-tools"
 run="procps iproute2"
-tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl"
+tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl
+       docker-registry skopeo umoci"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
 # Node and npm often come from elsewhere, newer than Debian's: only what the machine does not have at all.
 interop=

@@ -200,6 +200,7 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
     if (c->state == CONTAINER_DESTROYING)
         return;
     bool fetching = c->state == CONTAINER_FETCHING;
+    bool provisioning = c->state == CONTAINER_PROVISIONING;
     c->state = CONTAINER_DESTROYING;
     container_fetch_end(c);
     c->destroying_since_us = fl_loop_now_us(c->cz->loop);

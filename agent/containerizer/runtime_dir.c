@@ -55,6 +55,29 @@ int shim_open(const struct agent_flags *flags, int *ret_fd, struct fl_err *err)
                       flags->launcher_dir ? flags->launcher_dir : "", dir);
 }
 
+char *helper_path(const struct agent_flags *flags, const char *name)
+{
+    static const char *const below[] = {"", "/../bin", "/../libexec/fairlead", "/../../bin"};
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    char *path = flags->launcher_dir ? xasprintf("%s/%s", flags->launcher_dir, name) : NULL;
+
+    if (path && access(path, X_OK) == 0)
+        return path;
+    free(path);
+    if (n < 0)
+        return NULL;
+    exe[n] = '\0';
+    const char *dir = dirname(exe);
+    for (size_t i = 0; i < ARRAY_SIZE(below); i++) {
+        path = xasprintf("%s%s/%s", dir, below[i], name);
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    return NULL;
+}
+
 static int make_dirs(const char *path, struct fl_err *err)
 {
     _cleanup_free_ char *p = xstrdup(path);

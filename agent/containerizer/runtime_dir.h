@@ -11,6 +11,9 @@ struct agent_flags;
 /* Opens fairlead-shim (O_PATH): --shim_path, or in --launcher_dir, or beside this program or in ../bin, ../libexec/fairlead. */
 int shim_open(const struct agent_flags *flags, int *ret_fd, struct fl_err *err);
 
+/* A program of ours: in --launcher_dir, beside this one, or where packages put helpers; the caller's, or NULL. */
+char *helper_path(const struct agent_flags *flags, const char *name);
+
 /* Makes <runtime_dir>/containers. */
 int runtime_dir_prepare(const char *runtime_dir, struct fl_err *err);
 char *runtime_folder(const char *runtime_dir, const char *id); /* the caller's */
