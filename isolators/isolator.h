@@ -31,7 +31,7 @@ struct isolator_config {
     const char *work_dir, *cgroups_hierarchy, *cgroups_root;
     bool cgroups_enable_cfs, cgroups_limit_swap, revocable_cpu_low_priority;
     bool disallow_sharing_agent_pid_namespace, disallow_sharing_agent_ipc_namespace;
-    bool enforce_container_disk_quota;
+    bool enforce_container_disk_quota, docker_ignore_runtime;
     uint64_t container_disk_watch_interval; /* microseconds */
     uint64_t default_container_shm_size;    /* bytes; 0: the system's */
     isolator_ready_f *ready; /* with ready_arg, for those whose prepare() returned ISOLATOR_WAIT */

@@ -22,6 +22,7 @@ static const struct row {
     {&isolator_cgroups_cpu, NULL},
     {&isolator_cgroups_mem, NULL},
     {&isolator_cgroups_pids, NULL},
+    {&isolator_docker_runtime, NULL},
     {&isolator_linux_devices, "filesystem/linux"},
     {&isolator_linux_capabilities, NULL},
     {&isolator_linux_nnp, NULL},

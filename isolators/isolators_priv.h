@@ -13,6 +13,7 @@ extern const struct isolator_ops isolator_volume_host_path, isolator_volume_sand
 extern const struct isolator_ops isolator_disk_du, isolator_disk_xfs, isolator_network_ports;
 extern const struct isolator_ops isolator_cgroups_cpu, isolator_cgroups_mem, isolator_cgroups_pids;
 extern const struct isolator_ops isolator_linux_launcher;
+extern const struct isolator_ops isolator_docker_runtime;
 extern const struct isolator_ops isolator_linux_capabilities, isolator_linux_devices,
     isolator_linux_nnp, isolator_linux_seccomp;
 

@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include "common/base/buf.h"
+
 static char *add_record(struct launch_plan *p, uint32_t tag, size_t len)
 {
     size_t whole = 8 + plan_padded(len);
@@ -35,6 +37,7 @@ void launch_plan_done(struct launch_plan *p)
         free(p->env[i]);
     }
     free(p->env);
+    fl_pb_free(p->command);
     free(p->buf);
     memset(p, 0, sizeof(*p));
 }

@@ -13,6 +13,7 @@
 
 #include "common/base/err.h"
 #include "isolators/plan_format.h"
+#include "proto/mesos.pb-c.h"
 
 struct launch_plan {
     uint64_t clone_flags;   /* CLONE_NEW... of the shim */
@@ -23,6 +24,7 @@ struct launch_plan {
     /* owned: what isolators add to the environment, "NAME=value"; CommandInfo's own comes later and wins */
     char **env;
     size_t n_env, cap_env;
+    V1__CommandInfo *command; /* owned: runs in place of the container's own; or NULL */
     /* owned: the records, encoded as they come */
     char *buf;
     size_t len, cap;

@@ -208,8 +208,12 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
     DL_FOREACH_SAFE (c->children, child, tmp) {
         container_destroy(child);
     }
-    if (c->asked)
+    if (c->asked) {
+        /* A pull may take long: it ends now, and says so. */
+        if (provisioning && c->cz->provisioner)
+            provisioner_destroy(c->cz->provisioner, c->id);
         return;
+    }
     if (!find_shim(c)) {
         shim_gone(c);
         return;

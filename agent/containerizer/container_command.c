@@ -169,7 +169,7 @@ static int plan_environment(struct container *c, struct fl_err *err)
 /* Shell: `/bin/sh -c value`. Otherwise `value` is looked for in PATH and `arguments` is the whole argv. */
 static int plan_program(struct container *c, struct fl_err *err)
 {
-    const V1__CommandInfo *cmd = c->command;
+    const V1__CommandInfo *cmd = c->plan.command ? c->plan.command : c->command;
 
     if (!cmd->value || !*cmd->value)
         return fl_err_set(err, FL_INVALID, "the command has no value, so there is nothing to run");

@@ -413,6 +413,7 @@ static struct isolator_config config_of(const struct agent_flags *f)
         .disallow_sharing_agent_pid_namespace = f->disallow_sharing_agent_pid_namespace,
         .disallow_sharing_agent_ipc_namespace = f->disallow_sharing_agent_ipc_namespace,
         .enforce_container_disk_quota = f->enforce_container_disk_quota,
+        .docker_ignore_runtime = f->docker_ignore_runtime,
         .container_disk_watch_interval = f->container_disk_watch_interval,
         .default_container_shm_size = f->default_container_shm_size,
         .host_path_volume_force_creation = f->host_path_volume_force_creation,

@@ -177,8 +177,10 @@ int image_index_find(const void *data, size_t n, const char *tag, char **ret, st
         if (streq(name, tag) || (colon && streq(colon + 1, tag)))
             chosen = d;
     }
-    if (!chosen && json_array_size(list) == 1)
-        chosen = json_array_get(list, 0);
+    const json_t *first = json_array_get(list, 0);
+    if (!chosen && json_array_size(list) == 1 &&
+        !*text_of(json_object_get(first, "annotations"), "org.opencontainers.image.ref.name"))
+        chosen = first;
     if (!chosen)
         return fl_err_set(err, FL_NOT_FOUND, "no image of the layout has the name '%s'", tag);
     if (image_digest_hex(text_of(chosen, "digest"), &hex) < 0)
@@ -218,8 +220,9 @@ int image_saved_find(const void *data, size_t n, const char *const *names,
         if (is_tagged(image, names))
             chosen = image;
     }
-    if (!chosen && json_array_size(j) == 1)
-        chosen = json_array_get(j, 0);
+    const json_t *first = json_array_get(j, 0);
+    if (!chosen && json_array_size(j) == 1 && !json_array_size(json_object_get(first, "RepoTags")))
+        chosen = first;
     if (!chosen)
         return fl_err_set(err, FL_NOT_FOUND, "the archive holds no image '%s'", names[0]);
     layers = json_object_get(chosen, "Layers");

@@ -32,9 +32,9 @@ void image_manifest_done(struct image_manifest *m);
 /* Exactly one of the results: the manifest, or, when it is an index, the digest of the manifest for this machine (the caller's). */
 int image_manifest_parse(const void *data, size_t n, struct image_manifest *ret_manifest,
                          char **ret_other, struct fl_err *err);
-/* The image named `tag` of an OCI layout's index.json (the only one, if it has but one): a digest, the caller's. */
+/* The image named `tag` of an OCI layout's index.json (the only one, if it has no name): a digest, the caller's. */
 int image_index_find(const void *data, size_t n, const char *tag, char **ret, struct fl_err *err);
-/* An image of docker save's manifest.json: the one tagged with any of `names` (NULL-terminated), or the only one. */
+/* An image of docker save's manifest.json: the one tagged with any of `names` (NULL-terminated), or the only one if it has no tag. */
 int image_saved_find(const void *data, size_t n, const char *const *names,
                      struct image_manifest *ret, struct fl_err *err);
 

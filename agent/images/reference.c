@@ -60,7 +60,7 @@ static bool registry_ok(const char *s)
 {
     size_t host = strcspn(s, ":");
 
-    if (!plain(s, ".-:") || host == 0)
+    if (!plain(s, ".-:") || host == 0 || *s == '.' || *s == '-' || strstr(s, ".."))
         return false;
     if (!s[host])
         return true;

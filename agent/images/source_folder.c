@@ -191,12 +191,13 @@ static char *name_of(const struct image_ref *ref, int which)
 
 /* An archive goes before a folder of that name. 1: found. */
 static int try_name(struct folder_source *f, const struct source_options *o, const char *name,
-                    struct fl_err *err)
+                    bool archive_too, struct fl_err *err)
 {
     const char *registry = str_starts(o->registry, "file://") ? o->registry + 7 : o->registry;
     _cleanup_free_ char *archive = xasprintf("%s/%s.tar", registry, name);
     _cleanup_free_ char *folder = xasprintf("%s/%s", registry, name);
-    _cleanup_close_ int fd = open(archive, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    _cleanup_close_ int fd =
+        archive_too ? open(archive, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -EBADF;
 
     if (fd >= 0) {
         int r = unpack(f, fd, o, err);
@@ -204,6 +205,8 @@ static int try_name(struct folder_source *f, const struct source_options *o, con
             fl_err_wrap(err, "archive '%s'", archive);
         return r < 0 ? r : 1;
     }
+    if (f->root >= 0)
+        close(f->root);
     f->root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return f->root >= 0;
 }
@@ -213,7 +216,9 @@ static int find_image(struct folder_source *f, const struct source_options *o,
 {
     for (int i = 0;; i++) {
         _cleanup_free_ char *name = name_of(ref, i);
-        int r = name ? try_name(f, o, name, err) : 0;
+        /* Which image an archive without a tag in its name holds is only clear when none is asked for. */
+        bool archive = i < 3 || streq(image_ref_tag(ref), "latest");
+        int r = name ? try_name(f, o, name, archive, err) : 0;
 
         if (r != 0)
             return FL_MIN(r, 0);
