@@ -163,6 +163,20 @@ static void unescape(char *s)
     *to = '\0';
 }
 
+/* The fifth word of a line of mountinfo, in place. */
+static char *mount_point(char *line)
+{
+    char *p = line;
+
+    for (int i = 0; i < 4; i++) {
+        p += strcspn(p, " ");
+        p += strspn(p, " ");
+    }
+    p[strcspn(p, " \n")] = '\0';
+    unescape(p);
+    return p;
+}
+
 /* The mount points below `folder` in the order of the table; the caller's. */
 static int mounts_below(const char *folder, char ***ret, size_t *ret_n, struct fl_err *err)
 {
@@ -175,16 +189,12 @@ static int mounts_below(const char *folder, char ***ret, size_t *ret_n, struct f
     *ret = NULL;
     *ret_n = 0;
     while (getline(&line, &room, f) > 0) {
-        int from = 0, to = 0;
+        char *point = mount_point(line);
 
-        if (sscanf(line, "%*s %*s %*s %*s %n%*s%n", &from, &to) < 0 || to <= from)
-            continue;
-        line[to] = '\0';
-        unescape(line + from);
-        if (strncmp(line + from, folder, len) != 0 || line[from + (int)len] != '/')
+        if (strncmp(point, folder, len) != 0 || point[len] != '/')
             continue;
         *ret = xgrow(*ret, &cap, *ret_n + 1, sizeof(**ret));
-        (*ret)[(*ret_n)++] = xstrdup(line + from);
+        (*ret)[(*ret_n)++] = xstrdup(point);
     }
     fclose(f);
     return 0;

@@ -26,7 +26,7 @@ def made(tmp_path_factory):
     layout = images.Layout(folder + "/layout")
     layout.base("one", images.second)
     layout.base("run", entrypoint=["/bin/echo", "entry"], cmd=["from", "cmd"], env=["WHO=image", "PATH=/bin", "BOTH=image"],
-                workingdir="/work/dir", user="12:34")
+                workingdir="/place/dir", user="12:34")
     archives = folder + "/archives"
     os.mkdir(archives)
     layout.save("one", archives + "/one.tar", "one:latest")
@@ -124,13 +124,13 @@ def test_missing(archived, name, says):
 def test_entrypoint_and_cmd(archived):
     assert run_image(archived, "app:v1", command={"shell": False}) == "entry from cmd\n"
     assert run_image(archived, "app:v1", command={"shell": False, "arguments": ["x"]}) == "entry x\n"
-    assert run_image(archived, "app:v1", command={"shell": False, "value": "/bin/pwd", "arguments": ["pwd"]}) == "/work/dir\n"
+    assert run_image(archived, "app:v1", command={"shell": False, "value": "/bin/pwd", "arguments": ["pwd"]}) == "/place/dir\n"
 
 
 def test_environment(archived):
     variables = [{"name": "BOTH", "value": "task"}]
     out = run_image(archived, "app:v1", command={"value": "echo $WHO $BOTH $PATH; pwd", "environment": {"variables": variables}})
-    assert out == "image task /bin\n/work/dir\n"
+    assert out == "image task /bin\n/place/dir\n"
 
 
 def test_nothing_to_run(archived):
