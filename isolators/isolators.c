@@ -31,6 +31,7 @@ static const struct row {
     {&isolator_namespaces_uts, NULL},
     {&isolator_volume_host_path, "filesystem/linux"},
     {&isolator_volume_sandbox_path, NULL},
+    {&isolator_volume_image, "filesystem/linux"},
     {&isolator_disk_du, NULL},
     {&isolator_disk_xfs, NULL},
     {&isolator_linux_seccomp, NULL}, /* behind linux/capabilities, by which rules are chosen */
@@ -46,7 +47,7 @@ static const struct {
     {"cgroups", "cgroups/cpu,cgroups/mem"},
     {"cgroups/all", "cgroups/cpu,cgroups/mem,cgroups/pids"},
     {"posix/disk", "disk/du"},
-    {"filesystem/linux", "volume/host_path,volume/sandbox_path"}, /* besides itself */
+    {"filesystem/linux", "volume/host_path,volume/sandbox_path,volume/image"}, /* besides itself */
 };
 
 const struct isolator_ops *isolator_find(const char *name)

@@ -9,7 +9,8 @@ extern const struct isolator_ops isolator_posix_cpu, isolator_posix_mem, isolato
 extern const struct isolator_ops isolator_filesystem_posix, isolator_filesystem_linux;
 extern const struct isolator_ops isolator_namespaces_pid, isolator_namespaces_ipc,
     isolator_namespaces_uts;
-extern const struct isolator_ops isolator_volume_host_path, isolator_volume_sandbox_path;
+extern const struct isolator_ops isolator_volume_host_path, isolator_volume_sandbox_path,
+    isolator_volume_image;
 extern const struct isolator_ops isolator_disk_du, isolator_disk_xfs, isolator_network_ports;
 extern const struct isolator_ops isolator_cgroups_cpu, isolator_cgroups_mem, isolator_cgroups_pids;
 extern const struct isolator_ops isolator_linux_launcher;

@@ -1,5 +1,5 @@
-/* How the shim carries it out: the parent's namespaces and PLAN_NETNS are entered; then cgroups, mounts, nodes and host name in the
- * order they were added; then PLAN_ROOTFS becomes the root; then, in the process that will be the command, rlimits, bounding
+/* How the shim carries it out: cgroups are joined; the parent's namespaces and PLAN_NETNS are entered; then mounts, nodes and host name
+ * in the order they were added; then PLAN_ROOTFS becomes the root; then, in the process that will be the command, rlimits, bounding
  * capabilities, user, capabilities, no_new_privs, seccomp, exec.
  *
  * Behind PLAN_ROOTFS an absolute target of a mount is a path in that root, as the container will see it: no symbolic link of the

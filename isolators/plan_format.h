@@ -67,6 +67,7 @@ enum plan_flag {
     PLAN_NO_NEW_PRIVILEGES = 1 << 8,
     PLAN_RELAY = 1 << 7, /* with PLAN_TTY: and its master, and a socket to relay to and from */
     PLAN_MASK = 1 << 9,  /* with a root: what /proc and /sys tell of the machine is hidden */
+    PLAN_SHARED_MOUNTS = 1 << 10, /* there is a PLAN_MOUNT_SHARED */
 };
 
 /* Followed by source, target, type and data, each with its NUL; empty means none. */
@@ -76,11 +77,12 @@ struct plan_mount {
     uint32_t unused;
 };
 enum plan_mount_option {
-    PLAN_MOUNT_TARGET_IN_SANDBOX = 1
-                                   << 0, /* resolved below the sandbox, through no symbolic link */
+    /* Resolved below the sandbox, through no symbolic link, and made when it is not there. */
+    PLAN_MOUNT_TARGET_IN_SANDBOX = 1 << 0,
     PLAN_MOUNT_SOURCE_IN_SANDBOX = 1 << 1,
     PLAN_MOUNT_READ_ONLY = 1 << 2,              /* a bind, and with MS_REC all that is below it */
-    PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT = 1 << 3, /* resolved below PLAN_SANDBOX_ROOT */
+    PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT = 1 << 3, /* the same below PLAN_SANDBOX_ROOT */
+    PLAN_MOUNT_SHARED = 1 << 4, /* a bind of the machine: what is mounted in it goes out again */
 };
 
 /* Followed by where the parent sees it and where it is put, each with its NUL. A place that the parent does not have is left out. */

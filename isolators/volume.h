@@ -9,10 +9,6 @@
  * sandbox, where only a relative container_path and read-write are possible. */
 int volume_add(const struct isolated_container *c, const char *source, const char *container_path,
                bool read_only, struct launch_plan *plan, struct fl_err *err);
-/* The same with a source in the sandbox. */
-int volume_add_from_sandbox(const struct isolated_container *c, const char *source,
-                            const char *container_path, bool read_only, struct launch_plan *plan,
-                            struct fl_err *err);
 /* A link in the sandbox; already there is fine. FL_UNSUPPORTED for an absolute container_path. */
 int volume_link(const char *sandbox, const char *source, const char *container_path,
                 struct fl_err *err);

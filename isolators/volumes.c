@@ -1,30 +1,36 @@
-/* volume/host_path and volume/sandbox_path: ContainerInfo.volumes.
+/* volume/host_path, volume/sandbox_path and volume/image: ContainerInfo.volumes.
  *
- * A relative container_path lies in the sandbox and is made there; an absolute one is a place of the machine that must exist, and is
- * covered in the container's mount namespace only. A volume with a relative host_path means a folder of the sandbox.
+ * A relative container_path lies in the sandbox and is made there. An absolute one is made in the container's own root, when it has one;
+ * otherwise it is a place of the machine that must exist, and is covered in the container's mount namespace only. A volume with a
+ * relative host_path means a folder of the sandbox. With mounts, sources and targets in sandboxes are looked for, and made, by the shim,
+ * which sees what else is mounted there, and follows no links.
  */
 #include "isolators/volume.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 STATELESS_CREATE(host_create, isolator_volume_host_path, true)
+STATELESS_CREATE(image_create, isolator_volume_image, true)
 STATELESS_CREATE(sandbox_create, isolator_volume_sandbox_path, false)
 
-static int target_of(const struct isolated_container *c, const char *container_path, bool dir,
+/* What is not there is made by the shim: in the sandbox, or in a root of the container's own. */
+static int target_of(const struct isolated_container *c, const char *container_path,
                      unsigned *options, struct fl_err *err)
 {
     struct stat st;
 
     if (container_path[0] != '/') {
         *options |= PLAN_MOUNT_TARGET_IN_SANDBOX;
-        return sandbox_make(c->sandbox, container_path, dir ? SANDBOX_DIR : SANDBOX_FILE, NULL,
-                            err);
+        return 0;
     }
-    if (stat(container_path, &st) < 0)
-        return fl_err_errno(err, errno, "find the mount point '%s', which must exist on the agent",
+    if (!c->rootfs && stat(container_path, &st) < 0)
+        return fl_err_errno(err, errno,
+                            "Mount point '%s' is an absolute path. It must exist if the container "
+                            "shares the host filesystem",
                             container_path);
     return 0;
 }
@@ -82,16 +88,27 @@ void volume_unlink(const char *sandbox, const char *source, const char *containe
         sandbox_unlink(sandbox, plain(container_path), source);
 }
 
-int volume_add(const struct isolated_container *c, const char *source, const char *container_path,
-               bool read_only, struct launch_plan *plan, struct fl_err *err)
+static int add_bind(const struct isolated_container *c, const char *source,
+                    const char *container_path, unsigned options, struct launch_plan *plan,
+                    struct fl_err *err)
 {
-    unsigned options = read_only ? PLAN_MOUNT_READ_ONLY : 0;
-    struct stat st;
+    int r = target_of(c, plain(container_path), &options, err);
+
+    if (r == 0)
+        launch_plan_mount(plan, source, plain(container_path), NULL, MS_BIND | MS_REC, NULL,
+                          options);
+    return r;
+}
+
+static int add(const struct isolated_container *c, const char *source, const char *container_path,
+               unsigned options, struct launch_plan *plan, struct fl_err *err)
+{
+    bool read_only = options & PLAN_MOUNT_READ_ONLY;
     int r = check_container_path(container_path, err);
 
     if (r < 0)
         return r;
-    if (stat(source, &st) < 0)
+    if (access(source, F_OK) < 0)
         return fl_err_errno(err, errno, "find '%s' for the volume at '%s'", source, container_path);
     if (!launch_plan_has_mounts(plan)) {
         if (container_path[0] == '/' || read_only)
@@ -100,35 +117,45 @@ int volume_add(const struct isolated_container *c, const char *source, const cha
                               container_path, read_only ? "read-only" : "outside of the sandbox");
         return sandbox_make(c->sandbox, plain(container_path), SANDBOX_LINK, source, err);
     }
-    r = target_of(c, plain(container_path), S_ISDIR(st.st_mode), &options, err);
-    if (r == 0)
-        launch_plan_mount(plan, source, plain(container_path), NULL, MS_BIND | MS_REC, NULL,
-                          options);
-    return r;
+    if (!c->rootfs && !options && streq(source, container_path))
+        return 0; /* seen there as it is */
+    return add_bind(c, source, container_path, options, plan, err);
 }
 
-int volume_add_from_sandbox(const struct isolated_container *c, const char *source,
-                            const char *container_path, bool read_only, struct launch_plan *plan,
-                            struct fl_err *err)
+int volume_add(const struct isolated_container *c, const char *source, const char *container_path,
+               bool read_only, struct launch_plan *plan, struct fl_err *err)
 {
-    unsigned options = PLAN_MOUNT_SOURCE_IN_SANDBOX | (read_only ? PLAN_MOUNT_READ_ONLY : 0);
+    return add(c, source, container_path, read_only ? PLAN_MOUNT_READ_ONLY : 0, plan, err);
+}
 
-    int r = check_container_path(container_path, err);
+/* A folder of its own sandbox or its parent's. */
+static int add_from_sandbox(const struct isolated_container *c, bool of_parent, const char *path,
+                            const V1__Volume *v, struct launch_plan *plan, struct fl_err *err)
+{
+    const char *sandbox = of_parent ? c->parent_sandbox : c->sandbox;
+    unsigned options = v->mode == V1__VOLUME__MODE__RO ? PLAN_MOUNT_READ_ONLY : 0;
+    int r = check_container_path(v->container_path, err);
+
     if (r < 0)
         return r;
-    source = plain(source);
-    r = sandbox_make(c->sandbox, source, SANDBOX_DIR, NULL, err);
-    if (r < 0)
-        return r;
+    path = plain(path);
+    if (*path == '/' || climbs(path))
+        return fl_err_set(err, FL_INVALID,
+                          "the path '%s' of a volume must be relative and not contain '..'", path);
     if (!launch_plan_has_mounts(plan)) {
-        _cleanup_free_ char *whole = xasprintf("%s/%s", c->sandbox, source);
-        return volume_add(c, whole, container_path, read_only, plan, err);
+        r = *path && !streq(path, ".") ? sandbox_make(sandbox, path, SANDBOX_DIR, NULL, err) : 0;
+        _cleanup_free_ char *whole = xasprintf("%s/%s", sandbox, path);
+        return r < 0 ? r : add(c, whole, v->container_path, options, plan, err);
     }
-    r = target_of(c, plain(container_path), true, &options, err);
-    if (r == 0)
-        launch_plan_mount(plan, source, plain(container_path), NULL, MS_BIND | MS_REC, NULL,
-                          options);
-    return r;
+    if (!of_parent)
+        return add_bind(c, *path ? path : ".", v->container_path,
+                        options | PLAN_MOUNT_SOURCE_IN_SANDBOX, plan, err);
+    /* Below the root's, whose user may have put links anywhere. */
+    const char *below = sandbox + strlen(c->root_sandbox);
+    _cleanup_free_ char *whole = xasprintf("%s%s%s", *below == '/' ? below + 1 : "",
+                                           *below == '/' ? "/" : "", *path ? path : ".");
+    return add_bind(c, whole, v->container_path, options | PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT, plan,
+                    err);
 }
 
 /* Below one of the colon-separated folders of --host_path_volume_force_creation? */
@@ -156,6 +183,65 @@ static const char *host_path_of(const V1__Volume *v)
     return path && *path == '/' ? path : NULL;
 }
 
+static bool is_bidirectional(const V1__Volume *v)
+{
+    const V1__Volume__Source__HostPath *h = v->source ? v->source->host_path : NULL;
+    const V1__MountPropagation *p = h ? h->mount_propagation : NULL;
+
+    return p && p->has_mode && p->mode == V1__MOUNT_PROPAGATION__MODE__BIDIRECTIONAL;
+}
+
+/* Whether the mount that `path` lies on has peers, by its line in /proc/self/mountinfo. */
+static bool is_shared(const char *path)
+{
+    struct statx st;
+    _cleanup_free_ char *line = NULL;
+    char id[32];
+    size_t cap = 0;
+    bool found = false, shared = false;
+
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) < 0 || !(st.stx_mask & STATX_MNT_ID))
+        return false;
+    fl_snprintf(id, sizeof(id), "%llu ", (unsigned long long)st.stx_mnt_id);
+    FILE *in = fopen("/proc/self/mountinfo", "re");
+    while (in && !found && getline(&line, &cap, in) > 0) {
+        const char *options = strstr(line, " - "), *at = strstr(line, " shared:");
+        found = str_starts(line, id);
+        shared = found && at && at < options;
+    }
+    if (in)
+        fclose(in);
+    return shared;
+}
+
+static int add_host_volume(struct isolator *i, const struct isolated_container *c,
+                           const V1__Volume *v, const char *path, struct launch_plan *plan,
+                           struct fl_err *err)
+{
+    unsigned options = v->mode == V1__VOLUME__MODE__RO ? PLAN_MOUNT_READ_ONLY : 0;
+    int r = 0;
+
+    if (c->debug)
+        return fl_err_set(err, FL_INVALID,
+                          "HOST_PATH volume is not supported for DEBUG containers");
+    if (access(path, F_OK) < 0) {
+        if (!may_create(stateless_config(i)->host_path_volume_force_creation, path))
+            return fl_err_set(err, FL_NOT_FOUND, "Path '%s' in HOST_PATH volume does not exist",
+                              path);
+        r = make_folders(path, err);
+    }
+    if (r == 0 && is_bidirectional(v)) {
+        if (!is_shared(path))
+            return fl_err_set(err, FL_INVALID,
+                              "Cannot setup bidirectional mount propagation for host path '%s' "
+                              "because it is not under a shared mount",
+                              path);
+        options |= PLAN_MOUNT_SHARED;
+        plan->flags |= PLAN_SHARED_MOUNTS;
+    }
+    return r < 0 ? r : add(c, path, v->container_path, options, plan, err);
+}
+
 static int host_prepare(struct isolator *i, const struct isolated_container *c,
                         struct launch_plan *plan, struct fl_err *err)
 {
@@ -164,13 +250,8 @@ static int host_prepare(struct isolator *i, const struct isolated_container *c,
     for (size_t k = 0; c->info && k < c->info->n_volumes && r == 0; k++) {
         const V1__Volume *v = c->info->volumes[k];
         const char *path = host_path_of(v);
-        if (!path)
-            continue;
-        if (access(path, F_OK) < 0 &&
-            may_create(stateless_config(i)->host_path_volume_force_creation, path))
-            r = make_folders(path, err);
-        if (r == 0)
-            r = volume_add(c, path, v->container_path, v->mode == V1__VOLUME__MODE__RO, plan, err);
+        if (path)
+            r = add_host_volume(i, c, v, path, plan, err);
     }
     return r;
 }
@@ -196,44 +277,48 @@ static int sandbox_path_of(const V1__Volume *v, const char **ret, bool *ret_pare
     return 0;
 }
 
-/* A folder of the parent's sandbox, made if need be. */
-static int volume_add_from_parent(const struct isolated_container *c, const char *source,
-                                  const char *container_path, bool read_only,
-                                  struct launch_plan *plan, struct fl_err *err)
-{
-    if (!c->parent_sandbox)
-        return fl_err_set(err, FL_INVALID,
-                          "a volume of a container without a parent cannot be of type PARENT");
-    if (climbs(source))
-        return fl_err_set(err, FL_INVALID, "the path '%s' of a volume must not contain '..'",
-                          source);
-    int r = sandbox_make(c->parent_sandbox, plain(source), SANDBOX_DIR, NULL, err);
-    if (r < 0)
-        return r;
-    _cleanup_free_ char *whole = xasprintf("%s/%s", c->parent_sandbox, plain(source));
-    return volume_add(c, whole, container_path, read_only, plan, err);
-}
-
 static int sandbox_prepare(struct isolator *i, const struct isolated_container *c,
                            struct launch_plan *plan, struct fl_err *err)
 {
     int r = 0;
 
     for (size_t k = 0; c->info && k < c->info->n_volumes && r == 0; k++) {
-        const V1__Volume *v = c->info->volumes[k];
         const char *path;
-        bool parents = false;
-        r = sandbox_path_of(v, &path, &parents, err);
-        if (r == 0 && parents)
-            r = volume_add_from_parent(c, path, v->container_path, v->mode == V1__VOLUME__MODE__RO,
-                                       plan, err);
-        else if (r == 0 && path)
-            r = volume_add_from_sandbox(c, path, v->container_path, v->mode == V1__VOLUME__MODE__RO,
-                                        plan, err);
+        bool of_parent = false;
+        r = sandbox_path_of(c->info->volumes[k], &path, &of_parent, err);
+        if (r < 0 || !path)
+            continue;
+        if (c->debug)
+            return fl_err_set(err, FL_INVALID,
+                              "SANDBOX_PATH volume is not supported for DEBUG containers");
+        if (of_parent && !c->parent_sandbox)
+            return fl_err_set(err, FL_INVALID,
+                              "SANDBOX_PATH volume PARENT type only works for nested container");
+        r = add_from_sandbox(c, of_parent, path, c->info->volumes[k], plan, err);
     }
     return r;
 }
 
+static int image_prepare(struct isolator *i, const struct isolated_container *c,
+                         struct launch_plan *plan, struct fl_err *err)
+{
+    int r = 0;
+
+    for (size_t k = 0; c->volume_roots && k < c->info->n_volumes && r == 0; k++) {
+        const V1__Volume *v = c->info->volumes[k];
+        if (c->volume_roots[k])
+            r = volume_add(c, c->volume_roots[k], v->container_path,
+                           v->mode == V1__VOLUME__MODE__RO, plan, err);
+    }
+    return r;
+}
+
+const struct isolator_ops isolator_volume_image = {
+    .name = "volume/image",
+    .create = image_create,
+    .free = stateless_free,
+    .prepare = image_prepare,
+};
 const struct isolator_ops isolator_volume_host_path = {
     .name = "volume/host_path",
     .create = host_create,

@@ -35,11 +35,6 @@ int open_below(int dir, const char *path, uint64_t flags, uint64_t resolve)
     return fd;
 }
 
-int open_in_sandbox(const struct shim *s, const char *path)
-{
-    return open_below(s->sandbox_fd, path, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-}
-
 int open_in_root(const struct shim *s, const char *path)
 {
     return open_below(s->root_fd, path, O_PATH, RESOLVE_IN_ROOT);
@@ -128,22 +123,74 @@ int put_tree(int tree, int target)
                         MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-static int source_tree(const struct shim *s, const struct plan_mount *m, const char *path,
-                       bool recursive)
+/* Steps into `name`, which is made if need be and then given to whom `dir` belongs. Closes `dir`. */
+static int step_in_sandbox(int dir, const char *name, bool folder)
 {
-    int fd, dir;
+    bool made = make_at(dir, name, folder) == 0;
+    int fd = made || errno == EEXIST ? openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+    struct stat st;
 
-    if (m->options & PLAN_MOUNT_SOURCE_IN_SANDBOX) {
-        fd = open_in_sandbox(s, path);
-    } else if (m->options & PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT) {
-        dir =
-            open(s->sandbox_root ? s->sandbox_root : s->sandbox, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        fd = dir < 0 ? -1 : open_below(dir, path, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-        if (dir >= 0)
-            close(dir);
-    } else {
-        return copy_tree(AT_FDCWD, path, recursive);
+    if (made && fd >= 0 &&
+        (fstat(dir, &st) < 0 || fchownat(fd, "", st.st_uid, st.st_gid, AT_EMPTY_PATH) < 0)) {
+        int errnum = errno;
+        close(fd);
+        errno = errnum;
+        fd = -1;
     }
+    int errnum = errno;
+    close(dir);
+    errno = errnum;
+    return fd;
+}
+
+static int make_in_sandbox(int sandbox, const char *path, bool folder)
+{
+    const uint64_t how = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+    char name[256];
+    int fd = open_below(sandbox, path, O_PATH, how);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    int dir = open_below(sandbox, ".", O_PATH, how);
+    while (dir >= 0 && *(path += strspn(path, "/"))) {
+        size_t n = strcspn(path, "/");
+        if (n >= sizeof(name) || (n == 2 && memcmp(path, "..", 2) == 0)) {
+            close(dir);
+            errno = EINVAL;
+            return -1;
+        }
+        memcpy(name, path, n);
+        name[n] = '\0';
+        path += n;
+        dir = step_in_sandbox(dir, name, folder || path[strspn(path, "/")]);
+    }
+    return dir;
+}
+
+/* A folder of the sandbox, made when it is not there. */
+static int source_in_sandbox(const struct shim *s, bool of_root, const char *path)
+{
+    if (!of_root)
+        return make_in_sandbox(s->sandbox_fd, path, true);
+    int dir =
+        open(s->sandbox_root ? s->sandbox_root : s->sandbox, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -1;
+    int fd = make_in_sandbox(dir, path, true), errnum = errno;
+    close(dir);
+    errno = errnum;
+    return fd;
+}
+
+static int source_tree(struct shim *s, const struct plan_mount *m, const char *path, bool recursive)
+{
+    bool of_root = m->options & PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT;
+
+    if (m->options & PLAN_MOUNT_SHARED)
+        return s->shared[s->n_shared_put++];
+    if (!of_root && !(m->options & PLAN_MOUNT_SOURCE_IN_SANDBOX))
+        return copy_tree(AT_FDCWD, path, recursive);
+    int fd = source_in_sandbox(s, of_root, path);
     if (fd < 0)
         return -1;
     int tree = copy_tree(fd, "", recursive), errnum = errno;
@@ -152,10 +199,33 @@ static int source_tree(const struct shim *s, const struct plan_mount *m, const c
     return tree;
 }
 
+int take_shared(struct shim *s, struct shim_error *e)
+{
+    struct plan_record r;
+    struct plan_mount m;
+    const char *str[4];
+    size_t pos, n = 0;
+
+    plan_begin(s->plan, s->plan_len, &pos);
+    while (plan_next(s->plan, s->plan_len, &pos, &r) > 0) {
+        if (r.tag != PLAN_MOUNT)
+            continue;
+        memcpy(&m, r.data, sizeof(m));
+        if (!(m.options & PLAN_MOUNT_SHARED))
+            continue;
+        if (n == SHIM_MAX_BORROWED || !plan_mount_strings(&r, str))
+            return fail(e, EPROTO, "understand", "plan");
+        s->shared[n] = copy_tree(AT_FDCWD, str[0], true);
+        if (s->shared[n++] < 0)
+            return fail(e, errno, "open to mount it", str[0]);
+    }
+    return 0;
+}
+
 int open_target(const struct shim *s, const char *path, bool in_sandbox, bool folder)
 {
     if (in_sandbox)
-        return open_in_sandbox(s, path);
+        return make_in_sandbox(s->sandbox_fd, path, folder);
     if (s->root_fd >= 0)
         return make_in_root(s, path, folder);
     return open(path, O_PATH | O_CLOEXEC);
@@ -176,8 +246,8 @@ int put_at(const struct shim *s, int tree, const char *path, bool in_sandbox)
     return r;
 }
 
-int bind_mount(const struct shim *s, const struct plan_mount *m, const char *const str[4],
-               bool recursive, struct shim_error *e)
+int bind_mount(struct shim *s, const struct plan_mount *m, const char *const str[4], bool recursive,
+               struct shim_error *e)
 {
     unsigned long flags =
         (m->flags & ~1UL) | (m->options & PLAN_MOUNT_READ_ONLY ? MOUNT_READ_ONLY : 0);

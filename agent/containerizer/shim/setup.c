@@ -17,7 +17,7 @@ static int join_cgroup(const char *procs, struct shim_error *e)
     return r;
 }
 
-static int mount_record(const struct shim *s, const struct plan_record *r, struct shim_error *e)
+static int mount_record(struct shim *s, const struct plan_record *r, struct shim_error *e)
 {
     const char *str[4]; /* source, target, type, data */
     struct plan_mount m;
@@ -49,6 +49,19 @@ static int put_borrowed(struct shim *s, size_t i, const struct plan_record *r, s
     return result;
 }
 
+int join_cgroups(const struct shim *s, struct shim_error *e)
+{
+    struct plan_record r;
+    size_t pos;
+    int result = 0;
+
+    plan_begin(s->plan, s->plan_len, &pos);
+    while (result == 0 && plan_next(s->plan, s->plan_len, &pos, &r) > 0)
+        if (r.tag == PLAN_CGROUP)
+            result = join_cgroup(r.data, e);
+    return result;
+}
+
 int setup_run(struct shim *s, struct shim_error *e)
 {
     struct plan_record r;
@@ -57,9 +70,7 @@ int setup_run(struct shim *s, struct shim_error *e)
 
     plan_begin(s->plan, s->plan_len, &pos);
     while (result == 0 && plan_next(s->plan, s->plan_len, &pos, &r) > 0) {
-        if (r.tag == PLAN_CGROUP)
-            result = join_cgroup(r.data, e);
-        else if (r.tag == PLAN_MOUNT)
+        if (r.tag == PLAN_MOUNT)
             result = mount_record(s, &r, e);
         else if (r.tag == PLAN_BORROW)
             result = put_borrowed(s, n_borrowed++, &r, e);

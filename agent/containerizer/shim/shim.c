@@ -98,6 +98,8 @@ static int enter_and_open(struct shim *s, struct shim_error *e)
 {
     if ((s->rootfs || s->flags & PLAN_DEBUG) && root_hide_ourselves(s, e) < 0)
         return -1;
+    if (s->flags & PLAN_SHARED_MOUNTS && take_shared(s, e) < 0)
+        return -1;
     if (s->flags & PLAN_DEBUG)
         return open_sandbox(s, e) < 0 ? -1 : join_parent(s, e);
     return join_parent(s, e) < 0 ? -1 : open_sandbox(s, e);
@@ -108,8 +110,8 @@ static int start(struct shim *s, char **argv, struct shim_error *e)
     char identity[64];
     struct line who = {.n = 0};
 
-    if (prepare(s, argv, e) < 0 || enter_and_open(s, e) < 0 || setup_run(s, e) < 0 ||
-        spawn_child(s, e) < 0)
+    if (prepare(s, argv, e) < 0 || join_cgroups(s, e) < 0 || enter_and_open(s, e) < 0 ||
+        setup_run(s, e) < 0 || spawn_child(s, e) < 0)
         return -1;
     if (s->flags & PLAN_CHECKPOINT) {
         line_int(&who, s->child_host);

@@ -30,9 +30,10 @@ struct shim {
     uint64_t flags;
     const char *program, *sandbox, *sandbox_root;
     const char *rootfs, *sandbox_target, *directory; /* NULL: none */
-    int borrowed
-        [SHIM_MAX_BORROWED]; /* trees of the parent's mounts, as the plan has them; -1: it has none */
-    char **argv, **env;      /* NULL-terminated, in `memory`; strings in `plan` */
+    /* Trees of the parent's mounts, and of the machine's that stay shared with it, in the order of the plan; -1: it has none. */
+    int borrowed[SHIM_MAX_BORROWED], shared[SHIM_MAX_BORROWED];
+    size_t n_shared_put;
+    char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
 
     int master_fd, relay_fd, log_fd; /* PLAN_RELAY; -1: none */
     char typed[512];                 /* what was relayed and the terminal did not take yet */
@@ -58,12 +59,13 @@ void plan_unload(struct shim *s);
 int join_parent(struct shim *s, struct shim_error *e);
 int open_sandbox(struct shim *s, struct shim_error *e);
 
-/* setup.c: cgroups, mounts, host name, in the plan's order; then the root. */
+/* setup.c. The cgroups first, whose files the parent's mounts may not show. */
+int join_cgroups(const struct shim *s, struct shim_error *e);
+/* Mounts, nodes, host name, in the plan's order; then the root. */
 int setup_run(struct shim *s, struct shim_error *e);
 
 /* mounts.c: descriptors or -1 with errno; paths below the new root are followed inside of it. */
 int open_below(int dir, const char *path, uint64_t flags, uint64_t resolve);
-int open_in_sandbox(const struct shim *s, const char *path);
 int open_in_root(const struct shim *s, const char *path);
 int make_in_root(const struct shim *s, const char *path, bool folder); /* unless it is there */
 int copy_tree(int dir, const char *path, bool recursive);              /* nobody sees it yet */
@@ -71,8 +73,11 @@ int restrict_tree(int tree, unsigned long flags, bool recursive);      /* MS_RDO
 int put_tree(int tree, int target);
 int open_target(const struct shim *s, const char *path, bool in_sandbox, bool folder);
 int put_at(const struct shim *s, int tree, const char *path, bool in_sandbox);
-int bind_mount(const struct shim *s, const struct plan_mount *m, const char *const str[4],
-               bool recursive, struct shim_error *e);
+int bind_mount(struct shim *s, const struct plan_mount *m, const char *const str[4], bool recursive,
+               struct shim_error *e);
+
+/* Sources of PLAN_MOUNT_SHARED, from the machine's mounts while they are still shared with ours. */
+int take_shared(struct shim *s, struct shim_error *e);
 
 /* root.c */
 int root_prepare(struct shim *s, struct shim_error *e);
