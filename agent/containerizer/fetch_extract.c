@@ -46,12 +46,18 @@ static int damaged(const struct extraction *x, struct fl_err *err)
 
 static bool leads_out(const char *path)
 {
-    if (*path == '/')
+    const char *p = path;
+
+    if (*p == '/')
         return true;
-    for (const char *p = path; p; p = strchr(p, '/'), p += p != NULL)
-        if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+    for (;; p++) {
+        size_t n = strcspn(p, "/");
+        if (n == 2 && p[0] == '.' && p[1] == '.')
             return true;
-    return false;
+        p += n;
+        if (!*p)
+            return false;
+    }
 }
 
 /* Takes what the file grows by: holes count, for somebody will read them. */
