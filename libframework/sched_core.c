@@ -35,6 +35,7 @@ struct sched_core {
     struct env_timer *silence; /* no bytes for HEARTBEATS_MISSED intervals */
     uint64_t backoff_us;
     double heartbeat_s;
+    bool torn_down;
 };
 
 static void subscribe(struct sched_core *c);
@@ -339,7 +340,7 @@ void sched_core_call_answered(struct sched_core *c, int status, const char *body
 
 int sched_core_call(struct sched_core *c, const void *bytes, size_t n)
 {
-    if (c->state != LINK_SUBSCRIBED)
+    if (c->state != LINK_SUBSCRIBED || c->torn_down)
         return -ENOTCONN;
     /* Encoded messages that are put end to end are merged by their reader: this sets the framework id. */
     fl_buf_clear(&c->call);
@@ -347,6 +348,20 @@ int sched_core_call(struct sched_core *c, const void *bytes, size_t n)
     fl_buf_add(&c->call, c->id.data, c->id.len);
     c->io->call(c->ctx, c->host, c->port, c->stream_id, c->call.data, c->call.len);
     return 0;
+}
+
+int sched_core_teardown(struct sched_core *c)
+{
+    _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
+    Sched__Call call = SCHED__CALL__INIT;
+    int r;
+
+    call.has_type = true;
+    call.type = SCHED__CALL__TYPE__TEARDOWN;
+    fl_buf_pack(&body, &call.base);
+    r = sched_core_call(c, body.data, body.len);
+    c->torn_down = c->torn_down || r == 0;
+    return r;
 }
 
 void sched_core_set_info(struct sched_core *c, const V1__FrameworkInfo *info)

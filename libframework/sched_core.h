@@ -53,6 +53,8 @@ void sched_core_stream_ended(struct sched_core *c, const char *why);
 void sched_core_call_answered(struct sched_core *c, int status, const char *body);
 /* A call of the framework's, encoded; its framework_id is set here. -ENOTCONN while not subscribed. */
 int sched_core_call(struct sched_core *c, const void *bytes, size_t n);
+/* The framework's last call: the master knows it no more, so what its callbacks still ask for is -ENOTCONN from here on. */
+int sched_core_teardown(struct sched_core *c);
 /* UPDATE_FRAMEWORK changes what the next subscription says. */
 void sched_core_set_info(struct sched_core *c, const V1__FrameworkInfo *info);
 

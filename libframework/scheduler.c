@@ -336,17 +336,12 @@ static void stop_now(void *arg)
 static void stop_after_teardown(void *arg)
 {
     struct fw_scheduler *s = FL_CAST(fw_scheduler, FW_SCHEDULER_MAGIC, arg);
-    _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
-    Sched__Call call = SCHED__CALL__INIT;
 
-    if (s->runner.closed)
+    if (s->runner.closed || s->stopping)
         return;
     fw_runner_drain(&s->runner);
-    call.has_type = true;
-    call.type = SCHED__CALL__TYPE__TEARDOWN;
-    fl_buf_pack(&body, &call.base);
     s->stopping = true;
-    if (sched_core_call(s->core, body.data, body.len) < 0 || fw_sender_idle(&s->sender)) {
+    if (sched_core_teardown(s->core) < 0 || fw_sender_idle(&s->sender)) {
         fw_runner_end(&s->runner);
         return;
     }

@@ -168,6 +168,29 @@ START_TEST(calls_carry_framework_and_stream)
 }
 END_TEST
 
+START_TEST(nothing_follows_a_teardown)
+{
+    struct world w;
+    _cleanup_buf_ struct fl_buf body = FL_BUF_INIT;
+    Sched__Call call = SCHED__CALL__INIT;
+
+    begin(&w);
+    call.has_type = true;
+    call.type = SCHED__CALL__TYPE__ACKNOWLEDGE;
+    fl_buf_pack(&body, &call.base);
+    ck_assert_int_lt(sched_core_teardown(w.core), 0);
+    subscribe_whole(&w);
+    ck_assert_int_eq(sched_core_call(w.core, body.data, body.len), 0);
+    ck_assert_int_eq(sched_core_teardown(w.core), 0);
+    ck_assert_int_eq(w.last->type, SCHED__CALL__TYPE__TEARDOWN);
+    ck_assert_str_eq(w.last->framework_id->value, "fw-1");
+    /* As when the callback that stopped the scheduler returns, and its update is acknowledged. */
+    ck_assert_int_lt(sched_core_call(w.core, body.data, body.len), 0);
+    ck_assert_uint_eq(w.calls, 2);
+    end(&w);
+}
+END_TEST
+
 START_TEST(stream_end_is_followed_by_a_resubscription_with_the_id)
 {
     struct world w;
@@ -329,6 +352,7 @@ int main(void)
 
     tcase_add_test(t, subscribes_once_a_leader_is_known);
     tcase_add_test(t, calls_carry_framework_and_stream);
+    tcase_add_test(t, nothing_follows_a_teardown);
     tcase_add_test(t, stream_end_is_followed_by_a_resubscription_with_the_id);
     tcase_add_test(t, backoff_grows_and_is_bounded);
     tcase_add_test(t, five_missed_heartbeats_end_the_subscription);
