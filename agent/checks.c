@@ -105,7 +105,7 @@ static void begin_command(struct agent_executor *e, struct checker *c)
     const struct agent_nested_launch l = {
         .container_id = run->id,
         /* The container has the task's variables by itself. */
-        .command = check_command(t->command, NULL, arena),
+        .command = check_command(t->command, true, NULL, arena),
         .user = t->command->user,
         .resources = &none,
         .cpu_limit = -1,

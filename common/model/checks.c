@@ -311,7 +311,9 @@ void task_checks_fill(const struct task_checks *t, V1__TaskStatus *status)
     }
 }
 
-#define TO_TASK "cd -P ../.. || exit 127\nexport MESOS_SANDBOX=\"$PWD\"\n"
+#define IN_TASK "export MESOS_SANDBOX=\"$PWD\"\n"
+#define TO_TASK "cd -P ../.. || exit 127\n" IN_TASK
+#define RUN_IT  "exec \"$@\""
 
 static V1__Environment *join_env(const V1__Environment *a, const V1__Environment *b,
                                  struct fl_arena *arena)
@@ -328,20 +330,21 @@ static V1__Environment *join_env(const V1__Environment *a, const V1__Environment
     return e;
 }
 
-V1__CommandInfo *check_command(const V1__CommandInfo *command, const V1__Environment *of_task,
-                               struct fl_arena *arena)
+V1__CommandInfo *check_command(const V1__CommandInfo *command, bool session,
+                               const V1__Environment *of_task, struct fl_arena *arena)
 {
-    static char *const prefix[] = {"sh", "-c", TO_TASK "exec \"$@\"", "sh"};
+    char *const prefix[] = {"sh", "-c", session ? IN_TASK RUN_IT : TO_TASK RUN_IT, "sh"};
+    const char *first = session ? IN_TASK : TO_TASK;
     V1__CommandInfo *c = FL_ARENA_NEW(arena, V1__CommandInfo, v1__command_info);
     const char *value = command->value ? command->value : "";
 
     *c = *command;
     c->environment = join_env(of_task, command->environment, arena);
     if (!command->has_shell || command->shell) {
-        size_t n = strlen(TO_TASK);
+        size_t n = strlen(first);
         char *text = fl_arena_alloc(arena, n + strlen(value) + 1);
 
-        memcpy(text, TO_TASK, n);
+        memcpy(text, first, n);
         memcpy(text + n, value, strlen(value) + 1);
         c->value = text;
         return c;

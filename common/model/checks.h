@@ -43,9 +43,10 @@ void task_checks_fill(const struct task_checks *t, V1__TaskStatus *status);
 /* The check_status of a task of which no result is known yet, or which is over; heap memory. */
 V1__CheckStatusInfo *check_status_empty(const V1__CheckInfo *check);
 
-/* A check's command for a container nested in the task's: it runs where the task does (its own sandbox is containers/NAME below that
- * of the task), with the task's variables, `of_task`, unless the check's own say otherwise. In the arena; borrows from all. */
-V1__CommandInfo *check_command(const V1__CommandInfo *command,
+/* A check's command for a container nested in the task's: it runs where the task does, with the task's variables, `of_task`, unless the
+ * check's own say otherwise. A session begins there by itself; else it begins in its own sandbox, which is containers/NAME below that
+ * of the task. In the arena; borrows from all. */
+V1__CommandInfo *check_command(const V1__CommandInfo *command, bool session,
                                const V1__Environment *of_task_or_null, struct fl_arena *arena);
 
 const struct check_target *checker_target(const struct checker *c);

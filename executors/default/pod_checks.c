@@ -148,8 +148,8 @@ static void begin_command(struct pod_task *t, struct checker *c)
     DL_APPEND(t->pod->probes, b);
     *checker_slot(c) = b;
     l.container_id = &b->id;
-    l.command =
-        check_command(checker_target(c)->command, pod_task_command(t, arena)->environment, arena);
+    l.command = check_command(checker_target(c)->command, false,
+                              pod_task_command(t, arena)->environment, arena);
     /* It sees the task's processes, as it sees its files. */
     linux_info.has_share_pid_namespace = true;
     linux_info.share_pid_namespace = true;

@@ -320,15 +320,18 @@ START_TEST(commands_run_where_the_task_does)
     char *args[] = {(char *)"test", (char *)"-e", (char *)"a b"};
 
     c.value = (char *)"test -e x";
-    out = check_command(&c, NULL, arena);
+    out = check_command(&c, false, NULL, arena);
     ck_assert_ptr_nonnull(strstr(out->value, "cd -P ../.."));
+    ck_assert_ptr_nonnull(strstr(out->value, "\ntest -e x"));
+    out = check_command(&c, true, NULL, arena);
+    ck_assert_ptr_null(strstr(out->value, "cd "));
     ck_assert_ptr_nonnull(strstr(out->value, "\ntest -e x"));
     c.has_shell = true;
     c.shell = false;
     c.value = (char *)"/usr/bin/test";
     c.arguments = args;
     c.n_arguments = 3;
-    out = check_command(&c, NULL, arena);
+    out = check_command(&c, false, NULL, arena);
     ck_assert_str_eq(out->value, "/bin/sh");
     ck_assert_uint_eq(out->n_arguments, 7);
     ck_assert_str_eq(out->arguments[4], "/usr/bin/test");
