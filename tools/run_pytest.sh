@@ -39,7 +39,7 @@ broken=$(grep -cE '^ERROR [^ :]+\.py( |$)' "$log") # files that could not be rea
 mapfile -t again < <(sed -nE 's/^(FAILED|ERROR) ([^ ]+::[^ ]+).*/\2/p' "$log" | sort -u)
 if [ "$failed" -ne 0 ] && [ "${#again[@]}" -gt 0 ] && [ "${#again[@]}" -le 10 ]; then
     printf 'AGAIN %s: failed once\n' "${again[@]}"
-    tail -n 120 "$log"
+    tail -n 300 "$log"
     if PYTHONDONTWRITEBYTECODE=1 timeout --kill-after=30 "${PYTEST_TIMEOUT:-1800}" \
         "${pytest[@]}" "${again[@]}" "$@" >"$log.again" 2>&1; then
         passed=$((passed + ${#again[@]}))
