@@ -6,7 +6,7 @@
  */
 #include "agent/oversubscription.h"
 
-static int noop_create(const struct oversub_parameters *p, void **ret_self, struct fl_err *err)
+static int noop_create(const struct module_parameters *p, void **ret_self, struct fl_err *err)
 {
     *ret_self = NULL;
     return 0;
@@ -57,9 +57,9 @@ static int mark_revocable(struct resources *r, struct fl_err *err)
     return 0;
 }
 
-static int fixed_create(const struct oversub_parameters *p, void **ret_self, struct fl_err *err)
+static int fixed_create(const struct module_parameters *p, void **ret_self, struct fl_err *err)
 {
-    const char *text = oversub_parameter(p, "resources");
+    const char *text = module_parameter(p, "resources");
     struct resources all = RESOURCES_INIT;
     struct fixed *f;
     int r;

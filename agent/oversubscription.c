@@ -303,7 +303,7 @@ static int find_qos(struct agent_oversub *o, struct fl_err *err)
 }
 
 /* Short flags first: what --modules says of the same parameter is later and counts. */
-static void take_flags(const struct agent_flags *f, struct oversub_parameters *p)
+static void take_flags(const struct agent_flags *f, struct module_parameters *p)
 {
     const struct {
         const char *key, *value;
@@ -315,18 +315,26 @@ static void take_flags(const struct agent_flags *f, struct oversub_parameters *p
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].value)
-            oversub_parameters_set(p, rows[i].key, rows[i].value);
+            module_parameters_set(p, rows[i].key, rows[i].value);
     }
+}
+
+static int read_parameters(struct agent_core *a, const char *const *names,
+                           struct module_parameters *out, struct fl_err *err)
+{
+    const struct module_source source = {a->flags, a->env->io, a->env->ctx};
+
+    return module_parameters_read(&source, names, out, err);
 }
 
 static int make_estimator(struct agent_oversub *o, struct fl_err *err)
 {
-    _cleanup_(oversub_parameters_done) struct oversub_parameters p = {0};
+    _cleanup_(module_parameters_done) struct module_parameters p = {0};
     const char *names[] = {o->estimator->name, o->core->flags->resource_estimator, NULL};
     int r;
 
     take_flags(o->core->flags, &p);
-    r = oversub_parameters_read(o->core, names, &p, err);
+    r = read_parameters(o->core, names, &p, err);
     if (r == 0)
         r = o->estimator->create(&p, &o->estimator_self, err);
     if (r < 0)
@@ -336,12 +344,12 @@ static int make_estimator(struct agent_oversub *o, struct fl_err *err)
 
 static int make_qos(struct agent_oversub *o, struct fl_err *err)
 {
-    _cleanup_(oversub_parameters_done) struct oversub_parameters p = {0};
+    _cleanup_(module_parameters_done) struct module_parameters p = {0};
     const char *names[] = {o->qos->name, o->core->flags->qos_controller, NULL};
     int r;
 
     take_flags(o->core->flags, &p);
-    r = oversub_parameters_read(o->core, names, &p, err);
+    r = read_parameters(o->core, names, &p, err);
     if (r == 0)
         r = o->qos->create(&p, &o->qos_self, err);
     if (r < 0)

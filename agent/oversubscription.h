@@ -13,6 +13,7 @@
 #ifndef AGENT_OVERSUBSCRIPTION_H
 #define AGENT_OVERSUBSCRIPTION_H
 
+#include "agent/module_params.h"
 #include "common/base/err.h"
 #include "common/model/resources.h"
 #include "proto/internal.pb-c.h"
@@ -34,21 +35,12 @@ struct oversub_usage {
     double load_5min, load_15min;
 };
 
-struct oversub_parameters {
-    struct oversub_parameter {
-        char *key, *value; /* owned */
-    } * items;
-    size_t n, cap;
-};
-/* The last value of `key`, or NULL. */
-const char *oversub_parameter(const struct oversub_parameters *p, const char *key);
-
 /* ---- modules ---- */
 struct estimator_ops {
     unsigned abi;
     const char *name; /* as --resource_estimator names it */
     /* FL_INVALID names the parameter that is missing or wrong. */
-    int (*create)(const struct oversub_parameters *p, void **ret_self, struct fl_err *err);
+    int (*create)(const struct module_parameters *p, void **ret_self, struct fl_err *err);
     /* What may be offered now beside the revocable resources that are in use: revocable, allocated to nobody. `ret` comes empty.
      * On failure the last estimate stays in force. */
     int (*estimate)(void *self, const struct oversub_usage *u, struct resources *ret,
@@ -60,7 +52,7 @@ struct qos_corrections; /* filled by qos_kill() */
 struct qos_ops {
     unsigned abi;
     const char *name;
-    int (*create)(const struct oversub_parameters *p, void **ret_self, struct fl_err *err);
+    int (*create)(const struct module_parameters *p, void **ret_self, struct fl_err *err);
     /* Calls qos_kill() for every executor that must go. On failure nothing is killed. */
     int (*correct)(void *self, const struct oversub_usage *u, struct qos_corrections *out,
                    struct fl_err *err);
@@ -87,12 +79,5 @@ const struct resources *agent_oversub_total(const struct agent_oversub *o);
 /* Says in the message what the agent oversubscribes. The arena holds it. */
 void agent_oversub_fill(const struct agent_oversub *o, struct fl_arena *arena,
                         Msg__UpdateSlaveMessage *m);
-
-/* ---- oversubscription_params.c ---- */
-/* Parameters of the module `name` in --modules or --modules_dir, each of `names` being a name of it (NULL ends). */
-int oversub_parameters_read(struct agent_core *a, const char *const *names,
-                            struct oversub_parameters *out, struct fl_err *err);
-void oversub_parameters_set(struct oversub_parameters *p, const char *key, const char *value);
-void oversub_parameters_done(struct oversub_parameters *p);
 
 #endif

@@ -7,7 +7,7 @@
 #include "agent/oversubscription.h"
 #include "common/base/log.h"
 
-static int noop_create(const struct oversub_parameters *p, void **ret_self, struct fl_err *err)
+static int noop_create(const struct module_parameters *p, void **ret_self, struct fl_err *err)
 {
     *ret_self = NULL;
     return 0;
@@ -42,10 +42,10 @@ struct load {
     bool too_high; /* said once a time */
 };
 
-static int read_threshold(const struct oversub_parameters *p, const char *key,
-                          struct threshold *out, struct fl_err *err)
+static int read_threshold(const struct module_parameters *p, const char *key, struct threshold *out,
+                          struct fl_err *err)
 {
-    const char *text = oversub_parameter(p, key);
+    const char *text = module_parameter(p, key);
 
     if (!text)
         return 0;
@@ -57,7 +57,7 @@ static int read_threshold(const struct oversub_parameters *p, const char *key,
     return 0;
 }
 
-static int load_create(const struct oversub_parameters *p, void **ret_self, struct fl_err *err)
+static int load_create(const struct module_parameters *p, void **ret_self, struct fl_err *err)
 {
     struct load made = {0};
     int r = read_threshold(p, "load_threshold_5min", &made.over_5min, err);

@@ -49,7 +49,8 @@ enum plan_tag {
                             without any it is the sandbox */
     PLAN_SANDBOX_TARGET = 18, /* string: where the new root shows the sandbox */
     PLAN_BORROW =
-        19, /* struct plan_borrow and two strings: what is taken from the parent's mounts */
+        19,        /* struct plan_borrow and two strings: what is taken from the parent's mounts */
+    PLAN_LOG = 20, /* struct plan_log: stdout or stderr is rotated */
     /* What only a restarted agent reads. */
     PLAN_USER = 32,      /* string */
     PLAN_RESOURCES = 33, /* encoded CheckpointResourcesMessage */
@@ -109,6 +110,12 @@ struct plan_node {
     uint32_t unused;
 };
 
+struct plan_log {
+    uint32_t which; /* 0: stdout, 1: stderr */
+    uint32_t keep;  /* older files that are kept */
+    uint64_t max_size;
+};
+
 struct plan_rlimit {
     uint32_t resource;
     uint32_t unused;
@@ -153,6 +160,8 @@ static inline size_t plan_min_len(uint32_t tag)
         return sizeof(struct plan_mount) + 4;
     case PLAN_RLIMIT:
         return sizeof(struct plan_rlimit);
+    case PLAN_LOG:
+        return sizeof(struct plan_log);
     case PLAN_LIMITS:
         return sizeof(struct plan_limits);
     case PLAN_CAPABILITIES:

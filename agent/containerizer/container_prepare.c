@@ -118,7 +118,9 @@ static void all_prepared(struct container *c)
 
     if (c->plan.clone_flags & CLONE_NEWPID)
         c->plan.flags |= PLAN_PID_NAMESPACE;
-    int r = container_plan_command(c, &err);
+    int r = container_plan_logs(c, &err);
+    if (r == 0)
+        r = container_plan_command(c, &err);
     if (r == 0)
         r = write_plan(c, &err);
     if (r < 0) {

@@ -345,6 +345,7 @@ static void real_free(struct containerizer *base)
         cz->isolators[i]->ops->free(cz->isolators[i]);
     free(cz->isolators);
     env_free(cz->inherited_env);
+    container_logs_done(&cz->logs);
     free(cz->own_user);
     cz->magic = 0;
     free(cz);
@@ -446,7 +447,9 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
     cz->inherited_env = inherited_environment(flags, err);
     if (!cz->inherited_env)
         return err ? err->code : -EINVAL;
-    int r = runtime_dir_prepare(flags->runtime_dir, err);
+    int r = container_logs_init(&cz->logs, flags, err);
+    if (r == 0)
+        r = runtime_dir_prepare(flags->runtime_dir, err);
     if (r == 0)
         r = isolators_create(cz->loop, &cz->config, flags->isolation, container_limit, cz,
                              &cz->isolators, &cz->n_isolators, err);

@@ -73,6 +73,12 @@ struct container {
     UT_hash_handle hh;
 };
 
+/* How output files are kept small; see container_logs.c. */
+struct container_logs {
+    char *prefix; /* of variables that change it for a container; owned; NULL: none do */
+    struct plan_log log[2];
+};
+
 #define CONTAINERIZER_MAGIC 0xc0471a3fu
 struct real_containerizer {
     struct containerizer base; /* first */
@@ -83,6 +89,7 @@ struct real_containerizer {
     struct launcher_client *launcher;
     struct fetches *fetches;
     struct isolator_config config;
+    struct container_logs logs;
     struct isolator **isolators; /* in order of preparing */
     size_t n_isolators;
     struct provisioner *provisioner; /* or NULL: no images */
@@ -119,6 +126,12 @@ int container_watch_shim(struct container *c,
 int container_plan_command(struct container *c, struct fl_err *err);
 char **inherited_environment(const struct agent_flags *flags, struct fl_err *err);
 void env_free(char **env);
+
+/* container_logs.c */
+int container_logs_init(struct container_logs *l, const struct agent_flags *flags,
+                        struct fl_err *err);
+void container_logs_done(struct container_logs *l);
+int container_plan_logs(struct container *c, struct fl_err *err);
 
 /* container_nested.c */
 char *container_parent_id(const char *id); /* the caller's; NULL: not nested */

@@ -55,8 +55,7 @@ int receive_io(struct shim *s, int fds[3], struct shim_error *e)
         return 0;
     s->master_fd = got[1];
     s->relay_fd = got[2];
-    s->log_fd = open_output(s, "stdout", e);
-    int err = s->log_fd < 0 ? -1 : open_output(s, "stderr", e);
+    int err = log_open(s, 0, e) < 0 ? -1 : open_output(s, "stderr", e);
     if (err < 0)
         return -1;
     close(err);
@@ -70,8 +69,7 @@ static void out(struct shim *s)
     ssize_t n;
 
     while ((n = read(s->master_fd, buf, sizeof(buf))) > 0) {
-        for (ssize_t done = 0, k = 0; done < n && k >= 0; done += k)
-            k = write(s->log_fd, buf + done, (size_t)(n - done));
+        log_write(s, 0, buf, (size_t)n);
         if (s->relay_fd >= 0)
             send(s->relay_fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
     }

@@ -8,6 +8,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void take_log(struct shim *s, const struct plan_record *r)
+{
+    struct plan_log l;
+
+    memcpy(&l, r->data, sizeof(l));
+    if (l.which < SHIM_LOGS) {
+        s->logs[l.which].max_size = l.max_size;
+        s->logs[l.which].keep = l.keep;
+    }
+}
+
 /* First pass: counts, and what is single. */
 static int scan(struct shim *s, size_t *n_args, size_t *n_env)
 {
@@ -39,6 +50,9 @@ static int scan(struct shim *s, size_t *n_args, size_t *n_env)
             break;
         case PLAN_DIRECTORY:
             s->directory = r.data;
+            break;
+        case PLAN_LOG:
+            take_log(s, &r);
             break;
         case PLAN_ARG:
             ++*n_args;

@@ -121,7 +121,8 @@ static int start(struct shim *s, char **argv, struct shim_error *e)
     }
     tell(SHIM_STARTED, s->child_host, "");
     plan_unload(s);
-    close(s->sandbox_fd);
+    if (!s->logs[0].max_size && !s->logs[1].max_size)
+        close(s->sandbox_fd);
     if (s->hidden) {
         /* Of the agent, and of the machine; kill_all() needs no /proc in a pid namespace of its own. */
         for (int fd = 0; fd < 3; fd++)
@@ -170,7 +171,7 @@ static void kill_all(const struct shim *s)
 /* Waits until the first process ended or the container must end. */
 static void wait_for_end(struct shim *s, int *status, bool *have_status)
 {
-    struct pollfd p[4] = {
+    struct pollfd p[6] = {
         {.fd = s->signal_fd, .events = POLLIN},
         {.fd = s->flags & PLAN_CHECKPOINT ? -1 : SHIM_SOCKET_FD, .events = POLLIN}};
     struct signalfd_siginfo si;
@@ -190,9 +191,12 @@ static void wait_for_end(struct shim *s, int *status, bool *have_status)
         p[2].events = (short)(POLLIN | (s->n_typed ? POLLOUT : 0));
         p[3].fd = s->n_typed ? -1 : s->relay_fd;
         p[3].events = POLLIN;
-        if (poll(p, 4, -1) < 0 && errno != EINTR)
+        for (unsigned i = 0; i < SHIM_LOGS; i++)
+            p[4 + i] = (struct pollfd){.fd = s->logs[i].pipe_fd, .events = POLLIN};
+        if (poll(p, 6, -1) < 0 && errno != EINTR)
             return;
         relay_terminal(s);
+        logs_take(s);
         if (p[1].revents & (POLLHUP | POLLERR))
             return;
         while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si))
@@ -243,7 +247,7 @@ int main(int argc, char **argv)
                      .signal_fd = -1,
                      .master_fd = -1,
                      .relay_fd = -1,
-                     .log_fd = -1};
+                     .logs = {{.fd = -1, .pipe_fd = -1}, {.fd = -1, .pipe_fd = -1}}};
     struct shim_error e = {.errnum = 0};
     bool have_status = false;
     int status = 0;
@@ -258,6 +262,7 @@ int main(int argc, char **argv)
     wait_for_end(&s, &status, &have_status);
     end_the_rest(&s, &status, &have_status);
     relay_terminal(&s);
+    logs_take(&s);
     if (s.flags & PLAN_CHECKPOINT)
         save(&s, "exited ", status, "", true);
     if (!tell(SHIM_EXITED, status, "") && !(s.flags & PLAN_CHECKPOINT))

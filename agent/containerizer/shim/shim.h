@@ -10,6 +10,15 @@
 #include "isolators/plan_format.h"
 
 #define SHIM_MAX_BORROWED 8
+#define SHIM_LOGS         2
+
+/* An output file that we write ourselves. */
+struct shim_log {
+    int fd, pipe_fd;   /* -1: not open; where the command's output comes from, -1: not through us */
+    uint64_t size;     /* of the file */
+    uint64_t max_size; /* 0: no limit */
+    unsigned keep;     /* older files */
+};
 
 struct shim {
     int folder_fd;  /* the container's runtime folder */
@@ -35,7 +44,8 @@ struct shim {
     size_t n_shared_put;
     char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
 
-    int master_fd, relay_fd, log_fd; /* PLAN_RELAY; -1: none */
+    struct shim_log logs[SHIM_LOGS]; /* stdout, stderr */
+    int master_fd, relay_fd;         /* PLAN_RELAY; -1: none */
     char typed[512];                 /* what was relayed and the terminal did not take yet */
     size_t n_typed;
 
@@ -98,7 +108,14 @@ const char *rights_take(const struct shim *s);
 /* io.c: descriptors of the command that the agent sends, and the relay of a terminal. */
 int receive_io(struct shim *s, int fds[3], struct shim_error *e);
 void relay_terminal(struct shim *s); /* what can be without waiting */
+
+/* logs.c: stdout is 0, stderr 1. */
 int open_output(const struct shim *s, const char *name, struct shim_error *e);
+int log_open(struct shim *s, unsigned i, struct shim_error *e);
+int log_open_for_command(struct shim *s, unsigned i,
+                         struct shim_error *e); /* its end; the caller's */
+void log_write(struct shim *s, unsigned i, const char *p, size_t n);
+void logs_take(struct shim *s); /* what the pipes hold now */
 
 /* files.c */
 int file_write(const struct shim *s, const char *name, const char *text, size_t n, bool durable);

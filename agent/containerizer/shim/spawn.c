@@ -170,28 +170,6 @@ static int child_main(void *arg)
     return child_fail("run", s->program), 127;
 }
 
-/* The user may append to them, and must not make us write elsewhere by a link. */
-int open_output(const struct shim *s, const char *name, struct shim_error *e)
-{
-    int fd = openat(s->sandbox_fd, name,
-                    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
-    struct stat st;
-
-    if (fd < 0)
-        return fail(e, errno, "open in the sandbox", name);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-        close(fd);
-        return fail(e, EINVAL, "use as output what is no plain file:", name);
-    }
-    if (s->switch_user && st.st_uid != s->uid && fchown(fd, s->uid, s->gid) < 0) {
-        int errnum = errno;
-        close(fd);
-        return fail(e, errnum, "give to the user", name);
-    }
-    fcntl(fd, F_SETFL, O_APPEND);
-    return fd;
-}
-
 static int clone_child(struct shim *s, struct shim_error *e)
 {
     child.s = s;
@@ -217,8 +195,8 @@ static int open_files(struct shim *s, int fds[3], struct shim_error *e)
     fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fds[0] < 0)
         return fail(e, errno, "open", "/dev/null");
-    fds[1] = open_output(s, "stdout", e);
-    fds[2] = fds[1] < 0 ? -1 : open_output(s, "stderr", e);
+    fds[1] = log_open_for_command(s, 0, e);
+    fds[2] = fds[1] < 0 ? -1 : log_open_for_command(s, 1, e);
     return fds[2] < 0 ? -1 : 0;
 }
 

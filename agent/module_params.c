@@ -1,26 +1,26 @@
-/* Parameters of a module, from --modules or from the files of --modules_dir in order of their names. */
+/* See module_params.h. Files of --modules_dir are taken in the order of their names. */
 #include <jansson.h>
 
 #include "agent/agent_priv.h"
-#include "agent/oversubscription.h"
+#include "agent/module_params.h"
 
-void oversub_parameters_set(struct oversub_parameters *p, const char *key, const char *value)
+void module_parameters_set(struct module_parameters *p, const char *key, const char *value)
 {
     p->items = xgrow(p->items, &p->cap, p->n + 1, sizeof *p->items);
-    p->items[p->n++] = (struct oversub_parameter){xstrdup(key), xstrdup(value)};
+    p->items[p->n++] = (struct module_parameter){xstrdup(key), xstrdup(value)};
 }
 
-void oversub_parameters_done(struct oversub_parameters *p)
+void module_parameters_done(struct module_parameters *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         free(p->items[i].key);
         free(p->items[i].value);
     }
     free(p->items);
-    *p = (struct oversub_parameters){0};
+    *p = (struct module_parameters){0};
 }
 
-const char *oversub_parameter(const struct oversub_parameters *p, const char *key)
+const char *module_parameter(const struct module_parameters *p, const char *key)
 {
     for (size_t i = p->n; i-- > 0;) {
         if (streq(p->items[i].key, key))
@@ -36,7 +36,7 @@ static bool is_one_of(const char *const *names, const char *name)
     return *names != NULL;
 }
 
-static int take_module(const json_t *module, struct oversub_parameters *out, struct fl_err *err)
+static int take_module(const json_t *module, struct module_parameters *out, struct fl_err *err)
 {
     const json_t *parameter;
     size_t i;
@@ -50,13 +50,13 @@ static int take_module(const json_t *module, struct oversub_parameters *out, str
             return fl_err_set(err, FL_INVALID,
                               "a parameter of module '%s' has no text as its key and value",
                               json_string_value(json_object_get(module, "name")));
-        oversub_parameters_set(out, key, value);
+        module_parameters_set(out, key, value);
     }
     return 0;
 }
 
 static int take_document(const char *text, const char *where, const char *const *names,
-                         struct oversub_parameters *out, struct fl_err *err)
+                         struct module_parameters *out, struct fl_err *err)
 {
     const json_t *library, *module;
     json_error_t why;
@@ -98,23 +98,23 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int take_file(struct agent_core *a, const char *file, const char *const *names,
-                     struct oversub_parameters *out, struct fl_err *err)
+static int take_file(const struct module_source *src, const char *file, const char *const *names,
+                     struct module_parameters *out, struct fl_err *err)
 {
-    _cleanup_free_ char *path = xasprintf("%s/%s", a->flags->modules_dir, file);
+    _cleanup_free_ char *path = xasprintf("%s/%s", src->flags->modules_dir, file);
     _cleanup_free_ char *where = xasprintf("file '%s' of --modules_dir", path);
     _cleanup_buf_ struct fl_buf text = FL_BUF_INIT;
-    int r = a->env->io->read(a->env->ctx, path, &text, err);
+    int r = src->io->read(src->ctx, path, &text, err);
 
     return r < 0 ? fl_err_wrap(err, "--modules_dir")
                  : take_document(fl_buf_cstr(&text), where, names, out, err);
 }
 
-static int take_directory(struct agent_core *a, const char *const *names,
-                          struct oversub_parameters *out, struct fl_err *err)
+static int take_directory(const struct module_source *src, const char *const *names,
+                          struct module_parameters *out, struct fl_err *err)
 {
     struct name_list files = {0};
-    int r = a->env->io->list(a->env->ctx, a->flags->modules_dir, add_name, &files, err);
+    int r = src->io->list(src->ctx, src->flags->modules_dir, add_name, &files, err);
 
     if (r < 0)
         fl_err_wrap(err, "--modules_dir");
@@ -122,17 +122,17 @@ static int take_directory(struct agent_core *a, const char *const *names,
         qsort(files.p, files.n, sizeof *files.p, by_text);
     for (size_t i = 0; i < files.n; i++) {
         if (r == 0)
-            r = take_file(a, files.p[i], names, out, err);
+            r = take_file(src, files.p[i], names, out, err);
         free(files.p[i]);
     }
     free(files.p);
     return r;
 }
 
-int oversub_parameters_read(struct agent_core *a, const char *const *names,
-                            struct oversub_parameters *out, struct fl_err *err)
+int module_parameters_read(const struct module_source *src, const char *const *names,
+                           struct module_parameters *out, struct fl_err *err)
 {
-    if (a->flags->modules)
-        return take_document(a->flags->modules, "flag '--modules'", names, out, err);
-    return a->flags->modules_dir ? take_directory(a, names, out, err) : 0;
+    if (src->flags->modules)
+        return take_document(src->flags->modules, "flag '--modules'", names, out, err);
+    return src->flags->modules_dir ? take_directory(src, names, out, err) : 0;
 }
