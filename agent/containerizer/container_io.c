@@ -5,7 +5,8 @@
  *   task + terminal      the shim holds the master and relays to us (shim/io.c); we keep a second for the size of its window
  *
  * A session's output is not read before somebody listens, so it loses nothing and waits for the first one; a task's is read always.
- * After a restart of the agent nothing can be attached to: sessions have ended, and what a terminal shows goes to the sandbox alone.
+ * After a restart of the agent sessions have ended. The shim of a terminal listens in its runtime folder, so that the next agent finds
+ * it again; what came meanwhile went to the sandbox alone.
  * The agent's thread. */
 #include "agent/containerizer/containerizer_priv.h"
 
@@ -13,7 +14,10 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <utlist.h>
+
+#include "agent/containerizer/shim/note.h"
 
 #define PIECE         (32u << 10)
 #define MAX_TYPED     ((size_t)1 << 20)
@@ -33,6 +37,7 @@ struct container_io {
     struct fl_buf typed; /* not yet taken */
     bool eof;            /* no more comes; `in` is closed once `typed` is gone */
     bool full;           /* who types has been asked to wait */
+    bool joining;        /* after a restart, and the terminal has not been handed over yet */
     struct listener *listeners;
     unsigned n_listeners;
 };
@@ -119,6 +124,8 @@ static int start_reading(struct container_io *io, struct fl_err *err)
     struct fl_loop *loop = io->c->cz->loop;
     int r = 0;
 
+    if (io->joining)
+        return 0;
     if (io->out >= 0 && !io->out_watch)
         r = fl_watch_new(loop, io->out, true, false, on_out, io, &io->out_watch, err);
     if (r == 0 && io->err >= 0 && !io->err_watch)
@@ -266,6 +273,70 @@ int container_io_open(struct container *c, struct fl_err *err)
     io->in = io->out = io->err = io->master = -EBADF;
     c->io = io;
     return tty_of(c) ? open_tty(io, err) : open_pipes(io, err);
+}
+
+/* ---- after a restart ---- */
+
+/* The first message of the shim is the terminal itself. */
+static void on_joined(int fd, bool readable, bool writable, void *arg)
+{
+    struct container_io *io = arg;
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    char byte;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control.space,
+                        .msg_controllen = sizeof(control.space)};
+    struct fl_err ignored;
+
+    ssize_t n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    fl_watch_free(io->out_watch);
+    io->out_watch = NULL;
+    io->joining = false;
+    const struct cmsghdr *m = n > 0 ? CMSG_FIRSTHDR(&mh) : NULL;
+    if (m && m->cmsg_level == SOL_SOCKET && m->cmsg_type == SCM_RIGHTS)
+        memcpy(&io->master, CMSG_DATA(m), sizeof(int));
+    start_reading(io, &ignored);
+}
+
+/* Through the folder's descriptor: a path may be longer than an address. */
+static int join_shim(const char *folder)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    _cleanup_close_ int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (dir < 0 || fd < 0)
+        return -errno;
+    fl_snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dir, SHIM_IO_SOCKET);
+    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+void container_io_recover(struct container *c)
+{
+    struct fl_err err;
+    int fd = join_shim(c->folder);
+
+    if (fd < 0)
+        return;
+    struct container_io *io = xnew0(struct container_io);
+    io->c = c;
+    io->err = io->master = -EBADF;
+    io->in = io->out = fd;
+    io->joining = true;
+    c->io = io;
+    if (fl_watch_new(c->cz->loop, fd, true, false, on_joined, io, &io->out_watch, &err) < 0) {
+        container_io_free(io);
+        c->io = NULL;
+    }
 }
 
 /* ---- the end ---- */

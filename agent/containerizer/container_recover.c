@@ -29,6 +29,7 @@ static void read_record(struct container *c, const struct plan_record *r)
         c->standalone = flags & PLAN_STANDALONE;
         c->debug = flags & PLAN_DEBUG;
         c->shares_cgroups = flags & PLAN_SHARES_CGROUPS;
+        c->relayed = flags & PLAN_RELAY;
         c->plan.clone_flags = flags & PLAN_PID_NAMESPACE ? CLONE_NEWPID : 0;
         break;
     case PLAN_SANDBOX:
@@ -140,6 +141,8 @@ static void still_running(void *arg)
                            "the agent was restarted while the container was being started");
     else if (c->state == CONTAINER_RUNNING && c->pid > 0) {
         c->told = true;
+        if (c->relayed)
+            container_io_recover(c);
         cz->cb.recovered(cz->cb.arg, c->id, c->pid);
     }
 }

@@ -38,6 +38,7 @@ struct container {
     bool cleaning;  /* its shim is gone */
     bool reporting; /* its `ended` is deferred */
     bool standalone, debug, shares_cgroups;
+    bool relayed; /* recovered, and its shim holds its terminal */
 
     /* What it was launched with; owned. command is NULL once the plan is written, or when recovered. */
     V1__CommandInfo *command;
@@ -145,6 +146,8 @@ bool container_io_wanted(const struct container *c);
 uint64_t container_io_flags(const struct container *c); /* PLAN_... */
 /* Makes the descriptors and sends the container's ends to its shim. */
 int container_io_open(struct container *c, struct fl_err *err);
+/* A terminal whose shim an earlier agent started; where there is none, nothing. */
+void container_io_recover(struct container *c);
 void container_io_end(struct container *c); /* hands over what is left, tells the listeners */
 void container_io_free(struct container_io *io);
 int container_io_attach(struct containerizer *base, const char *id,

@@ -162,9 +162,9 @@ static void remove_children(int dir, unsigned depth)
 /* Only what can be in it: files by their names, and folders of the same kind. */
 static void remove_at(int parent, const char *name, unsigned depth)
 {
-    static const char *const files[] = {"plan",     "shim",        "started",
-                                        "status",   "fetch",       "fetch-cache",
-                                        "shim.tmp", "started.tmp", "status.tmp"};
+    static const char *const files[] = {"plan",  "shim",        "started",  "status",
+                                        "fetch", "fetch-cache", "shim.tmp", "started.tmp",
+                                        "io",    "status.tmp"};
 
     int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir < 0)

@@ -189,3 +189,32 @@ def test_top(world):
     mine = [r for r in json.loads(a.stdout) if r["task"] == world["plain"]]
     assert len(mine) == 1 and mine[0]["mem_limit"] == 64 and mine[0]["processes"] >= 1
     assert json.loads(run(world, "top", "--json", "--agent", "nobody").stdout) == []
+
+
+def test_attach_after_the_agent_came_back():
+    """The terminal, its window and what is typed survive a killed agent; what was shown meanwhile is in the sandbox."""
+    with Cluster() as c:
+        s = Scheduler(c.master.address, name="cli-attach", checkpoint=True, failover_timeout=60)
+        s.subscribe()
+        offer = s.offer()
+        script = "while read -r line; do echo \"heard $line\"; stty size; [ \"$line\" = stop ] && exit 0; done"
+        t = s.task(offer, script, container=TTY)
+        s.launch(offer, t)
+        s.wait_for(lambda e: e["type"] == "UPDATE" and e["update"]["status"]["state"] == "TASK_RUNNING")
+        c.agent.kill9()
+        c.agent.start()
+        c.wait_agents(1)
+        world = {"cluster": c}
+        for word, size in ((b"one", (41, 90)), (b"two", (20, 60))):
+            terminal = Terminal(command(world, "attach", t["task_id"]["value"]), *size)
+            terminal.until(b"Ctrl-P")
+            terminal.type(word + b"\r")
+            terminal.until(b"heard " + word)
+            terminal.until(b"%d %d" % size)
+            terminal.type(b"\x10\x11")
+            assert terminal.end() == 0
+        terminal = Terminal(command(world, "attach", t["task_id"]["value"]))
+        terminal.until(b"Ctrl-P")
+        terminal.type(b"stop\r")
+        assert terminal.end() == 0
+        s.wait_for(lambda e: e["type"] == "UPDATE" and e["update"]["status"]["state"] == "TASK_FINISHED")

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int take_fds(int fds[3])
@@ -35,6 +36,55 @@ static int take_fds(int fds[3])
     return n;
 }
 
+/* By a name in the runtime folder, from within: its path may be longer than an address. */
+static int listen_in_folder(struct shim *s, struct shim_error *e)
+{
+    static const struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = SHIM_IO_SOCKET};
+
+    s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->listen_fd < 0 || fchdir(s->folder_fd) < 0)
+        return fail(e, errno, "listen at", SHIM_IO_SOCKET);
+    int r = bind(s->listen_fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+                    listen(s->listen_fd, 4) < 0
+                ? fail(e, errno, "listen at", SHIM_IO_SOCKET)
+                : 0;
+    if (chdir("/") < 0)
+        return fail(e, errno, "go to", "/");
+    return r;
+}
+
+/* A later agent: it gets the terminal, and is who is relayed to from now on. */
+static void accept_agent(struct shim *s)
+{
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    char byte = 'm';
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control.space,
+                        .msg_controllen = sizeof(control.space)};
+    int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0)
+        return;
+    memset(&control, 0, sizeof(control));
+    struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &s->master_fd, sizeof(int));
+    if (sendmsg(fd, &mh, MSG_NOSIGNAL) < 0) {
+        close(fd);
+        return;
+    }
+    if (s->relay_fd >= 0)
+        close(s->relay_fd);
+    s->relay_fd = fd;
+}
+
 int receive_io(struct shim *s, int fds[3], struct shim_error *e)
 {
     int got[3] = {-1, -1, -1};
@@ -60,7 +110,7 @@ int receive_io(struct shim *s, int fds[3], struct shim_error *e)
         return -1;
     close(err);
     fcntl(s->master_fd, F_SETFL, fcntl(s->master_fd, F_GETFL) | O_NONBLOCK);
-    return 0;
+    return s->flags & PLAN_CHECKPOINT ? listen_in_folder(s, e) : 0;
 }
 
 static void out(struct shim *s)
@@ -100,6 +150,8 @@ static void in(struct shim *s)
 
 void relay_terminal(struct shim *s)
 {
+    if (s->listen_fd >= 0 && s->master_fd >= 0)
+        accept_agent(s);
     if (s->master_fd >= 0)
         out(s);
     if (s->master_fd >= 0)

@@ -29,6 +29,7 @@ struct shim_note {
     char text[SHIM_TEXT_MAX]; /* only as much as is used is sent, with its NUL */
 };
 
-#define SHIM_SOCKET_FD 3 /* where the launcher puts the shim's end of the socket */
+#define SHIM_IO_SOCKET "io" /* in the runtime folder: where a later agent takes up a terminal */
+#define SHIM_SOCKET_FD 3    /* where the launcher puts the shim's end of the socket */
 
 #endif

@@ -171,7 +171,7 @@ static void kill_all(const struct shim *s)
 /* Waits until the first process ended or the container must end. */
 static void wait_for_end(struct shim *s, int *status, bool *have_status)
 {
-    struct pollfd p[6] = {
+    struct pollfd p[7] = {
         {.fd = s->signal_fd, .events = POLLIN},
         {.fd = s->flags & PLAN_CHECKPOINT ? -1 : SHIM_SOCKET_FD, .events = POLLIN}};
     struct signalfd_siginfo si;
@@ -191,9 +191,10 @@ static void wait_for_end(struct shim *s, int *status, bool *have_status)
         p[2].events = (short)(POLLIN | (s->n_typed ? POLLOUT : 0));
         p[3].fd = s->n_typed ? -1 : s->relay_fd;
         p[3].events = POLLIN;
+        p[6] = (struct pollfd){.fd = s->listen_fd, .events = POLLIN};
         for (unsigned i = 0; i < SHIM_LOGS; i++)
             p[4 + i] = (struct pollfd){.fd = s->logs[i].pipe_fd, .events = POLLIN};
-        if (poll(p, 6, -1) < 0 && errno != EINTR)
+        if (poll(p, 7, -1) < 0 && errno != EINTR)
             return;
         relay_terminal(s);
         logs_take(s);
@@ -247,6 +248,7 @@ int main(int argc, char **argv)
                      .signal_fd = -1,
                      .master_fd = -1,
                      .relay_fd = -1,
+                     .listen_fd = -1,
                      .logs = {{.fd = -1, .pipe_fd = -1}, {.fd = -1, .pipe_fd = -1}}};
     struct shim_error e = {.errnum = 0};
     bool have_status = false;

@@ -46,6 +46,7 @@ struct shim {
 
     struct shim_log logs[SHIM_LOGS]; /* stdout, stderr */
     int master_fd, relay_fd;         /* PLAN_RELAY; -1: none */
+    int listen_fd;                   /* where a later agent asks for the terminal; -1: none */
     char typed[512];                 /* what was relayed and the terminal did not take yet */
     size_t n_typed;
 
