@@ -174,7 +174,7 @@ deps:
 	tools/deps.sh
 
 unit: $(UNIT) $(PROPERTY) $(MODULES)
-	tools/run_tests.sh unit $(UNIT) $(PROPERTY)
+	tools/run_tests.sh unit $(PROPERTY) $(UNIT)
 
 check:
 	tools/check.sh
