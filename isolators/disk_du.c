@@ -1,7 +1,8 @@
-/* disk/du: how much each sandbox holds, and the end of containers over their disk with --enforce_container_disk_quota.
+/* disk/du: how much each sandbox and each persistent volume holds, and the end of containers over their disk with
+ * --enforce_container_disk_quota. A volume on a disk of its own ends where its disk does.
  *
- * The walks are done by one thread, one sandbox after the other, so the agent's thread never waits for a disk. It is handed copies of names and
- * posts numbers back; nothing is shared. A sandbox is walked again --container_disk_watch_interval after its last walk ended.
+ * The walks are done by one thread, one folder after the other, so the agent's thread never waits for a disk. It is handed copies of names and
+ * posts numbers back; nothing is shared. A folder is walked again --container_disk_watch_interval after its last walk ended.
  */
 #include "isolators/stateless.h"
 
@@ -13,6 +14,7 @@
 #include <utlist.h>
 
 #include "isolators/id_map.h"
+#include "isolators/persistent_path.h"
 
 struct du_isolator;
 struct walk {
@@ -38,13 +40,21 @@ struct du_isolator {
     bool stop;          /* under lock */
 };
 
+struct du_entry;
+/* A folder that is measured for a container: its sandbox, or a volume. */
+struct place {
+    struct place *next, *prev;
+    struct du_entry *of;
+    char *path;                   /* owned */
+    V1__Resource__DiskInfo *disk; /* owned; NULL: the sandbox */
+    struct fl_timer *timer;
+    uint64_t quota, used; /* quota 0: none */
+    bool known, wanted;
+};
 struct du_entry {
     struct id_entry id; /* first */
     struct du_isolator *du;
-    char *path; /* owned */
-    struct fl_timer *timer;
-    uint64_t quota, used; /* quota 0: none */
-    bool known;
+    struct place *places;
 };
 
 /* ---- the thread ---- */
@@ -102,40 +112,64 @@ static void destroy(struct du_isolator *du)
     free(du);
 }
 
-static void over_quota(const struct du_entry *e)
+static void over_quota(const struct place *p)
 {
-    const struct du_isolator *du = e->du;
+    const struct du_isolator *du = p->of->du;
     V1__TaskResourceLimitation limitation = V1__TASK_RESOURCE_LIMITATION__INIT;
     V1__Resource res = V1__RESOURCE__INIT, *res_v = &res;
     V1__Value__Scalar scalar = V1__VALUE__SCALAR__INIT;
     char message[128];
 
     fl_snprintf(message, sizeof(message),
-                "Disk usage (%" PRIu64 "KB) exceeds quota (%" PRIu64 "MB)", e->used >> 10,
-                e->quota >> 20);
+                "Disk usage (%" PRIu64 "KB) exceeds quota (%" PRIu64 "MB)", p->used >> 10,
+                p->quota >> 20);
     res.name = (char *)(uintptr_t) "disk";
     res.type = V1__VALUE__TYPE__SCALAR;
     res.scalar = &scalar;
-    scalar.value = (double)(e->quota >> 20);
+    res.disk = p->disk;
+    scalar.value = (double)(p->quota >> 20);
     limitation.n_resources = 1;
     limitation.resources = &res_v;
-    du->limit(du->limit_arg, e->id.id, ISOLATOR_LIMIT_DISK, message, &limitation);
+    du->limit(du->limit_arg, p->of->id.id, ISOLATOR_LIMIT_DISK, message, &limitation);
+}
+
+static struct place *find_place(const struct du_entry *e, const char *path)
+{
+    struct place *p;
+
+    DL_FOREACH (e->places, p) {
+        if (streq(p->path, path))
+            break;
+    }
+    return p;
+}
+
+static bool ends_by_itself(const struct place *p)
+{
+    return p->disk && p->disk->source &&
+           p->disk->source->type == V1__RESOURCE__DISK_INFO__SOURCE__TYPE__MOUNT;
+}
+
+static void take(const struct du_isolator *du, struct place *p, uint64_t used)
+{
+    p->used = used;
+    p->known = true;
+    fl_timer_set(p->timer, du->base.config->container_disk_watch_interval);
+    if (du->base.config->enforce_container_disk_quota && p->quota && p->used > p->quota &&
+        !ends_by_itself(p))
+        over_quota(p);
 }
 
 static void walked(void *arg)
 {
     struct walk *w = arg;
     struct du_isolator *du = w->du;
-    struct du_entry *e = du->closed ? NULL : id_map_get(&du->entries, w->id);
+    const struct du_entry *e = du->closed ? NULL : id_map_get(&du->entries, w->id);
+    struct place *p = e ? find_place(e, w->path) : NULL;
 
     du->out--;
-    if (e) {
-        e->used = w->used;
-        e->known = true;
-        fl_timer_set(e->timer, du->base.config->container_disk_watch_interval);
-        if (du->base.config->enforce_container_disk_quota && e->quota && e->used > e->quota)
-            over_quota(e);
-    }
+    if (p)
+        take(du, p, w->used);
     free(w->id);
     free(w->path);
     free(w);
@@ -145,13 +179,13 @@ static void walked(void *arg)
 
 static void hand_over(void *arg)
 {
-    struct du_entry *e = arg;
-    struct du_isolator *du = e->du;
+    const struct place *p = arg;
+    struct du_isolator *du = p->of->du;
     struct walk *w = xnew0(struct walk);
 
     w->du = du;
-    w->id = xstrdup(e->id.id);
-    w->path = xstrdup(e->path);
+    w->id = xstrdup(p->of->id.id);
+    w->path = xstrdup(p->path);
     du->out++;
     pthread_mutex_lock(&du->lock);
     DL_APPEND(du->queue, w);
@@ -180,10 +214,19 @@ static int du_create(struct fl_loop *loop, const struct isolator_config *config,
     return 0;
 }
 
+static void place_drop(struct du_entry *e, struct place *p)
+{
+    DL_DELETE(e->places, p);
+    fl_timer_free(p->timer);
+    fl_pb_free(p->disk);
+    free(p->path);
+    free(p);
+}
+
 static void entry_drop(struct du_isolator *du, struct du_entry *e)
 {
-    fl_timer_free(e->timer);
-    free(e->path);
+    while (e->places)
+        place_drop(e, e->places);
     id_map_drop(&du->entries, e);
 }
 
@@ -213,54 +256,85 @@ static uint64_t quota_of(const struct isolated_container *c)
     return mb > 0 ? (uint64_t)(milli_to_double(mb) * 1048576.0) : 0;
 }
 
-static int du_take_up(struct isolator *i, const struct isolated_container *c)
+static struct place *want(struct du_entry *e, const char *path, uint64_t quota)
+{
+    struct place *p = find_place(e, path);
+
+    if (!p) {
+        p = xnew0(struct place);
+        p->of = e;
+        p->path = xstrdup(path);
+        p->timer = fl_timer_new(e->du->loop, hand_over, p);
+        fl_timer_set(p->timer, e->du->base.config->container_disk_watch_interval);
+        DL_APPEND(e->places, p);
+    }
+    p->quota = quota;
+    p->wanted = true;
+    return p;
+}
+
+static void want_volume(const V1__Resource *v, char *taken_path, void *arg)
+{
+    _cleanup_free_ char *path = taken_path;
+    struct place *p = want(arg, path, v->scalar ? (uint64_t)(v->scalar->value * 1048576.0) : 0);
+
+    fl_pb_free(p->disk);
+    p->disk = FL_PB_DUP(v->disk);
+}
+
+static int du_take_up(struct isolator *i, const struct isolated_container *c, struct fl_err *err)
 {
     struct du_isolator *du = (struct du_isolator *)i;
     struct du_entry *e;
+    struct place *p, *tmp;
 
-    if (c->root_id)
+    if (c->root_id || !c->sandbox)
         return 0; /* the sandbox of the root, which is measured, holds it */
     e = id_map_make(&du->entries, c->id, sizeof(*e));
-    if (e->du || !c->sandbox)
-        return 0;
     e->du = du;
-    e->path = xstrdup(c->sandbox);
-    e->quota = quota_of(c);
-    e->timer = fl_timer_new(du->loop, hand_over, e);
-    fl_timer_set(e->timer, du->base.config->container_disk_watch_interval);
-    return 0;
+    DL_FOREACH (e->places, p) {
+        p->wanted = false;
+    }
+    want(e, c->sandbox, quota_of(c));
+    int r = persistent_volumes_each(du->base.config->work_dir, c->resources, want_volume, e, err);
+    DL_FOREACH_SAFE (e->places, p, tmp) {
+        if (!p->wanted)
+            place_drop(e, p);
+    }
+    return r;
 }
 
 static int du_prepare(struct isolator *i, const struct isolated_container *c,
                       struct launch_plan *plan, struct fl_err *err)
 {
-    return du_take_up(i, c);
+    return du_take_up(i, c, err);
 }
 
 static int du_recover(struct isolator *i, const struct isolated_container *c, pid_t pid,
                       struct fl_err *err)
 {
-    return pid > 0 ? du_take_up(i, c) : 0;
+    return pid > 0 ? du_take_up(i, c, err) : 0;
 }
 
 static int du_update(struct isolator *i, const struct isolated_container *c, struct fl_err *err)
 {
-    struct du_entry *e = id_map_get(&((struct du_isolator *)i)->entries, c->id);
-
-    if (e)
-        e->quota = quota_of(c);
-    return 0;
+    return id_map_get(&((struct du_isolator *)i)->entries, c->id) ? du_take_up(i, c, err) : 0;
 }
 
 static int du_usage(struct isolator *i, const char *id, struct container_usage *out)
 {
     const struct du_entry *e = id_map_get(&((struct du_isolator *)i)->entries, id);
+    const struct place *p;
 
     if (!e)
         return -ENOENT;
-    out->disk_limit_bytes = e->quota;
-    out->disk_used_bytes = e->used;
-    out->has_disk = e->known;
+    DL_FOREACH (e->places, p) {
+        if (p->disk)
+            continue;
+        out->disk_limit_bytes = p->quota;
+        out->disk_used_bytes = p->used;
+        out->has_disk = p->known;
+    }
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <glob.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "common/base/log.h"
 #include "common/model/resource_value.h"
@@ -34,9 +35,10 @@ struct project {
 };
 /* What a container may use: its sandbox first, then volumes. */
 struct share {
-    struct project *project; /* NULL: a disk of its own, without quota */
-    char *volume;            /* owned: the persistence id; NULL: the sandbox */
-    uint64_t quota;          /* bytes */
+    struct project *project;      /* NULL: a disk of its own, without quota */
+    V1__Resource__DiskInfo *disk; /* owned; NULL: the sandbox */
+    char *path;                   /* owned: of a disk of its own */
+    uint64_t quota;               /* bytes */
 };
 struct xfs_entry {
     struct id_entry id; /* first */
@@ -177,16 +179,18 @@ static void shares_clear(struct xfs_entry *e)
     for (size_t i = 0; i < e->n; i++) {
         if (e->shares[i].project)
             e->shares[i].project->users--;
-        free(e->shares[i].volume);
+        fl_pb_free(e->shares[i].disk);
+        free(e->shares[i].path);
     }
     e->n = 0;
 }
 
-/* Takes volume. */
-static void share_add(struct xfs_entry *e, struct project *p, char *volume, uint64_t quota)
+/* Takes path. */
+static void share_add(struct xfs_entry *e, struct project *p, const V1__Resource__DiskInfo *disk,
+                      char *path, uint64_t quota)
 {
     e->shares = xgrow(e->shares, &e->cap, e->n + 1, sizeof(*e->shares));
-    e->shares[e->n++] = (struct share){p, volume, quota};
+    e->shares[e->n++] = (struct share){p, disk ? FL_PB_DUP(disk) : NULL, path, quota};
     if (p)
         p->users++;
 }
@@ -246,7 +250,7 @@ static void add_volume(const V1__Resource *v, char *taken_path, void *arg)
     if (a->r == 0 && p)
         a->r = apply(a->x, p, quota, a->err);
     if (a->r == 0)
-        share_add(a->e, p, xstrdup(v->disk->persistence->id), quota);
+        share_add(a->e, p, v->disk, p ? NULL : TAKE_PTR(path), quota);
 }
 
 /* A container without `disk` has no quota but what its folder had before. */
@@ -261,7 +265,7 @@ static int fill(struct xfs_isolator *x, const struct isolated_container *c, stru
     if (r < 0)
         return r;
     shares_clear(e);
-    share_add(e, sandbox, NULL, quota);
+    share_add(e, sandbox, NULL, NULL, quota);
     if (quota)
         r = apply(x, sandbox, quota, err);
     if (r == 0)
@@ -308,15 +312,26 @@ static int xfs_cleanup(struct isolator *i, const char *id)
     return 0;
 }
 
+static bool used_of(const struct share *s, uint64_t *ret)
+{
+    struct statvfs fs;
+
+    if (s->project)
+        return xfs_quota_used(s->project->path.id, s->project->id, ret) == 0;
+    if (statvfs(s->path, &fs) < 0)
+        return false;
+    *ret = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+    return true;
+}
+
 static int xfs_usage(struct isolator *i, const char *id, struct container_usage *out)
 {
-    const struct xfs_entry *e = id_map_get(&((struct xfs_isolator *)i)->containers, id);
+    struct xfs_entry *e = id_map_get(&((struct xfs_isolator *)i)->containers, id);
 
     if (!e || e->n == 0)
         return -ENOENT;
-    const struct project *p = e->shares[0].project;
     out->disk_limit_bytes = e->shares[0].quota;
-    out->has_disk = xfs_quota_used(p->path.id, p->id, &out->disk_used_bytes) == 0;
+    out->has_disk = used_of(&e->shares[0], &out->disk_used_bytes);
     return 0;
 }
 
@@ -341,22 +356,17 @@ static void say(const struct xfs_isolator *x, const char *id, const struct share
     V1__TaskResourceLimitation limitation = V1__TASK_RESOURCE_LIMITATION__INIT;
     V1__Resource res = V1__RESOURCE__INIT, *res_v = &res;
     V1__Value__Scalar scalar = V1__VALUE__SCALAR__INIT;
-    V1__Resource__DiskInfo disk = V1__RESOURCE__DISK_INFO__INIT;
-    V1__Resource__DiskInfo__Persistence persistence = V1__RESOURCE__DISK_INFO__PERSISTENCE__INIT;
+    const char *volume = s->disk ? s->disk->persistence->id : NULL;
     char a[32], b[32];
     _cleanup_free_ char *message = xasprintf(
         "Disk usage (%s) exceeded quota (%s)%s%s%s", size_text(used, a), size_text(s->quota, b),
-        s->volume ? " for volume '" : "", s->volume ? s->volume : "", s->volume ? "'" : "");
+        volume ? " for volume '" : "", volume ? volume : "", volume ? "'" : "");
 
     res.name = (char *)(uintptr_t) "disk";
     res.type = V1__VALUE__TYPE__SCALAR;
     res.scalar = &scalar;
     scalar.value = (double)(used >> 20);
-    if (s->volume) {
-        persistence.id = s->volume;
-        disk.persistence = &persistence;
-        res.disk = &disk;
-    }
+    res.disk = s->disk;
     limitation.n_resources = 1;
     limitation.resources = &res_v;
     x->limit(x->limit_arg, id, ISOLATOR_LIMIT_DISK, message, &limitation);

@@ -188,6 +188,35 @@ static void fill_command(V1__CommandInfo *cmd, const struct launch *l)
     }
 }
 
+static void add_volume(struct resources *to, int mb)
+{
+    V1__Resource res = V1__RESOURCE__INIT, *v = &res;
+    V1__Resource__ReservationInfo of = V1__RESOURCE__RESERVATION_INFO__INIT, *of_v = &of;
+    V1__Resource__DiskInfo disk = V1__RESOURCE__DISK_INFO__INIT;
+    V1__Resource__DiskInfo__Persistence persistence = V1__RESOURCE__DISK_INFO__PERSISTENCE__INIT;
+    V1__Volume volume = V1__VOLUME__INIT;
+    V1__Value__Scalar scalar = V1__VALUE__SCALAR__INIT;
+    _cleanup_resources_ struct resources more = RESOURCES_INIT;
+
+    res.name = (char *)(uintptr_t) "disk";
+    res.type = V1__VALUE__TYPE__SCALAR;
+    res.scalar = &scalar;
+    scalar.value = mb;
+    of.has_type = true;
+    of.type = V1__RESOURCE__RESERVATION_INFO__TYPE__STATIC;
+    of.role = (char *)(uintptr_t) "r";
+    res.reservations = &of_v;
+    res.n_reservations = 1;
+    res.disk = &disk;
+    disk.persistence = &persistence;
+    persistence.id = (char *)(uintptr_t) "v";
+    disk.volume = &volume;
+    volume.mode = V1__VOLUME__MODE__RW;
+    volume.container_path = (char *)(uintptr_t) "vol";
+    ck_assert_int_eq(resources_from_pb(&v, 1, &more, NULL), 0);
+    resources_add(to, &more);
+}
+
 int fixture_try_launch(struct fixture *f, const struct launch *l, struct fl_err *err)
 {
     _cleanup_resources_ struct resources res = RESOURCES_INIT;
@@ -206,6 +235,8 @@ int fixture_try_launch(struct fixture *f, const struct launch *l, struct fl_err 
     ck_assert_int_eq(
         resources_parse(l->resources ? l->resources : "cpus:0.1;mem:64;disk:100", "*", &res, NULL),
         0);
+    if (l->volume_mb)
+        add_volume(&res, l->volume_mb);
     const struct container_spec spec = {
         .container_id = l->id,
         .command = &cmd,

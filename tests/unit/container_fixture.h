@@ -49,6 +49,7 @@ struct launch {
     double mem_limit, cpu_limit; /* 0: none given */
     bool checkpoint, debug;
     const char *uri;
+    int volume_mb;                    /* a persistent volume `v` of role `r` at "vol"; 0: none */
     const V1__CommandInfo__URI *uris; /* n_uris of them */
     size_t n_uris;
 };

@@ -298,6 +298,37 @@ START_TEST(disk_quota)
 }
 END_TEST
 
+#define VOLUME         .resources = "cpus:0.1;mem:32;disk:2", .volume_mb = 4
+#define FILL(mb, file) "dd if=/dev/zero of=" file " bs=1M count=" #mb " 2>/dev/null; "
+
+static bool sandbox_measured(void *arg)
+{
+    struct container_usage u = {0};
+
+    return f.cz->ops->usage(f.cz, arg, &u) == 0 && u.has_disk && u.disk_used_bytes >= 1 << 20 &&
+           u.disk_limit_bytes == 2 << 20 && u.disk_used_bytes < 2 << 20;
+}
+
+START_TEST(volumes_are_measured_apart)
+{
+    static const char *const more[] = {"--enforce_container_disk_quota",
+                                       "--container_disk_watch_interval=20ms", NULL};
+
+    open_with("disk/du", more);
+    fixture_launch(&f, &(struct launch){.id = "c",
+                                        .shell = FILL(1, "small") FILL(3, "vol/a") "sleep 100",
+                                        VOLUME});
+    ck_assert(fixture_until(&f, sandbox_measured, (void *)(uintptr_t) "c", 10000000));
+    ck_assert(!fixture_seen(&f, "c")->ended);
+    f.cz->ops->destroy(f.cz, "c");
+    fixture_wait_ended(&f, "c");
+    const struct seen *s = fixture_finish(
+        &f, &(struct launch){.id = "d", .shell = FILL(5, "vol/b") "sleep 100", VOLUME});
+    ck_assert_int_eq(s->reason, CONTAINER_LIMIT_DISK);
+    ck_assert_ptr_nonnull(strstr(s->message, "exceeds quota (4MB)"));
+}
+END_TEST
+
 START_TEST(freed_while_disks_are_measured)
 {
     static const char *const more[] = {"--container_disk_watch_interval=1ms", NULL};
@@ -379,6 +410,7 @@ int main(void)
     tcase_add_test(t, volumes);
     tcase_add_test(t, rlimits);
     tcase_add_test(t, disk_quota);
+    tcase_add_test(t, volumes_are_measured_apart);
     tcase_add_test(t, freed_while_disks_are_measured);
     tcase_add_test(t, contradictions_are_refused);
     tcase_add_test(t, version_2_kills_by_its_own_file);

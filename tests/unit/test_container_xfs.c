@@ -158,13 +158,7 @@ START_TEST(a_container_above_its_quota_is_killed)
 }
 END_TEST
 
-#define VOLUME                                                                                     \
-    "[{\"name\": \"cpus\", \"type\": \"SCALAR\", \"scalar\": {\"value\": 0.1}},"                   \
-    " {\"name\": \"mem\", \"type\": \"SCALAR\", \"scalar\": {\"value\": 32}},"                     \
-    " {\"name\": \"disk\", \"type\": \"SCALAR\", \"scalar\": {\"value\": 2}},"                     \
-    " {\"name\": \"disk\", \"type\": \"SCALAR\", \"scalar\": {\"value\": 4}, \"role\": \"r\","     \
-    "  \"disk\": {\"persistence\": {\"id\": \"v\"}, \"volume\": {\"container_path\": \"vol\", "    \
-    "\"mode\": \"RW\"}}}]"
+#define VOLUME .resources = "cpus:0.1;mem:32;disk:2", .volume_mb = 4
 
 START_TEST(a_volume_is_measured_apart)
 {
@@ -175,7 +169,7 @@ START_TEST(a_volume_is_measured_apart)
         fixture_finish(&f, &(struct launch){.id = "c",
                                             .shell = WRITE(3, "vol/a") " && " WRITE(
                                                 1, "b") " && echo fits; " WRITE(2, "vol/c"),
-                                            .resources = VOLUME});
+                                            VOLUME});
     _cleanup_free_ char *out = sandbox_read(&f, "c", "stdout");
     ck_assert_msg(strstr(out, "fits") != NULL, "%s %s", s->message, out);
     ck_assert_int_eq(size_of("c", "b"), 1 << 20);
