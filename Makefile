@@ -195,6 +195,11 @@ bench-million bench-scale: all
 bench-%: all $(BENCH)
 	tools/bench.sh $*
 
+# disk/xfs where the kernel has project quotas: in a virtual machine of its own (tools/deps.sh vm).
+.PHONY: vm-xfs
+vm-xfs: all $(BUILD)/tests/unit/test_container_xfs
+	tools/vm_xfs.sh
+
 # An hour of load and faults; SOAK_SECONDS makes it shorter.
 soak: all
 	/usr/bin/python3 tests/bench/scale/soak.py

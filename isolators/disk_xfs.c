@@ -103,7 +103,15 @@ static void project_drop(struct xfs_isolator *x, struct project *p)
     id_map_drop(&x->projects, p);
 }
 
-static void reclaim(struct xfs_isolator *x)
+/* Files that were removed count until the file system has got round to them; in need the id is taken all the same. */
+static bool still_counts(const struct project *p)
+{
+    uint64_t used;
+
+    return xfs_quota_used(p->anchor, p->id, &used) == 0 && used > 0;
+}
+
+static void reclaim(struct xfs_isolator *x, bool in_need)
 {
     struct id_entry *e, *tmp;
     struct fl_err err;
@@ -111,7 +119,8 @@ static void reclaim(struct xfs_isolator *x)
     HASH_ITER (hh, x->projects.head, e, tmp) {
         struct project *p = (struct project *)e;
         bool *taken = taken_of(x, p->id);
-        if (p->users || access(e->id, F_OK) == 0 || errno != ENOENT)
+        if (p->users || access(e->id, F_OK) == 0 || errno != ENOENT ||
+            (!in_need && still_counts(p)))
             continue;
         if (xfs_quota_set(p->anchor, p->id, 0, 0, &err) < 0)
             log_warning("%s; it stays for the next user of that project", err.msg);
@@ -125,7 +134,7 @@ static void reclaim_now(void *arg)
 {
     struct xfs_isolator *x = arg;
 
-    reclaim(x);
+    reclaim(x, false);
     fl_timer_set(x->reclaim, x->base.config->disk_watch_interval);
 }
 
@@ -159,7 +168,7 @@ static int project_for(struct xfs_isolator *x, const char *path, const char *anc
         return 0;
     }
     if (!next_free(x, &id)) {
-        reclaim(x);
+        reclaim(x, true);
         if (!next_free(x, &id))
             return fl_err_set(err, FL_LIMIT,
                               "Failed to assign project ID, range exhausted: all of the %zu of "

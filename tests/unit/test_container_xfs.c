@@ -62,7 +62,7 @@ static void unmount_it(void)
 
 static void open_with(const char *const *more)
 {
-    fixture_open(&f, "linux", "disk/xfs", more);
+    fixture_open(&f, "posix", "disk/xfs", more);
     open_now = true;
 }
 
@@ -94,14 +94,20 @@ static int64_t project(const char *id)
 
 START_TEST(the_quota_stops_the_write)
 {
-    static const char *const more[] = {"--enforce_container_disk_quota", NULL};
+    static const char *const more[] = {"--enforce_container_disk_quota",
+                                       "--xfs_project_range=[100-199]", NULL};
     struct container_usage u;
 
     open_with(more);
-    fixture_launch(&f, &(struct launch){.id = "c",
-                                        .user = "nobody",
-                                        .shell = WRITE(5, "big") "; echo ended; exec sleep 100",
-                                        .resources = "cpus:0.1;mem:32;disk:2"});
+    /* What is written to stdout counts as well: it waits until there is room again. */
+    fixture_launch(
+        &f, &(struct launch){
+                .id = "c",
+                .user = "nobody",
+                .shell = "E=$(" WRITE(
+                    5, "big") "); S=$(stat -c %s big); "
+                              "sleep 0.1; rm big; echo $E; echo size $S ended; exec sleep 100",
+                .resources = "cpus:0.1;mem:32;disk:2"});
     fixture_wait_started(&f, "c");
     _cleanup_free_ char *out = NULL;
     for (int i = 0; i < 500 && !(out && strstr(out, "ended")); i++) {
@@ -110,10 +116,12 @@ START_TEST(the_quota_stops_the_write)
         out = sandbox_read(&f, "c", "stdout");
     }
     ck_assert_msg(strstr(out, "No space left") || strstr(out, "quota exceeded"), "%s", out);
-    ck_assert_int_le(size_of("c", "big"), 2 << 20);
+    int size = 0;
+    ck_assert_int_eq(sscanf(strstr(out, "size "), "size %d", &size), 1);
+    ck_assert_int_ge(size, (2 << 20) - (1 << 18));
+    ck_assert_int_le(size, 2 << 20);
     ck_assert_int_eq(f.cz->ops->usage(f.cz, "c", &u), 0);
     ck_assert_uint_eq(u.disk_limit_bytes, 2 << 20);
-    ck_assert_uint_ge(u.disk_used_bytes, (2 << 20) - (1 << 18));
     ck_assert_uint_le(u.disk_used_bytes, 2 << 20);
 
     /* More is given, and can be used. */
@@ -129,21 +137,28 @@ END_TEST
 
 START_TEST(without_enforcement_it_is_only_counted)
 {
-    open_with(NULL);
+    static const char *const more[] = {"--xfs_project_range=[200-299]", NULL};
+    uint64_t used = 0;
+
+    open_with(more);
     const struct seen *s = fixture_finish(
         &f, &(struct launch){
                 .id = "c", .shell = WRITE(4, "big"), .resources = "cpus:0.1;mem:32;disk:2"});
     ck_assert_int_eq(s->status, 0);
     ck_assert_int_eq(size_of("c", "big"), 4 << 20);
-    ck_assert_int_ge(project("c"), 5000);
+    ck_assert_int_ge(project("c"), 200);
+    _cleanup_free_ char *dir = sandbox_path(&f, "c");
+    ck_assert_int_eq(xfs_quota_used(dir, (uint32_t)project("c"), &used), 0);
+    ck_assert_uint_ge(used, 4 << 20);
 }
 END_TEST
 
 START_TEST(a_container_above_its_quota_is_killed)
 {
-    static const char *const more[] = {"--enforce_container_disk_quota", "--xfs_kill_containers",
-                                       "--xfs_quota_headroom=4MB",
-                                       "--container_disk_watch_interval=20ms", NULL};
+    static const char *const more[] = {
+        "--enforce_container_disk_quota", "--xfs_kill_containers",
+        "--xfs_quota_headroom=4MB",       "--container_disk_watch_interval=20ms",
+        "--xfs_project_range=[300-399]",  NULL};
 
     open_with(more);
     const struct seen *s =
