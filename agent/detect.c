@@ -9,6 +9,7 @@
 #include "common/base/json.h"
 #include "common/model/attributes.h"
 #include "common/model/resources.h"
+#include "isolators/gpu_choice.h"
 
 #define MB    (1024ull * 1024)
 #define GB    (1024ull * MB)
@@ -63,6 +64,23 @@ static bool mentions(const char *text, const char *name)
     return false;
 }
 
+/* Only under gpu/nvidia, for nobody else could keep containers apart on them. */
+static int add_gpus(const struct agent_flags *f, bool wanted, struct fl_buf *text,
+                    struct fl_err *err)
+{
+    const struct gpu_flags flags = {f->isolation, f->resources, f->default_role,
+                                    f->nvidia_gpu_devices, f->nvml_library};
+    struct gpu_choice c;
+    int r = gpu_choose(&flags, &c, err);
+
+    if (r < 0)
+        return r;
+    if (wanted && c.n)
+        fl_buf_addf(text, "gpus:%zu;", c.n);
+    gpu_choice_done(&c);
+    return 0;
+}
+
 static int add_detected(struct resources *r, const struct agent_flags *flags,
                         const struct machine *m, struct fl_arena *arena, struct fl_err *err)
 {
@@ -79,7 +97,10 @@ static int add_detected(struct resources *r, const struct agent_flags *flags,
         fl_buf_addf(&text, "disk:%llu;", (unsigned long long)(share(m->disk_bytes, 5 * GB) / MB));
     if (WANTED("ports"))
         fl_buf_adds(&text, "ports:[" PORTS "];");
+    rc = add_gpus(flags, WANTED("gpus"), &text, err);
 #undef WANTED
+    if (rc < 0)
+        return rc;
     if (text.len == 0)
         return 0;
     text.len--;

@@ -14,6 +14,7 @@ void image_config_free(struct image_config *c)
     strings_free(c->entrypoint);
     strings_free(c->cmd);
     strings_free(c->env);
+    strings_free(c->labels);
     free(c->working_dir);
     free(c->user);
     free(c);

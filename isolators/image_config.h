@@ -7,6 +7,7 @@
 
 struct image_config {
     char **entrypoint, **cmd, **env; /* NULL-terminated, owned; NULL: none */
+    char **labels;                   /* "NAME=value"; as those */
     char *working_dir, *user;        /* owned; NULL: none */
 };
 

@@ -42,6 +42,8 @@ struct isolator_config {
     bool enforce_container_ports, check_agent_port_range_only;
     const char *container_ports_isolated_range;                   /* or NULL */
     uint64_t container_ports_watch_interval, disk_watch_interval; /* microseconds */
+    const char *nvidia_gpu_devices;                               /* or NULL */
+    const char *nvml_library, *nvidia_device_dir;
     const char *xfs_project_range;
     bool xfs_kill_containers;
     uint64_t xfs_quota_headroom;                                /* bytes */

@@ -35,6 +35,7 @@ static const struct row {
     {&isolator_disk_du, NULL},
     {&isolator_disk_xfs, NULL},
     {&isolator_linux_seccomp, NULL}, /* behind linux/capabilities, by which rules are chosen */
+    {&isolator_gpu_nvidia, "filesystem/linux"},
     {&isolator_network_ports, NULL},
     {&isolator_linux_launcher,
      NULL}, /* last: when it prepares it is known whether there is a pid namespace */

@@ -17,5 +17,6 @@ extern const struct isolator_ops isolator_linux_launcher;
 extern const struct isolator_ops isolator_docker_runtime;
 extern const struct isolator_ops isolator_linux_capabilities, isolator_linux_devices,
     isolator_linux_nnp, isolator_linux_seccomp;
+extern const struct isolator_ops isolator_gpu_nvidia;
 
 #endif

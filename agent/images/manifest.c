@@ -302,6 +302,24 @@ static char *text_or_null(const json_t *object, const char *key)
     return *s ? xstrdup(s) : NULL;
 }
 
+/* An object of strings as "NAME=value"; NULL: none. */
+static char **pairs_from(const json_t *object)
+{
+    const char *name;
+    json_t *value;
+    size_t n = 0;
+
+    if (json_object_size(object) == 0)
+        return NULL;
+    char **v = xcalloc(json_object_size(object) + 1, sizeof(*v));
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        if (json_is_string(value))
+            v[n++] = xasprintf("%s=%s", name, json_string_value(value));
+    }
+    return v;
+}
+
 struct image_config *image_config_from_json(const json_t *config)
 {
     struct image_config *c = xnew0(struct image_config);
@@ -309,6 +327,7 @@ struct image_config *image_config_from_json(const json_t *config)
     c->entrypoint = strings_from(json_object_get(config, "Entrypoint"));
     c->cmd = strings_from(json_object_get(config, "Cmd"));
     c->env = strings_from(json_object_get(config, "Env"));
+    c->labels = pairs_from(json_object_get(config, "Labels"));
     c->working_dir = text_or_null(config, "WorkingDir");
     c->user = text_or_null(config, "User");
     return c;

@@ -321,6 +321,7 @@ START_TEST(test_config)
     static const char text[] =
         "{\"os\":\"linux\",\"config\":{\"Entrypoint\":[\"/"
         "e\",\"x\"],\"Cmd\":null,\"Env\":[\"A=b\"],"
+        "\"Labels\":{\"l\":\"v\",\"n\":1},"
         "\"WorkingDir\":\"/w\",\"User\":\"\"},\"rootfs\":{\"diff_ids\":[\"sha256:" HEX_A "\"]}}";
     json_t *j = NULL;
     char **ids = NULL;
@@ -335,6 +336,8 @@ START_TEST(test_config)
     ck_assert_str_eq(c->env[0], "A=b");
     ck_assert_str_eq(c->working_dir, "/w");
     ck_assert_ptr_null(c->user);
+    ck_assert_str_eq(c->labels[0], "l=v");
+    ck_assert_ptr_null(c->labels[1]);
     json_decref(j);
     free(ids[0]);
     free(ids);
