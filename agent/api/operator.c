@@ -279,6 +279,31 @@ static int attach_input(struct operation *op, struct fl_err *err)
                       "ATTACH_CONTAINER_INPUT call");
 }
 
+static void pruned(void *arg, const struct fl_err *err)
+{
+    struct http_exchange *ex = arg;
+
+    if (err)
+        http_respond_err(ex, err);
+    else
+        http_respond(ex, 200, NULL, "");
+}
+
+/* The answer waits until it is done. */
+static int prune_images(struct operation *op, struct fl_err *err)
+{
+    const Aapi__Call__PruneImages *p = op->call->prune_images;
+    struct containerizer *c = op->api->core->containerizer;
+    int r = 0;
+
+    if (c && c->ops->prune_images)
+        r = c->ops->prune_images(c, p ? (const V1__Image *const *)p->excluded_images : NULL,
+                                 p ? p->n_excluded_images : 0, pruned, op->ex, err);
+    else
+        pruned(op->ex, NULL);
+    return r < 0 ? r : 1;
+}
+
 static const struct {
     Aapi__Call__Type type;
     operation_f *fn;
@@ -310,6 +335,7 @@ static const struct {
     {AAPI__CALL__TYPE__WAIT_CONTAINER, container_call},
     {AAPI__CALL__TYPE__KILL_CONTAINER, container_call},
     {AAPI__CALL__TYPE__REMOVE_CONTAINER, container_call},
+    {AAPI__CALL__TYPE__PRUNE_IMAGES, prune_images},
 };
 
 /* ---- the endpoint ---- */
@@ -322,7 +348,8 @@ static int check_part(const Aapi__Call *c, struct fl_err *err)
     const ProtobufCFieldDescriptor *f;
     size_t i;
 
-    if (!name || c->type == AAPI__CALL__TYPE__GET_CONTAINERS)
+    if (!name || c->type == AAPI__CALL__TYPE__GET_CONTAINERS ||
+        c->type == AAPI__CALL__TYPE__PRUNE_IMAGES)
         return 0;
     for (i = 0; name[i] && i < sizeof field - 1; i++)
         field[i] = (char)tolower((unsigned char)name[i]);

@@ -367,6 +367,17 @@ static void real_fetch_stats(const struct containerizer *base,
     fetches_stats(((const struct real_containerizer *)base)->fetches, out);
 }
 
+static int real_prune_images(struct containerizer *base, const V1__Image *const *excluded, size_t n,
+                             containerizer_pruned_f *done, void *arg, struct fl_err *err)
+{
+    struct real_containerizer *cz = real_of(base);
+
+    if (cz->provisioner)
+        return provisioner_prune(cz->provisioner, excluded, n, done, arg, err);
+    done(arg, NULL); /* no images, nothing to do */
+    return 0;
+}
+
 static const struct containerizer_ops real_ops = {
     .launch = real_launch,
     .signal = real_signal,
@@ -383,6 +394,7 @@ static const struct containerizer_ops real_ops = {
     .input = container_io_input,
     .window = container_io_window,
     .each = real_each,
+    .prune_images = real_prune_images,
     .fetch_stats = real_fetch_stats,
 };
 

@@ -79,6 +79,7 @@ struct container_listener {
     void *arg;
     void (*drained)(void *arg); /* or NULL: what was given to it as input has been taken */
 };
+typedef void containerizer_pruned_f(void *arg, const struct fl_err *err_or_null);
 struct containerizer_ops {
     /* Starts; the outcome comes by `started` or `ended`. Only an impossible request fails here. */
     int (*launch)(struct containerizer *c, const struct container_spec *spec, struct fl_err *err);
@@ -115,6 +116,10 @@ struct containerizer_ops {
                  void *arg);
     /* May be NULL. */
     void (*fetch_stats)(const struct containerizer *c, struct containerizer_fetch_stats *out);
+    /* Removes the images that neither a container nor `excluded` needs; `done` comes when it returns 0, in the call or later. NULL: has
+     * none. */
+    int (*prune_images)(struct containerizer *c, const V1__Image *const *excluded, size_t n,
+                        containerizer_pruned_f *done, void *arg, struct fl_err *err);
 };
 struct containerizer {
     const struct containerizer_ops *ops;

@@ -42,8 +42,6 @@ static int plain_open(struct plain *p, int fd, struct fl_err *err)
 
     archive_read_support_filter_gzip(p->raw);
     archive_read_support_filter_zstd(p->raw);
-    archive_read_support_filter_bzip2(p->raw);
-    archive_read_support_filter_xz(p->raw);
     archive_read_support_format_raw(p->raw);
     archive_read_support_format_empty(p->raw);
     if (archive_read_open_fd(p->raw, fd, 256 << 10) != ARCHIVE_OK)

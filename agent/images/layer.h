@@ -1,4 +1,4 @@
-/* Unpacks a layer, that is a tar archive, plain or compressed (gzip, zstd, and what else libarchive reads by itself). The archive is a
+/* Unpacks a layer, that is a tar archive, plain or compressed (gzip, zstd). The archive is a
  * stranger's: nothing is made outside of the folder, whatever its names and links say. Any thread; blocks. */
 #ifndef AGENT_IMAGES_LAYER_H
 #define AGENT_IMAGES_LAYER_H

@@ -1,13 +1,12 @@
 """Container images: registries, archives of docker save, OCI layouts; overlay, copy and bind; what images say of how to be run."""
-import json
 import os
 
 import pytest
 
 from harness import images
 from harness.cluster import Cluster
-from harness.http import eventually, post_json
-from harness.scheduler import Scheduler, new_id
+from harness.http import eventually
+from harness.scheduler import Scheduler
 
 pytestmark = [pytest.mark.root,
               pytest.mark.skipif(bool(images.missing()), reason="needs docker-registry, skopeo, umoci, busybox-static")]

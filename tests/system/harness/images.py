@@ -162,7 +162,7 @@ class Front:
 
     def fetch(self, handler):
         keep = {k: v for k, v in handler.headers.items() if k in ("Accept", "Authorization", "Range")}
-        return get(self.registry.host, handler.path, keep)
+        return get(self.registry.host, handler.path, **keep)
 
     def forward(self, handler):
         a = self.fetch(handler)
