@@ -75,7 +75,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "no request on standard input\n");
         return 1;
     }
-    if (image_helper_do(rq, &answer, &err) < 0) {
+    int r = image_helper_do(rq, &answer, &err);
+    json_decref(rq);
+    if (r < 0) {
         fprintf(stderr, "%s\n", err.msg);
         return 1;
     }
@@ -83,6 +85,5 @@ int main(int argc, char **argv)
     printf("%s\n", text ? text : "{}");
     free(text);
     json_decref(answer);
-    json_decref(rq);
     return fflush(stdout) == 0 ? 0 : 1;
 }
