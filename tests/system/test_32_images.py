@@ -1,11 +1,12 @@
 """Container images: registries, archives of docker save, OCI layouts; overlay, copy and bind; what images say of how to be run."""
 import os
+import subprocess
 
 import pytest
 
 from harness import images
-from harness.cluster import Cluster
-from harness.http import eventually
+from harness.cluster import BIN, Cluster
+from harness.http import eventually, post_json
 from harness.scheduler import Scheduler
 
 pytestmark = [pytest.mark.root,
@@ -134,3 +135,79 @@ def test_environment(archived):
 
 def test_nothing_to_run(archived):
     assert "No executable is found" in run_image(archived, "one", command={"shell": False}, expect="TASK_FAILED")["message"]
+
+
+# ---- other containers, other ways ----
+
+def test_appc(archived):
+    c, s = archived
+    offer = s.offer(cpus=0.1)
+    t = s.task(offer, "true", container={"type": "MESOS", "mesos": {"image": {"type": "APPC", "appc": {"name": "x"}}}})
+    s.launch(offer, t)
+    assert "not appc" in s.end_of(t["task_id"]["value"])["message"]
+
+
+def test_nested(archived):
+    """A container with an image of its own below one with another, and one below a container without."""
+    c, s = archived
+    for parent in ({"container": container("app:v1"), "command": {"value": "sleep 1000"}}, {}):
+        t, st = s.run("sleep 1000", **parent)
+        cid = {"value": "child", "parent": st["container_status"]["container_id"]}
+        call = {"type": "LAUNCH_NESTED_CONTAINER", "launch_nested_container": {
+            "container_id": cid, "container": container("one"), "command": {"value": "cat /etc/release > /out; cat /out"}}}
+        assert post_json(c.agent.address, "/api/v1", call).status == 200
+        call = {"type": "WAIT_NESTED_CONTAINER", "wait_nested_container": {"container_id": cid}}
+        answer = post_json(c.agent.address, "/api/v1", call)
+        assert answer.json()["wait_nested_container"]["exit_status"] == 0, answer
+        found = [d for d, _, fs in os.walk(c.folder) if d.endswith("/containers/child") and "stdout" in fs]
+        with open(found[-1] + "/stdout") as f:
+            assert f.read() == "second\n"
+        s.kill(t)
+        s.end_of(t)
+    eventually(lambda: provisioned(c) == [])
+    assert mounted(c) == []
+
+
+def test_restart(archived):
+    """What runs goes on over a restart of the agent, its root with it; what was laid out for nobody goes."""
+    c, s = archived
+    t, _ = s.run("echo mine > /mine; while test ! -e /mnt/mesos/sandbox/go; do sleep 0.05; done; cat /mine", container=container("one"))
+    c.agent.kill9()
+    orphan = c.folder + "/agent0/provisioner/containers/nobody"
+    os.makedirs(orphan + "/backends/overlay/rootfses/x")
+    os.makedirs(c.folder + "/store/staging/left/over")
+    os.makedirs(c.folder + "/store/gc/left")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", orphan + "/backends/overlay/rootfses/x"], check=True)
+    c.agent.start()
+    c.wait_agents(1)
+    eventually(lambda: len(provisioned(c)) == 1 and store(c, "staging") == store(c, "gc") == [])
+    sandbox = [d for d, _, fs in os.walk(c.folder) if "/executors/%s/runs/" % t in d and "stdout" in fs and "/latest" not in d][0]
+    with open(sandbox + "/go", "w"):
+        pass
+    assert s.end_of(t)["state"] == "TASK_FINISHED"
+    assert output(c, t) == "mine\n"
+    eventually(lambda: provisioned(c) == [])
+    assert mounted(c) == []
+
+
+def test_copy_and_ignored_runtime(made):
+    with Cluster(agents=0) as c:
+        c.add_agent(agent_flags(made, docker_store_dir=c.folder + "/store", image_provisioner_backend="copy", docker_ignore_runtime=True))
+        c.wait_agents(1)
+        with Scheduler(c.master.address) as s:
+            world = c, s
+            assert run_image(world, "one", "cat /etc/release; ls /hidden; ls -d /gone || echo no").split() == ["second", "new", "no"]
+            assert mounted(c) == []
+            assert run_image(world, "app:v1", "echo ${WHO:-nobody}; pwd") == "nobody\n/mnt/mesos/sandbox\n"
+            end = run_image(world, "app:v1", command={"shell": False}, expect="TASK_FAILED")
+            assert "no value" in end["message"]
+        eventually(lambda: provisioned(c) == [])
+
+
+@pytest.mark.parametrize("flags,says", [({"image_providers": "appc"}, "appc"), ({"image_provisioner_backend": "aufs"}, "overlay, copy, bind"),
+                                        ({"image_gc_config": "{}"}, "image_disk_headroom"), ({"image_providers": "zip"}, "docker and oci")])
+def test_refused_flags(tmp_path, flags, says):
+    words = ["--%s=%s" % item for item in dict(agent_flags(str(tmp_path)), **flags).items()]
+    p = subprocess.run([os.path.join(BIN, "fairlead-agent"), "--master=127.0.0.1:1", "--ip=127.0.0.1", "--port=0",
+                        "--work_dir=%s/work" % tmp_path, "--runtime_dir=%s/run" % tmp_path] + words, capture_output=True, text=True, timeout=20)
+    assert p.returncode != 0 and says in p.stderr

@@ -351,6 +351,27 @@ def test_many_layers(front, helper, tmp_path):
     assert not os.path.exists(folder)
 
 
+def test_bind(front, helper, tmp_path):
+    m = Made()
+    m.tags["one"] = m.image(archive(("a", "1")))["digest"]
+    m.tags["two"] = m.image(archive(("a", "1")), archive(("b", "2")))["digest"]
+    f = front(images.Front, None, m.answer)
+    folder = str(tmp_path / "c")
+    try:
+        record = helper.pull("app:one", f)
+        assert helper.do(do="root", folder=folder, backend="bind", id="r", layers=record["layers"]) == {}
+        with open(folder + "/backends/bind/rootfses/r/a") as a:
+            assert a.read() == "1"
+        with pytest.raises(OSError):
+            open(folder + "/backends/bind/rootfses/r/new", "w")
+        record = helper.pull("app:two", f)
+        assert "takes one" in helper.do(do="root", folder=folder, backend="bind", id="s", layers=record["layers"])
+    finally:
+        assert helper.do(do="destroy", folder=folder) == {}
+    assert not os.path.exists(folder)
+    assert helper.list("layers") == sorted(record["layers"])
+
+
 def test_killed_at_any_instant(registry, front, helper):
     """A pull that is killed leaves whole layers only; what is staged goes with the next cleaning."""
     f = front(images.Front, registry, lambda h: images.slowly(h, f.fetch(h), 0.02) if "/blobs/" in h.path else False)
@@ -438,3 +459,16 @@ def test_collected_by_itself(registry):
             eventually(lambda: len(store(c, "images")) == 1)
             assert store(c, "layers")
             assert mounted(c) == []
+
+
+def test_shared_store(world, registry):
+    """While two agents use a store, neither knows what the other's containers need."""
+    c, _ = world
+    other = c.add_agent(dict(c.agent.flags, port=c.ports[2], work_dir=c.folder + "/other", runtime_dir=c.folder + "/other-run",
+                             cgroups_root="fairlead-other-%d" % c.ports[2]))
+    try:
+        c.wait_agents(2)
+        assert prune(c) == 409
+    finally:
+        other.stop()
+    assert prune(c) == 200
