@@ -42,6 +42,7 @@ BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead
               fairlead-loadgen:emulator/load/main.c \
               fairlead-default-executor:executors/default/main.c \
               fairlead-image:agent/images/main.c \
+              fairlead-rootfs:agent/images/rootfs_main.c \
               fairlead-allocator-replay:master/allocator/replay_main.c
 BIN_OF      = $(firstword $(subst :, ,$(1)))
 MAIN_OF     = $(lastword $(subst :, ,$(1)))
@@ -247,4 +248,4 @@ clean:
 
 -include $(MODULES:.so=.d)
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c emulator/load/main.c executors/*/main.c agent/images/main.c master/allocator/*main.c))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(wildcard tests/*/*.c tools/*.c */main.c emulator/load/main.c executors/*/main.c agent/images/*main.c master/allocator/*main.c))

@@ -21,10 +21,10 @@
 
 /* ---- the helper ---- */
 
-int helper_run(struct provisioner *p, json_t *request, uint64_t timeout_us, child_done_f *done,
-               void *arg, struct child **ret, struct fl_err *err)
+int helper_run(struct provisioner *p, const char *helper, json_t *request, uint64_t timeout_us,
+               child_done_f *done, void *arg, struct child **ret, struct fl_err *err)
 {
-    const char *const argv[] = {p->helper, NULL};
+    const char *const argv[] = {helper, NULL};
     char *text = json_dumps(request, JSON_COMPACT);
     _cleanup_free_ char *line = xasprintf("%s\n", text);
     const struct child_spec spec = {.argv = argv,
@@ -48,7 +48,7 @@ int helper_check(const struct child_result *r, struct fl_err *err)
 
     if (r->status != 0 && WIFEXITED(r->status) && n > 0)
         return fl_err_set(err, FL_UNAVAILABLE, "%.*s", n, r->err);
-    return child_check(r, "fairlead-image", err);
+    return child_check(r, "the helper for images", err);
 }
 
 char *container_folder(const struct provisioner *p, const char *id)
@@ -144,7 +144,7 @@ static void make_root(struct provision *v)
     json_object_set_new(rq, "id", json_string(id));
     json_object_set_new(rq, "layers", layers);
     v->rootfs = rootfs_path(folder, p->backend, id);
-    if (helper_run(p, rq, MAKE_TIMEOUT_US, root_made, v, &v->child, &err) < 0)
+    if (helper_run(p, p->rootfs_helper, rq, MAKE_TIMEOUT_US, root_made, v, &v->child, &err) < 0)
         provision_end(v, &err);
 }
 
@@ -266,7 +266,7 @@ static void remove_folder(struct provisioner *p, const char *id, const char *fol
     json_object_set_new(rq, "do", json_string("destroy"));
     json_object_set_new(rq, "folder", json_string(folder));
     DL_APPEND(p->removals, m);
-    if (helper_run(p, rq, REMOVE_TIMEOUT_US, removed, m, &m->child, &err) < 0) {
+    if (helper_run(p, p->rootfs_helper, rq, REMOVE_TIMEOUT_US, removed, m, &m->child, &err) < 0) {
         log_warning("Cannot remove the root file systems of container '%s': %s", id, err.msg);
         DL_DELETE(p->removals, m);
         free(m->container_id);
@@ -379,6 +379,17 @@ static int real_folder(const char *path, char **ret, struct fl_err *err)
     return r;
 }
 
+static int find_helper(struct provisioner *p, const char *name, char **ret, struct fl_err *err)
+{
+    *ret = helper_path(p->flags, name);
+    if (*ret)
+        return 0;
+    return fl_err_set(err, FL_NOT_FOUND,
+                      "no program '%s' in --launcher_dir or beside the agent, which "
+                      "--image_providers needs",
+                      name);
+}
+
 static int set_up(struct provisioner *p, struct fl_err *err)
 {
     _cleanup_free_ char *root = xasprintf("%s/provisioner/containers", p->flags->work_dir);
@@ -388,10 +399,10 @@ static int set_up(struct provisioner *p, struct fl_err *err)
         r = fl_err_set(err, FL_UNSUPPORTED,
                        "--image_providers needs root: layers have owners, and are mounted; run the "
                        "agent as root or leave it out");
-    if (r == 0 && !(p->helper = helper_path(p->flags, "fairlead-image")))
-        r = fl_err_set(err, FL_NOT_FOUND,
-                       "no program 'fairlead-image' in --launcher_dir or beside the agent, which "
-                       "--image_providers needs");
+    if (r == 0)
+        r = find_helper(p, "fairlead-image", &p->image_helper, err);
+    if (r == 0)
+        r = find_helper(p, "fairlead-rootfs", &p->rootfs_helper, err);
     if (r == 0)
         r = real_folder(root, &p->root, err);
     if (r == 0)
@@ -446,7 +457,8 @@ void provisioner_free(struct provisioner *p)
     child_free(p->clean);
     if (p->lock >= 0)
         close(p->lock);
-    free(p->helper);
+    free(p->image_helper);
+    free(p->rootfs_helper);
     free(p->store);
     free(p->root);
     free(p);

@@ -1,5 +1,5 @@
 /* The provisioner: root file systems for containers, made of images. It pulls what the store does not have, and lays the layers of an
- * image over one another below its own folder of the container. All slow work (network, archives) is in other processes;
+ * image over one another below its own folder of the container. All slow work (network, archives, mounts) is in other processes;
  * everything here is the agent's thread and does not block.
  *
  * Folders: `<work_dir>/provisioner/containers/<container id>/...`, so what an earlier agent left is found and removed.

@@ -75,7 +75,7 @@ void prune_when_idle(struct provisioner *p)
         json_object_set_new(rq, "store", json_string(p->store));
         json_object_set_new(rq, "containers", json_string(p->root));
         json_object_set(rq, "keep", p->prune.keep);
-        r = helper_run(p, rq, PRUNE_TIMEOUT_US, pruned, p, &p->prune.child, &err);
+        r = helper_run(p, p->image_helper, rq, PRUNE_TIMEOUT_US, pruned, p, &p->prune.child, &err);
     }
     if (r < 0)
         prune_end(p, &err);

@@ -1,4 +1,4 @@
-/* Inside of the provisioner; the agent's thread. All slow work is in helpers (fairlead-image), one a step:
+/* Inside of the provisioner; the agent's thread. All slow work is in helpers (agent/images/helper.h), one a step:
  *
  *   provision: record in the store? -> else a pull, shared by all who wait for that image -> the root file system is made -> done()
  *   removal:   one helper a container
@@ -53,8 +53,9 @@ struct removal {
 
 struct provisioner {
     struct fl_loop *loop;
-    const struct agent_flags *flags; /* borrowed */
-    char *helper, *store, *root;     /* owned; root: <work_dir>/provisioner/containers */
+    const struct agent_flags *flags;    /* borrowed */
+    char *image_helper, *rootfs_helper; /* owned: paths of the programs */
+    char *store, *root;                 /* owned; root: <work_dir>/provisioner/containers */
     const char *backend;
     int lock; /* of the store, shared */
     struct provision *provisions;
@@ -81,9 +82,9 @@ struct provisioner {
 };
 
 /* provisioner.c */
-/* Runs the helper; `request` becomes ours. */
-int helper_run(struct provisioner *p, json_t *request, uint64_t timeout_us, child_done_f *done,
-               void *arg, struct child **ret, struct fl_err *err);
+/* Runs one of the helpers; `request` becomes ours. */
+int helper_run(struct provisioner *p, const char *helper, json_t *request, uint64_t timeout_us,
+               child_done_f *done, void *arg, struct child **ret, struct fl_err *err);
 /* Reads what it was told when it failed: like child_check(), without the program's name before it. */
 int helper_check(const struct child_result *r, struct fl_err *err);
 char *container_folder(const struct provisioner *p, const char *container_id); /* the caller's */

@@ -127,7 +127,7 @@ static void pull_start(struct image_pull *pull)
     json_t *rq = json_loads(pull->request, 0, NULL);
     explicit_bzero(pull->request, strlen(pull->request));
     free(TAKE_PTR(pull->request));
-    if (helper_run(p, rq, PULL_TIMEOUT_US, pulled, pull, &pull->child, &err) < 0) {
+    if (helper_run(p, p->image_helper, rq, PULL_TIMEOUT_US, pulled, pull, &pull->child, &err) < 0) {
         tell_waiters(pull, NULL, &err);
         pull_free(pull);
         return;
@@ -231,6 +231,6 @@ void store_clean_later(struct provisioner *p)
     json_t *rq = json_object();
     set_text(rq, "do", "clean");
     set_text(rq, "store", p->store);
-    if (helper_run(p, rq, PULL_TIMEOUT_US, cleaned, p, &p->clean, &err) < 0)
+    if (helper_run(p, p->image_helper, rq, PULL_TIMEOUT_US, cleaned, p, &p->clean, &err) < 0)
         log_warning("Cannot clean the store of images '%s', ignoring: %s", p->store, err.msg);
 }

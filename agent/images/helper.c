@@ -1,100 +1,111 @@
 #include "agent/images/helper.h"
 
 #include <errno.h>
-#include <sys/statvfs.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
-#include "agent/images/pull.h"
-#include "agent/images/rootfs.h"
-#include "agent/images/store.h"
+#define MAX_REQUEST (16u << 20)
 
-#define MAX_SPARE ((uint64_t)1 << 30)
-
-static const char *text_of(const json_t *rq, const char *key)
+/* Strangers' bytes are parsed here: what goes wrong shall not take the machine along. */
+static void limit_ourselves(void)
 {
-    return json_string_value(json_object_get(rq, key));
+    static const struct {
+        int what;
+        rlim_t most;
+    } limits[] = {
+        {RLIMIT_AS, (rlim_t)3 << 30},
+        {RLIMIT_NOFILE, 4096},
+        {RLIMIT_CORE, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        struct rlimit l;
+
+        if (getrlimit(limits[i].what, &l) < 0)
+            continue;
+        l.rlim_max = FL_MIN(l.rlim_max, limits[i].most);
+        l.rlim_cur = l.rlim_max;
+        setrlimit(limits[i].what, &l);
+    }
 }
 
-/* Images never fill the disk: a twentieth of it stays free, at most MAX_SPARE. */
-static uint64_t spare_bytes(const char *store)
+static json_t *read_request(void)
 {
-    struct statvfs fs;
+    _cleanup_free_ char *line = NULL;
+    size_t room = 0;
+    ssize_t n = getline(&line, &room, stdin);
 
-    if (statvfs(store, &fs) < 0)
-        return MAX_SPARE;
-    return FL_MIN(MAX_SPARE, (uint64_t)fs.f_blocks * fs.f_frsize / 20);
+    if (n <= 0 || n > (ssize_t)MAX_REQUEST)
+        return NULL;
+    json_t *rq = json_loads(line, 0, NULL);
+    explicit_bzero(line, (size_t)n); /* it may hold credentials */
+    return rq;
 }
 
-static int do_pull(const json_t *rq, json_t **ret, struct fl_err *err)
+/* Nobody is there any more to hear the answer. */
+static void *watch_sender(void *arg)
 {
-    const struct pull_request p = {
-        .store = text_of(rq, "store"),
-        .name = text_of(rq, "name"),
-        .source = {.registry = text_of(rq, "registry"),
-                   .config = text_of(rq, "config"),
-                   .default_config = text_of(rq, "default_config"),
-                   .user = text_of(rq, "user"),
-                   .password = text_of(rq, "password"),
-                   .stall_us = (uint64_t)json_integer_value(json_object_get(rq, "stall_us")),
-                   .spare_bytes = spare_bytes(text_of(rq, "store"))}};
+    char c;
 
-    return image_pull(&p, ret, err);
+    while (read(STDIN_FILENO, &c, 1) > 0 || errno == EINTR)
+        errno = 0;
+    kill(getpid(), SIGKILL);
+    return NULL;
 }
 
-static int do_root(const json_t *rq, json_t **ret, struct fl_err *err)
+static int carry_out(const struct helper_request *requests, size_t n, const json_t *rq,
+                     json_t **ret, struct fl_err *err)
 {
-    const struct rootfs_request r = {.store = text_of(rq, "store"),
-                                     .folder = text_of(rq, "folder"),
-                                     .backend = text_of(rq, "backend"),
-                                     .id = text_of(rq, "id"),
-                                     .layers = json_object_get(rq, "layers")};
+    const char *what = helper_text(rq, "do");
 
-    return rootfs_make(&r, err);
-}
-
-static int do_destroy(const json_t *rq, json_t **ret, struct fl_err *err)
-{
-    return rootfs_destroy(text_of(rq, "folder"), err);
-}
-
-static int do_clean(const json_t *rq, json_t **ret, struct fl_err *err)
-{
-    return store_clean(text_of(rq, "store"), err);
-}
-
-static int do_prune(const json_t *rq, json_t **ret, struct fl_err *err)
-{
-    json_t *used = json_array();
-
-    rootfs_layers_in_use(text_of(rq, "containers"), used);
-    int r = store_prune(text_of(rq, "store"), json_object_get(rq, "keep"), used, err);
-    json_decref(used);
-    return r;
-}
-
-static const struct {
-    const char *name;
-    int (*fn)(const json_t *rq, json_t **ret, struct fl_err *err);
-    const char *needs[6];
-} requests[] = {
-    {"pull", do_pull, {"store", "name", "registry"}},
-    {"root", do_root, {"store", "folder", "backend", "id"}},
-    {"destroy", do_destroy, {"folder"}},
-    {"clean", do_clean, {"store"}},
-    {"prune", do_prune, {"store", "containers"}},
-};
-
-int image_helper_do(const json_t *rq, json_t **ret, struct fl_err *err)
-{
-    const char *what = text_of(rq, "do");
-
-    for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+    for (size_t i = 0; i < n; i++) {
         if (!streq(what, requests[i].name))
             continue;
         for (size_t k = 0; requests[i].needs[k]; k++)
-            if (!text_of(rq, requests[i].needs[k]))
+            if (!helper_text(rq, requests[i].needs[k]))
                 return fl_err_set(err, FL_INVALID, "the request '%s' lacks '%s'", what,
                                   requests[i].needs[k]);
         return requests[i].fn(rq, ret, err);
     }
     return fl_err_set(err, FL_INVALID, "'%s' is no request", what ? what : "");
+}
+
+static int say(json_t *answer)
+{
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+
+    printf("%s\n", text ? text : "{}");
+    free(text);
+    json_decref(answer);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int helper_main(const struct helper_request *requests, size_t n, int argc, const char *usage)
+{
+    json_t *rq, *answer = NULL;
+    pthread_t watcher;
+    struct fl_err err;
+
+    if (argc > 1) {
+        fprintf(stderr, "%s", usage);
+        return 2;
+    }
+    limit_ourselves();
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    rq = read_request();
+    if (!rq || pthread_create(&watcher, NULL, watch_sender, NULL) != 0) {
+        json_decref(rq);
+        fprintf(stderr, "no request on standard input\n");
+        return 1;
+    }
+    int r = carry_out(requests, n, rq, &answer, &err);
+    json_decref(rq);
+    if (r == 0)
+        return say(answer);
+    fprintf(stderr, "%s\n", err.msg);
+    return 1;
 }

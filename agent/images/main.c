@@ -1,89 +1,65 @@
-/* fairlead-image: see helper.h. */
+/* fairlead-image: pulls images and looks after the store; see helper.h. */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "agent/images/helper.h"
+#include "agent/images/pull.h"
+#include "agent/images/rootfs.h"
+#include "agent/images/store.h"
 
-#define MAX_REQUEST (16u << 20)
+#define MAX_SPARE ((uint64_t)1 << 30)
 
-/* Strangers' bytes are parsed here: what goes wrong shall not take the machine along. */
-static void limit_ourselves(void)
+/* Images never fill the disk: a twentieth of it stays free, at most MAX_SPARE. */
+static uint64_t spare_bytes(const char *store)
 {
-    static const struct {
-        int what;
-        rlim_t most;
-    } limits[] = {
-        {RLIMIT_AS, (rlim_t)3 << 30},
-        {RLIMIT_NOFILE, 4096},
-        {RLIMIT_CORE, 0},
+    struct statvfs fs;
+
+    if (statvfs(store, &fs) < 0)
+        return MAX_SPARE;
+    return FL_MIN(MAX_SPARE, (uint64_t)fs.f_blocks * fs.f_frsize / 20);
+}
+
+static int do_pull(const json_t *rq, json_t **ret, struct fl_err *err)
+{
+    const char *store = helper_text(rq, "store");
+    const struct source_options source = {
+        .registry = helper_text(rq, "registry"),
+        .config = helper_text(rq, "config"),
+        .default_config = helper_text(rq, "default_config"),
+        .user = helper_text(rq, "user"),
+        .password = helper_text(rq, "password"),
+        .stall_us = (uint64_t)json_integer_value(json_object_get(rq, "stall_us")),
+        .spare_bytes = spare_bytes(store),
     };
+    const struct pull_request p = {
+        .store = store, .name = helper_text(rq, "name"), .source = source};
 
-    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        struct rlimit l;
-
-        if (getrlimit(limits[i].what, &l) < 0)
-            continue;
-        l.rlim_max = FL_MIN(l.rlim_max, limits[i].most);
-        l.rlim_cur = l.rlim_max;
-        setrlimit(limits[i].what, &l);
-    }
+    return image_pull(&p, ret, err);
 }
 
-static char *read_line(void)
+static int do_clean(const json_t *rq, json_t **ret, struct fl_err *err)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n = getline(&line, &room, stdin);
-
-    if (n > 0 && n <= (ssize_t)MAX_REQUEST)
-        return line;
-    free(line);
-    return NULL;
+    return store_clean(helper_text(rq, "store"), err);
 }
 
-/* Nobody is there any more to hear the answer. */
-static void *watch_sender(void *arg)
+static int do_prune(const json_t *rq, json_t **ret, struct fl_err *err)
 {
-    char c;
+    json_t *used = json_array();
 
-    while (read(STDIN_FILENO, &c, 1) > 0 || errno == EINTR)
-        errno = 0;
-    _exit(3);
+    rootfs_layers_in_use(helper_text(rq, "containers"), used);
+    int r = store_prune(helper_text(rq, "store"), json_object_get(rq, "keep"), used, err);
+    json_decref(used);
+    return r;
 }
 
 int main(int argc, char **argv)
 {
-    _cleanup_free_ char *line = NULL;
-    json_t *rq, *answer = NULL;
-    pthread_t watcher;
-    struct fl_err err;
+    static const struct helper_request requests[] = {
+        {"pull", do_pull, {"store", "name", "registry"}},
+        {"clean", do_clean, {"store"}},
+        {"prune", do_prune, {"store", "containers"}},
+    };
 
-    if (argc > 1) {
-        fprintf(stderr, "usage: fairlead-image\n\nPulls images for an agent, which starts it.\n");
-        return 2;
-    }
-    limit_ourselves();
-    umask(022);
-    signal(SIGPIPE, SIG_IGN);
-    line = read_line();
-    rq = line ? json_loads(line, 0, NULL) : NULL;
-    if (!rq || pthread_create(&watcher, NULL, watch_sender, NULL) != 0) {
-        fprintf(stderr, "no request on standard input\n");
-        return 1;
-    }
-    int r = image_helper_do(rq, &answer, &err);
-    json_decref(rq);
-    if (r < 0) {
-        fprintf(stderr, "%s\n", err.msg);
-        return 1;
-    }
-    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
-    printf("%s\n", text ? text : "{}");
-    free(text);
-    json_decref(answer);
-    return fflush(stdout) == 0 ? 0 : 1;
+    return helper_main(requests, ARRAY_SIZE(requests), argc,
+                       "usage: fairlead-image\n\nPulls images for an agent, which starts it.\n");
 }

@@ -28,11 +28,6 @@ void image_record_free(struct image_record *r)
 
 /* ---- paths ---- */
 
-char *store_layer_path(const char *store, const char *hex)
-{
-    return xasprintf("%s/layers/%s", store, hex);
-}
-
 char *store_record_path(const char *store, const char *name)
 {
     char hex[FL_SHA256_HEX];

@@ -67,7 +67,7 @@ def front(request):
 
 
 class Helper:
-    """fairlead-image by itself, with a store of its own."""
+    """fairlead-image and fairlead-rootfs by themselves, with a store of their own."""
 
     def __init__(self, folder):
         self.store = folder + "/own"
@@ -75,7 +75,8 @@ class Helper:
             os.makedirs("%s/%s" % (self.store, d))
 
     def start(self, **request):
-        p = subprocess.Popen([os.path.join(BIN, "fairlead-image")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        program = "fairlead-rootfs" if request["do"] in ("root", "destroy") else "fairlead-image"
+        p = subprocess.Popen([os.path.join(BIN, program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              start_new_session=True)
         p.stdin.write((json.dumps(dict({"store": self.store, "stall_us": 2000000}, **request)) + "\n").encode())
         p.stdin.flush()
