@@ -168,6 +168,42 @@ def test_nested(archived):
     assert mounted(c) == []
 
 
+def test_image_as_volume(archived):
+    """Beside the machine's files, and beside another image."""
+    volume = {"mode": "RO", "container_path": "vol", "image": {"type": "DOCKER", "docker": {"name": "one"}}}
+    c, s = archived
+    for info in ({"type": "MESOS"}, container("app:v1")):
+        offer = s.offer(cpus=0.1)
+        t = s.task(offer, "cat $MESOS_SANDBOX/vol/etc/release; test -e $MESOS_SANDBOX/vol/gone || echo no", container=dict(info, volumes=[volume]))
+        s.launch(offer, t)
+        end = s.end_of(t["task_id"]["value"])
+        assert end["state"] == "TASK_FINISHED", end
+        assert output(c, t["task_id"]["value"]) == "second\nno\n"
+    eventually(lambda: provisioned(c) == [])
+    assert mounted(c) == []
+
+
+def test_nobody_holds_a_root(archived):
+    """A container that was started beside another keeps nothing of the other's root when that is gone."""
+    c, s = archived
+    with_image, _ = s.run("sleep 1000", container=container("one"))
+    beside, _ = s.run("echo $$; exec sleep 1000")
+    other, _ = s.run("sleep 1000", container=container("app:v1"))
+    eventually(lambda: output(c, beside) != "")
+    pids = [p for p in c.processes() if open("/proc/%d/comm" % p).read() == "sleep\n"]
+    assert pids
+    s.kill(with_image)
+    s.end_of(with_image)
+    eventually(lambda: len(provisioned(c)) == 1)
+    seen = {line.split()[4] for p in pids if os.path.exists("/proc/%d/mountinfo" % p) for line in open("/proc/%d/mountinfo" % p)
+            if c.folder + "/agent0/provisioner/" in line}
+    assert all("/%s/" % provisioned(c)[0] in point for point in seen), seen
+    for t in (beside, other):
+        s.kill(t)
+        s.end_of(t)
+    eventually(lambda: provisioned(c) == [])
+
+
 def test_restart(archived):
     """What runs goes on over a restart of the agent, its root with it; what was laid out for nobody goes."""
     c, s = archived

@@ -211,6 +211,13 @@ class Cluster:
                     except OSError:
                         pass
 
+    def unmount(self):
+        """What agents mounted and could not take away, since they were stopped first."""
+        with open("/proc/self/mountinfo") as f:
+            points = [line.split()[4] for line in f]
+        for point in reversed([p for p in points if p.startswith(self.folder + "/")]):
+            subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL, check=False)
+
     def stop(self):
         for d in self.agents + [self.master]:
             d.stop()
@@ -226,6 +233,7 @@ class Cluster:
                     pass
             time.sleep(0.05)
         self.remove_cgroups()
+        self.unmount()
         if os.environ.get("KEEP"):
             print("kept:", self.folder)
         else:
