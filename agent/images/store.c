@@ -165,6 +165,27 @@ int store_take_layer(const char *store, const char *staged, const char *hex, str
     return fl_err_errno(err, errno, "keep the layer '%s'", hex);
 }
 
+/* Whoever owns a folder above the store could put another in its place; by default it lies below /tmp. */
+static int check_owners(const char *store, struct fl_err *err)
+{
+    _cleanup_free_ char *path = xstrdup(store);
+    struct stat st;
+
+    for (;;) {
+        if (stat(path, &st) < 0)
+            return fl_err_errno(err, errno, "look at '%s'", path);
+        if (st.st_uid != 0 && st.st_uid != geteuid())
+            return fl_err_set(err, FL_FORBIDDEN,
+                              "the store of images '%s' would lie in a folder of user %u, '%s'; "
+                              "choose another --docker_store_dir",
+                              store, (unsigned)st.st_uid, path);
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path)
+            return 0;
+        *slash = '\0';
+    }
+}
+
 int store_open(const char *store, int *ret_lock, struct fl_err *err)
 {
     static const char *const folders[] = {"layers", "images", "staging", "gc"};
@@ -176,6 +197,9 @@ int store_open(const char *store, int *ret_lock, struct fl_err *err)
         if (r < 0)
             return r;
     }
+    int k = check_owners(store, err);
+    if (k < 0)
+        return k;
     _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || chmod(store, 0700) < 0)
         return fl_err_errno(err, errno, "open '%s'", path);

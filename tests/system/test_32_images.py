@@ -240,6 +240,12 @@ def test_copy_and_ignored_runtime(made):
         eventually(lambda: provisioned(c) == [])
 
 
+def test_store_of_somebody(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    os.chown(tmp_path / "theirs", 12, 34)
+    test_refused_flags(tmp_path, {"docker_store_dir": str(tmp_path / "theirs/store")}, "folder of user 12")
+
+
 @pytest.mark.parametrize("flags,says", [({"image_providers": "appc"}, "appc"), ({"image_provisioner_backend": "aufs"}, "overlay, copy, bind"),
                                         ({"image_gc_config": "{}"}, "image_disk_headroom"), ({"image_providers": "zip"}, "docker and oci")])
 def test_refused_flags(tmp_path, flags, says):
