@@ -5,104 +5,50 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libcgroup.h>
-#include <linux/magic.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
-bool cgroup_is_v2(const struct isolator_config *config)
+#include "common/base/buf.h"
+#include "isolators/cgroup_v2.h"
+
+#define BETWEEN   "mesos" /* below it, in a container's group, are those nested in it */
+#define LEAF      "leaf"
+#define MAX_DEPTH 64
+
+/* "a.b" as a path: "a/mesos/b". */
+static void add_folder(struct fl_buf *b, const char *id)
 {
-    struct statfs st;
-
-    return statfs(config->cgroups_hierarchy, &st) == 0 && st.f_type == CGROUP2_SUPER_MAGIC;
-}
-
-/* libcgroup reads the mounts once a process. */
-static int library_init(struct fl_err *err)
-{
-    static bool done;
-
-    if (done)
-        return 0;
-    int r = cgroup_init();
-    if (r != 0)
-        return fl_err_set(err, FL_UNSUPPORTED, "cannot use the cgroups of this machine: %s",
-                          cgroup_strerror(r));
-    done = true;
-    return 0;
-}
-
-static int find_mount(const char *controller, char **ret, struct fl_err *err)
-{
-    char *mount = NULL;
-
-    int r = library_init(err);
-    if (r < 0)
-        return r;
-    r = cgroup_get_subsys_mount_point(controller, &mount);
-    if (r != 0)
-        return fl_err_set(
-            err, FL_UNSUPPORTED,
-            "the cgroup controller '%s' is not mounted: %s; mount it or leave the isolator out",
-            controller, cgroup_strerror(r));
-    *ret = xstrdup(mount);
-    free(mount);
-    return 0;
-}
-
-int cgroup_room_open(const struct isolator_config *config, const char *controller,
-                     struct cgroup_room *ret, struct fl_err *err)
-{
-    struct cgroup_room r = {.v2 = cgroup_is_v2(config)};
-
-    if (!streq(config->launcher, "linux"))
-        return fl_err_set(err, FL_UNSUPPORTED, "cgroups need --launcher=linux");
-    if (geteuid() != 0)
-        return fl_err_set(err, FL_UNSUPPORTED,
-                          "cgroups need root; run the agent as root or with --launcher=posix");
-    fl_snprintf(r.controller, sizeof(r.controller), "%s", controller);
-    if (*controller) {
-        int k = find_mount(controller, &r.mount, err);
-        if (k < 0)
-            return k;
-    } else {
-        r.mount = xstrdup(config->cgroups_hierarchy);
+    for (const char *p = id; *p;) {
+        size_t n = strcspn(p, ".");
+        fl_buf_add(b, p, n);
+        p += n;
+        if (*p) {
+            fl_buf_adds(b, "/" BETWEEN "/");
+            p++;
+        }
     }
-    r.root = xstrdup(config->cgroups_root);
-    *ret = r;
-    return 0;
-}
-
-void cgroup_room_done(struct cgroup_room *r)
-{
-    free(r->mount);
-    free(r->root);
-    r->mount = r->root = NULL;
 }
 
 char *cgroup_path(const struct cgroup_room *r, const char *id, const char *file)
 {
-    return xasprintf("%s/%s/%s%s%s", r->mount, r->root, id, *file ? "/" : "", file);
+    struct fl_buf b = FL_BUF_INIT;
+
+    fl_buf_addf(&b, "%s/%s/", r->mount, r->root);
+    add_folder(&b, id);
+    if (*file)
+        fl_buf_addf(&b, "/%s", file);
+    return fl_buf_take(&b);
 }
 
-/* Without a controller there is nothing that libcgroup could make. */
-static int make_plain(const struct cgroup_room *r, const char *id, struct fl_err *err)
+char *cgroup_procs(const struct cgroup_room *r, const char *id)
 {
-    _cleanup_free_ char *root = xasprintf("%s/%s", r->mount, r->root),
-                        *path = cgroup_path(r, id, "");
-
-    if ((mkdir(root, 0755) < 0 && errno != EEXIST) || (mkdir(path, 0755) < 0 && errno != EEXIST))
-        return fl_err_errno(err, errno, "make the cgroup '%s'", path);
-    return 0;
+    return cgroup_path(r, id, r->v2 ? LEAF "/cgroup.procs" : "cgroup.procs");
 }
 
-int cgroup_make(const struct cgroup_room *r, const char *id, const struct cgroup_value *values,
-                size_t n, struct fl_err *err)
+static int make_v1(const struct cgroup_room *r, const char *id, const struct cgroup_value *values,
+                   size_t n, struct fl_err *err)
 {
-    if (!*r->controller)
-        return make_plain(r, id, err);
-    _cleanup_free_ char *name = xasprintf("%s/%s", r->root, id);
-    struct cgroup *cg = cgroup_new_cgroup(name);
+    _cleanup_free_ char *path = cgroup_path(r, id, "");
+    struct cgroup *cg = cgroup_new_cgroup(path + strlen(r->mount) + 1);
     struct cgroup_controller *c = cg ? cgroup_add_controller(cg, r->controller) : NULL;
     int k = c ? 0 : ECGFAIL;
 
@@ -112,9 +58,20 @@ int cgroup_make(const struct cgroup_room *r, const char *id, const struct cgroup
         k = cgroup_create_cgroup(cg, 1);
     if (cg)
         cgroup_free(&cg);
-    return k == 0 ? 0
-                  : fl_err_set(err, FL_INTERNAL, "make the cgroup '%s' of controller '%s': %s",
-                               name, r->controller, cgroup_strerror(k));
+    return k == 0
+               ? 0
+               : fl_err_set(err, FL_INTERNAL, "make the cgroup '%s': %s", path, cgroup_strerror(k));
+}
+
+int cgroup_make(const struct cgroup_room *r, const char *id, const struct cgroup_value *values,
+                size_t n, struct fl_err *err)
+{
+    if (!r->v2)
+        return make_v1(r, id, values, n, err);
+    int k = cgroup_v2_make(r, id, err);
+    for (size_t i = 0; i < n && k == 0; i++)
+        k = cgroup_write(r, id, values[i].name, values[i].text, err);
+    return k;
 }
 
 int cgroup_write(const struct cgroup_room *r, const char *id, const char *file, const char *text,
@@ -169,10 +126,8 @@ bool cgroup_key(const char *text, const char *key, uint64_t *ret)
 }
 
 /* Calls fn for each pid of the file; returns how many. */
-static uint32_t each_pid(const struct cgroup_room *r, const char *id, const char *file,
-                         void (*fn)(pid_t pid))
+static uint32_t each_pid(const char *path, void (*fn)(pid_t pid))
 {
-    _cleanup_free_ char *path = cgroup_path(r, id, file);
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     char buf[4096];
     uint32_t count = 0;
@@ -193,9 +148,13 @@ static uint32_t each_pid(const struct cgroup_room *r, const char *id, const char
     return count;
 }
 
-uint32_t cgroup_count(const struct cgroup_room *r, const char *id, const char *file)
+uint32_t cgroup_count(const struct cgroup_room *r, const char *id, bool threads)
 {
-    return each_pid(r, id, file, NULL);
+    const char *file = r->v2 ? (threads ? LEAF "/cgroup.threads" : LEAF "/cgroup.procs")
+                             : (threads ? "tasks" : "cgroup.procs");
+    _cleanup_free_ char *path = cgroup_path(r, id, file);
+
+    return each_pid(path, NULL);
 }
 
 static void kill_it(pid_t pid)
@@ -203,38 +162,119 @@ static void kill_it(pid_t pid)
     kill(pid, SIGKILL);
 }
 
-static void kill_members(const struct cgroup_room *r, const char *id)
+/* Calls fn for each folder in this one, with its path. */
+static void each_below(const char *path, void (*fn)(void *arg, const char *path, const char *name),
+                       void *arg)
 {
+    DIR *d = opendir(path);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if (e->d_type == DT_DIR && e->d_name[0] != '.') {
+            _cleanup_free_ char *below = xasprintf("%s/%s", path, e->d_name);
+            fn(arg, below, e->d_name);
+        }
+    if (d)
+        closedir(d);
+}
+
+/* A task that runs as root can make groups in its own, as deep as it likes. */
+struct depth {
+    int left;
+};
+
+static void kill_below(void *arg, const char *path, const char *name)
+{
+    const struct depth *d = arg;
+    struct depth below = {d->left - 1};
+    _cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", path);
+
+    each_pid(procs, kill_it);
+    if (below.left > 0)
+        each_below(path, kill_below, &below);
+}
+
+static void remove_below(void *arg, const char *path, const char *name)
+{
+    const struct depth *d = arg;
+    struct depth below = {d->left - 1};
+
+    if (rmdir(path) == 0 || errno == ENOENT || below.left == 0)
+        return;
+    each_below(path, remove_below, &below);
+    rmdir(path);
+}
+
+static void kill_members(const struct cgroup_room *r, const char *id, const char *path)
+{
+    struct depth all = {MAX_DEPTH};
+
     if (r->v2 && cgroup_write(r, id, "cgroup.kill", "1", NULL) == 0)
         return;
     /* Frozen, none can fork between being listed and being killed. */
     bool freezer = streq(r->controller, "freezer");
     if (freezer)
         cgroup_write(r, id, "freezer.state", "FROZEN", NULL);
-    each_pid(r, id, "cgroup.procs", kill_it);
+    kill_below(&all, path, "");
     if (freezer)
         cgroup_write(r, id, "freezer.state", "THAWED", NULL);
+}
+
+/* What lay between it and the container that it is nested in; others nested there may still need it. */
+static void remove_between(const struct cgroup_room *r, const char *id, char *path)
+{
+    if (!strchr(id, '.'))
+        return;
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
 }
 
 int cgroup_remove(const struct cgroup_room *r, const char *id)
 {
     _cleanup_free_ char *path = cgroup_path(r, id, "");
+    struct depth all = {MAX_DEPTH};
 
-    if (rmdir(path) == 0 || errno == ENOENT)
-        return 0;
-    kill_members(r, id);
-    return rmdir(path) == 0 || errno == ENOENT ? 0 : -EAGAIN;
+    if (r->v2) {
+        _cleanup_free_ char *leaf = cgroup_path(r, id, LEAF);
+        rmdir(leaf);
+    }
+    bool gone = rmdir(path) == 0 || errno == ENOENT;
+
+    if (!gone) {
+        kill_members(r, id, path);
+        remove_below(&all, path, "");
+        gone = access(path, F_OK) < 0;
+    }
+    if (gone)
+        remove_between(r, id, path);
+    return gone ? 0 : -EAGAIN;
+}
+
+struct each {
+    const struct cgroup_room *room;
+    const char *parent; /* or NULL */
+    void (*found)(void *arg, const char *id);
+    void *arg;
+};
+
+static void each_one(void *arg, const char *path, const char *name)
+{
+    const struct each *e = arg;
+
+    if (e->room->v2 && !e->parent && streq(name, "agent"))
+        return;
+    _cleanup_free_ char *id = e->parent ? xasprintf("%s.%s", e->parent, name) : xstrdup(name),
+                        *nested = xasprintf("%s/" BETWEEN, path);
+    struct each below = *e;
+    below.parent = id;
+    e->found(e->arg, id);
+    each_below(nested, each_one, &below);
 }
 
 void cgroup_each(const struct cgroup_room *r, void (*found)(void *arg, const char *id), void *arg)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", r->mount, r->root);
-    DIR *d = opendir(path);
-    const struct dirent *e;
+    struct each e = {.room = r, .found = found, .arg = arg};
 
-    while (d && (e = readdir(d)))
-        if (e->d_type == DT_DIR && e->d_name[0] != '.')
-            found(arg, e->d_name);
-    if (d)
-        closedir(d);
+    each_below(path, each_one, &e);
 }

@@ -41,10 +41,21 @@ int cgroup_isolator_make(struct cgroup_isolator *i, const char *id,
 
 void cgroup_isolator_join(const struct cgroup_isolator *i, const char *id, struct launch_plan *plan)
 {
-    if (!i->room.v2 || !*i->room.controller) {
-        _cleanup_free_ char *procs = cgroup_path(&i->room, id, "cgroup.procs");
-        launch_plan_cgroup(plan, procs);
-    }
+    if (i->room.launcher_joins)
+        return;
+    _cleanup_free_ char *procs = cgroup_procs(&i->room, id);
+    launch_plan_cgroup(plan, procs);
+}
+
+int cgroup_isolator_prepare(struct isolator *i, const struct isolated_container *c,
+                            struct launch_plan *plan, struct fl_err *err)
+{
+    struct cgroup_isolator *ci = (struct cgroup_isolator *)i;
+
+    if (!c->shares_cgroups)
+        return cgroup_isolator_make(ci, c->id, NULL, 0, plan, err);
+    cgroup_isolator_join(ci, c->cgroup_id, plan);
+    return 0;
 }
 
 int cgroup_isolator_cleanup(struct isolator *i, const char *id)

@@ -22,7 +22,9 @@ int cgroup_isolator_make(struct cgroup_isolator *i, const char *id,
 /* Has the shim join the group of another container. */
 void cgroup_isolator_join(const struct cgroup_isolator *i, const char *id,
                           struct launch_plan *plan);
-/* As isolator hooks. */
+/* As isolator hooks. The first for controllers without values: a group of its own, or that of another container. */
+int cgroup_isolator_prepare(struct isolator *i, const struct isolated_container *c,
+                            struct launch_plan *plan, struct fl_err *err);
 int cgroup_isolator_cleanup(struct isolator *i, const char *id);
 void cgroup_isolator_orphans(struct isolator *i, void (*found)(void *arg, const char *id),
                              void *arg);

@@ -14,7 +14,7 @@
 struct cpu_isolator {
     struct cgroup_isolator cg; /* first */
     struct cgroup_room acct;   /* v1 only */
-    bool cfs, low_priority;
+    bool cfs, low_priority, count;
 };
 
 static void cpu_free(struct isolator *i)
@@ -34,6 +34,7 @@ static int cpu_create(struct fl_loop *loop, const struct isolator_config *config
         return r;
     struct cpu_isolator *c = (struct cpu_isolator *)cg;
     c->cfs = config->cgroups_enable_cfs;
+    c->count = config->cgroups_cpu_enable_pids_and_tids_count;
     c->low_priority = config->revocable_cpu_low_priority;
     if (!c->cg.room.v2)
         r = cgroup_room_open(config, "cpuacct", &c->acct, err);
@@ -110,7 +111,7 @@ static int cpu_prepare(struct isolator *i, const struct isolated_container *c,
                        struct launch_plan *plan, struct fl_err *err)
 {
     struct cpu_isolator *ci = (struct cpu_isolator *)i;
-    const char *id = c->shares_cgroups ? c->root_id : c->id;
+    const char *id = c->cgroup_id;
     struct cgroup_value v[3];
     size_t n = values_of(ci, c, v);
     int r = 0;
@@ -124,7 +125,7 @@ static int cpu_prepare(struct isolator *i, const struct isolated_container *c,
     if (!c->shares_cgroups)
         r = cgroup_make(&ci->acct, id, NULL, 0, err);
     if (r == 0) {
-        _cleanup_free_ char *procs = cgroup_path(&ci->acct, id, "cgroup.procs");
+        _cleanup_free_ char *procs = cgroup_procs(&ci->acct, id);
         launch_plan_cgroup(plan, procs);
     }
     return r;
@@ -182,11 +183,14 @@ static void usage_v2(struct cpu_isolator *ci, const char *id, struct container_u
 static int cpu_usage(struct isolator *i, const char *id, struct container_usage *out)
 {
     struct cpu_isolator *ci = (struct cpu_isolator *)i;
-    uint32_t processes = cgroup_count(&ci->cg.room, id, "cgroup.procs");
-    uint32_t threads = cgroup_count(&ci->cg.room, id, ci->cg.room.v2 ? "cgroup.threads" : "tasks");
 
-    out->processes = processes - (processes > 0);
-    out->threads = threads - (threads > 0);
+    if (ci->count) {
+        uint32_t processes = cgroup_count(&ci->cg.room, id, false);
+        uint32_t threads = cgroup_count(&ci->cg.room, id, true);
+        out->has_counts = true;
+        out->processes = processes - (processes > 0);
+        out->threads = threads - (threads > 0);
+    }
     if (ci->cg.room.v2)
         usage_v2(ci, id, out);
     else

@@ -42,7 +42,12 @@ struct mem_entry {
     uint64_t hard;
     int event; /* v1: eventfd; v2: watch number */
     struct fl_watch *watch;
+    struct fl_timer *again; /* v1: between the kernel's notice and its counting of the kill */
+    uint64_t wait_us;
 };
+
+#define FIRST_LOOK_US 500
+#define LAST_LOOK_US  1000000
 
 /* ---- running out ---- */
 
@@ -81,12 +86,26 @@ static void report(struct mem_entry *e)
     m->limit(m->limit_arg, e->id.id, ISOLATOR_LIMIT_MEMORY, message, &limitation);
 }
 
-static void look(struct mem_entry *e)
+/* False: nothing was killed, so far as can be seen. */
+static bool look(struct mem_entry *e)
 {
     uint64_t kills = 0;
+    bool killed = oom_kills(e->mem, e->id.id, &kills) && kills > 0;
 
-    if (oom_kills(e->mem, e->id.id, &kills) && kills > 0)
+    if (killed)
         report(e);
+    return killed;
+}
+
+/* The kernel gives notice first, then chooses and counts; when it chose not the first process, nothing else would bring us back. */
+static void look_again(void *arg)
+{
+    struct mem_entry *e = arg;
+
+    if (look(e) || e->wait_us > LAST_LOOK_US)
+        return;
+    fl_timer_set(e->again, e->wait_us);
+    e->wait_us *= 2;
 }
 
 static void on_eventfd(int fd, bool readable, bool writable, void *arg)
@@ -97,7 +116,10 @@ static void on_eventfd(int fd, bool readable, bool writable, void *arg)
     if (read(fd, &n, sizeof(n)) != sizeof(n))
         return;
     /* It also comes when the group is removed; then there is nothing to read any more. */
-    look(e);
+    if (!e->again)
+        e->again = fl_timer_new(e->mem->loop, look_again, e);
+    e->wait_us = FIRST_LOOK_US;
+    look_again(e);
 }
 
 static int watch_v1(struct mem_isolator *m, struct mem_entry *e, struct fl_err *err)
@@ -148,6 +170,7 @@ static int watch(struct mem_isolator *m, struct mem_entry *e, struct fl_err *err
 static void entry_drop(struct mem_isolator *m, struct mem_entry *e)
 {
     fl_watch_free(e->watch);
+    fl_timer_free(e->again);
     if (m->cg.room.v2)
         inotify_rm_watch(m->inotify, e->event);
     else if (e->event >= 0)
@@ -260,7 +283,7 @@ static int mem_prepare(struct isolator *i, const struct isolated_container *c,
     size_t n = values_of(m, c, v);
 
     if (c->shares_cgroups) {
-        cgroup_isolator_join(&m->cg, c->root_id, plan);
+        cgroup_isolator_join(&m->cg, c->cgroup_id, plan);
         return 0;
     }
     int r = cgroup_isolator_make(&m->cg, c->id, v, n, plan, err);

@@ -36,7 +36,7 @@ static int pids_prepare(struct isolator *i, const struct isolated_container *c,
     size_t n = values_of(c, &v);
 
     if (c->shares_cgroups) {
-        cgroup_isolator_join((struct cgroup_isolator *)i, c->root_id, plan);
+        cgroup_isolator_join((struct cgroup_isolator *)i, c->cgroup_id, plan);
         return 0;
     }
     return cgroup_isolator_make((struct cgroup_isolator *)i, c->id, &v, n, plan, err);
@@ -51,22 +51,12 @@ static int pids_update(struct isolator *i, const struct isolated_container *c, s
                : 0;
 }
 
-static int pids_usage(struct isolator *i, const char *id, struct container_usage *out)
-{
-    uint64_t v;
-
-    if (cgroup_read_u64(&((struct cgroup_isolator *)i)->room, id, "pids.current", &v) == 0)
-        out->threads = (uint32_t)(v - (v > 0));
-    return 0;
-}
-
 const struct isolator_ops isolator_cgroups_pids = {
     .name = "cgroups/pids",
     .create = pids_create,
     .free = cgroup_isolator_free,
     .prepare = pids_prepare,
     .update = pids_update,
-    .usage = pids_usage,
     .cleanup = cgroup_isolator_cleanup,
     .orphans = cgroup_isolator_orphans,
 };

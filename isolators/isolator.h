@@ -30,6 +30,10 @@ struct isolator_config {
     const char *sandbox_directory; /* where a root file system shows the sandbox */
     const char *work_dir, *cgroups_hierarchy, *cgroups_root;
     bool cgroups_enable_cfs, cgroups_limit_swap, revocable_cpu_low_priority;
+    bool cgroups_cpu_enable_pids_and_tids_count;
+    const char *cgroups_net_cls_primary_handle, *cgroups_net_cls_secondary_handles; /* or NULL */
+    const char *perf_events;                                                        /* or NULL */
+    uint64_t perf_interval, perf_duration; /* microseconds */
     bool disallow_sharing_agent_pid_namespace, disallow_sharing_agent_ipc_namespace;
     bool enforce_container_disk_quota, docker_ignore_runtime;
     uint64_t container_disk_watch_interval; /* microseconds */
@@ -54,12 +58,13 @@ struct isolator_config {
 /* What an isolator is told of a container. */
 struct isolated_container {
     const char *id;             /* "root.child" when nested */
-    const char *root_id;        /* nested: in whose cgroups it is; else NULL */
+    const char *root_id;        /* nested, else NULL */
     const char *parent_sandbox; /* nested, else NULL */
     const char *parent_rootfs;  /* nested, and its parent has one, else NULL */
     const char *root_sandbox;   /* nested, else NULL: its own lies below it */
     bool debug;                 /* nested, and in all namespaces of its parent */
-    bool shares_cgroups;        /* nested, and in the cgroups of its root */
+    bool shares_cgroups;        /* nested, and in the cgroups of what it is nested in */
+    const char *cgroup_id;      /* in whose cgroups it is: its own id unless it shares */
     const char *sandbox;
     const char *user;
     const V1__ContainerInfo *info; /* or NULL */

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include "isolators/cgroup.h"
+
 /* In order of preparing. */
 static const struct row {
     const struct isolator_ops *ops;
@@ -21,6 +23,13 @@ static const struct row {
     {&isolator_posix_rlimits, NULL},
     {&isolator_cgroups_cpu, NULL},
     {&isolator_cgroups_mem, NULL},
+    {&isolator_cgroups_cpuset, NULL},
+    {&isolator_cgroups_blkio, NULL},
+    {&isolator_cgroups_devices, NULL},
+    {&isolator_cgroups_hugetlb, NULL},
+    {&isolator_cgroups_net_cls, NULL},
+    {&isolator_cgroups_net_prio, NULL},
+    {&isolator_cgroups_perf_event, NULL},
     {&isolator_cgroups_pids, NULL},
     {&isolator_docker_runtime, NULL},
     {&isolator_linux_devices, "filesystem/linux"},
@@ -41,12 +50,24 @@ static const struct row {
      NULL}, /* last: when it prepares it is known whether there is a pid namespace */
 };
 
+/* What cgroups/all chooses, where the machine has it. */
+static const struct {
+    const struct isolator_ops *ops;
+    const char *controller;
+} controllers[] = {
+    {&isolator_cgroups_pids, "pids"},         {&isolator_cgroups_cpuset, "cpuset"},
+    {&isolator_cgroups_blkio, "blkio"},       {&isolator_cgroups_devices, "devices"},
+    {&isolator_cgroups_hugetlb, "hugetlb"},   {&isolator_cgroups_net_cls, "net_cls"},
+    {&isolator_cgroups_net_prio, "net_prio"}, {&isolator_cgroups_perf_event, "perf_event"},
+};
+
 static const struct {
     const char *name, *stands_for;
 } aliases[] = {
     {"process", "posix/cpu,posix/mem"},
     {"cgroups", "cgroups/cpu,cgroups/mem"},
-    {"cgroups/all", "cgroups/cpu,cgroups/mem,cgroups/pids"},
+    {"cgroups/all", "cgroups/cpu,cgroups/mem"}, /* and the others that this machine has */
+    {"cgroups/io", "cgroups/blkio"},
     {"posix/disk", "disk/du"},
     {"filesystem/linux", "volume/host_path,volume/sandbox_path,volume/image"}, /* besides itself */
 };
@@ -60,6 +81,7 @@ const struct isolator_ops *isolator_find(const char *name)
 }
 
 struct chosen {
+    const struct isolator_config *config;
     bool on[ARRAY_SIZE(table)];
 };
 
@@ -78,6 +100,15 @@ static bool *named(struct chosen *c, const char *name)
 
 static int choose_list(const char *list, struct chosen *c, struct fl_err *err);
 
+static void choose_mounted(struct chosen *c)
+{
+    /* A group for counting nothing would only make each launch dearer. */
+    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+        if ((controllers[i].ops != &isolator_cgroups_perf_event || c->config->perf_events) &&
+            cgroup_has(c->config, controllers[i].controller))
+            *named(c, controllers[i].ops->name) = true;
+}
+
 static int choose(const char *name, size_t n, struct chosen *c, struct fl_err *err)
 {
     bool *on = choice(c, name, n);
@@ -86,6 +117,8 @@ static int choose(const char *name, size_t n, struct chosen *c, struct fl_err *e
 
     if (known)
         *on = true;
+    if (n == strlen("cgroups/all") && memcmp(name, "cgroups/all", n) == 0)
+        choose_mounted(c);
     for (size_t i = 0; i < ARRAY_SIZE(aliases) && r == 0; i++)
         if (strlen(aliases[i].name) == n && memcmp(aliases[i].name, name, n) == 0) {
             known = true;
@@ -142,7 +175,7 @@ int isolators_create(struct fl_loop *loop, const struct isolator_config *config,
                      const char *isolation, isolator_limit_f *limit, void *arg,
                      struct isolator ***ret, size_t *ret_n, struct fl_err *err)
 {
-    struct chosen c = {{false}};
+    struct chosen c = {.config = config};
     struct isolator **v = xcalloc(ARRAY_SIZE(table), sizeof(*v));
     size_t n = 0;
 

@@ -71,6 +71,7 @@ static int cpu_usage(struct isolator *i, const char *id, struct container_usage 
         return r;
     out->cpus_user_s = u.user_s;
     out->cpus_system_s = u.system_s;
+    out->has_counts = true;
     out->processes = u.processes;
     out->threads = u.threads;
     return 0;

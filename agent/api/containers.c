@@ -8,41 +8,6 @@
         (s)->field = (v);                                                                          \
     } while (0)
 
-V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
-                                                       struct fl_arena *arena)
-{
-    struct containerizer *c = a->containerizer;
-    struct container_usage u = {0};
-    V1__ResourceStatistics *s;
-
-    if (c->ops->usage(c, id, &u) < 0)
-        return NULL;
-    s = FL_ARENA_NEW(arena, V1__ResourceStatistics, v1__resource_statistics);
-    s->timestamp = u.timestamp;
-    SET(s, cpus_limit, u.cpus_limit);
-    SET(s, cpus_user_time_secs, u.cpus_user_s);
-    SET(s, cpus_system_time_secs, u.cpus_system_s);
-    SET(s, mem_limit_bytes, u.mem_limit_bytes);
-    SET(s, mem_rss_bytes, u.mem_rss_bytes);
-    SET(s, mem_total_bytes, u.mem_total_bytes);
-    if (u.mem_soft_limit_bytes)
-        SET(s, mem_soft_limit_bytes, u.mem_soft_limit_bytes);
-    if (u.mem_cache_bytes)
-        SET(s, mem_cache_bytes, u.mem_cache_bytes);
-    SET(s, processes, u.processes);
-    SET(s, threads, u.threads);
-    if (u.has_cfs) {
-        SET(s, cpus_nr_periods, (uint32_t)u.cpus_nr_periods);
-        SET(s, cpus_nr_throttled, (uint32_t)u.cpus_nr_throttled);
-        SET(s, cpus_throttled_time_secs, u.cpus_throttled_s);
-    }
-    if (u.has_disk) {
-        SET(s, disk_limit_bytes, u.disk_limit_bytes);
-        SET(s, disk_used_bytes, u.disk_used_bytes);
-    }
-    return s;
-}
-
 V1__ContainerStatus *agent_api_container_status(const struct agent_executor *e,
                                                 struct fl_arena *arena)
 {

@@ -74,6 +74,13 @@ void container_free(struct container *c)
     free(c);
 }
 
+static const struct container *cgroup_owner(const struct container *c)
+{
+    while (c->shares_cgroups && c->parent)
+        c = c->parent;
+    return c;
+}
+
 struct isolated_container container_isolated(const struct container *c)
 {
     return (struct isolated_container){.id = c->id,
@@ -84,6 +91,7 @@ struct isolated_container container_isolated(const struct container *c)
                                            c->parent ? container_root(c)->sandbox : NULL,
                                        .debug = c->debug,
                                        .shares_cgroups = c->shares_cgroups,
+                                       .cgroup_id = cgroup_owner(c)->id,
                                        .sandbox = c->sandbox,
                                        .user = c->user,
                                        .info = c->info,
@@ -422,6 +430,12 @@ static struct isolator_config config_of(const struct agent_flags *f)
         .cgroups_root = f->cgroups_root,
         .cgroups_enable_cfs = f->cgroups_enable_cfs,
         .cgroups_limit_swap = f->cgroups_limit_swap,
+        .cgroups_cpu_enable_pids_and_tids_count = f->cgroups_cpu_enable_pids_and_tids_count,
+        .cgroups_net_cls_primary_handle = f->cgroups_net_cls_primary_handle,
+        .cgroups_net_cls_secondary_handles = f->cgroups_net_cls_secondary_handles,
+        .perf_events = f->perf_events,
+        .perf_interval = f->perf_interval,
+        .perf_duration = f->perf_duration,
         .revocable_cpu_low_priority = f->revocable_cpu_low_priority,
         .disallow_sharing_agent_pid_namespace = f->disallow_sharing_agent_pid_namespace,
         .disallow_sharing_agent_ipc_namespace = f->disallow_sharing_agent_ipc_namespace,

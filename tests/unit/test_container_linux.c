@@ -98,9 +98,10 @@ END_TEST
 
 START_TEST(limits_above_the_request)
 {
+    static const char *const more[] = {"--cgroups_cpu_enable_pids_and_tids_count", NULL};
     struct container_usage u;
 
-    open_with(WHOLE, NULL);
+    open_with(WHOLE, more);
     fixture_launch(
         &f, &(struct launch){
                 .id = "c", .shell = "exec sleep 100", .mem_limit = 256, .cpu_limit = INFINITY});
