@@ -261,6 +261,7 @@ static int start_container(struct agent_executor *e, const V1__TaskInfo *task, s
     spec.resources = &sum;
     spec.cpu_limit = limit_of(e, "cpus");
     spec.mem_limit = limit_of(e, "mem");
+    spec.task = task != NULL;
     spec.checkpoint = agent_checkpoints(e->framework);
     r = c->ops->launch(c, &spec, err);
     agent_env_free(env);

@@ -126,7 +126,7 @@ bool cgroup_key(const char *text, const char *key, uint64_t *ret)
 }
 
 /* Calls fn for each pid of the file; returns how many. */
-static uint32_t each_pid(const char *path, void (*fn)(pid_t pid))
+static uint32_t each_pid(const char *path, void (*fn)(pid_t pid, void *arg), void *arg)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     char buf[4096];
@@ -142,7 +142,7 @@ static uint32_t each_pid(const char *path, void (*fn)(pid_t pid))
             }
             count++;
             if (fn && pid > 0)
-                fn(pid);
+                fn(pid, arg);
             pid = 0;
         }
     return count;
@@ -154,10 +154,18 @@ uint32_t cgroup_count(const struct cgroup_room *r, const char *id, bool threads)
                              : (threads ? "tasks" : "cgroup.procs");
     _cleanup_free_ char *path = cgroup_path(r, id, file);
 
-    return each_pid(path, NULL);
+    return each_pid(path, NULL, NULL);
 }
 
-static void kill_it(pid_t pid)
+void cgroup_each_process(const struct cgroup_room *r, const char *id,
+                         void (*fn)(pid_t pid, void *arg), void *arg)
+{
+    _cleanup_free_ char *path = cgroup_procs(r, id);
+
+    each_pid(path, fn, arg);
+}
+
+static void kill_it(pid_t pid, void *arg)
 {
     kill(pid, SIGKILL);
 }
@@ -189,7 +197,7 @@ static void kill_below(void *arg, const char *path, const char *name)
     struct depth below = {d->left - 1};
     _cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", path);
 
-    each_pid(procs, kill_it);
+    each_pid(procs, kill_it, NULL);
     if (below.left > 0)
         each_below(path, kill_below, &below);
 }

@@ -53,6 +53,8 @@ int cgroup_read_u64(const struct cgroup_room *r, const char *id, const char *fil
 bool cgroup_key(const char *text, const char *key, uint64_t *ret);
 /* How many processes, or threads, are in the group itself. */
 uint32_t cgroup_count(const struct cgroup_room *r, const char *id, bool threads);
+void cgroup_each_process(const struct cgroup_room *r, const char *id,
+                         void (*fn)(pid_t pid, void *arg), void *arg);
 /* Kills what is in it and below, and removes it. -EAGAIN: not all is gone yet. 0 also when there was none. */
 int cgroup_remove(const struct cgroup_room *r, const char *id);
 /* Those that are nested come after what they are nested in. */

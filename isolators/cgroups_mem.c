@@ -2,10 +2,11 @@
  * killed something for memory, which ends the container.
  *
  *   v1: memory.soft_limit_in_bytes, memory.limit_in_bytes (with --cgroups_limit_swap also memory.memsw.limit_in_bytes); an eventfd on
- *       memory.oom_control (cgroup.event_control)
+ *       memory.oom_control (cgroup.event_control); how often there was pressure
  *   v2: memory.low, memory.max; memory.events watched by one inotify descriptor for all
  *
- * A running container's hard limit is only ever raised: lowering it below what is used would kill.
+ * A running container's hard limit is only ever raised: lowering it below what is used would kill. One that may use more than it asked
+ * for is the first to be killed when the machine itself runs out.
  */
 #include "isolators/cgroup_isolator.h"
 
@@ -17,6 +18,7 @@
 #include <sys/inotify.h>
 
 #include "isolators/id_map.h"
+#include "isolators/mem_pressure.h"
 
 #define MEGA      ((uint64_t)1 << 20)
 #define MIN_BYTES (32 * MEGA)
@@ -31,15 +33,17 @@ struct mem_isolator {
     void *limit_arg;
     bool limit_swap;
     struct id_map entries;
-    int inotify; /* v2; -EBADF */
+    size_t n_pressure, most_pressure; /* containers whose pressure is counted */
+    int inotify;                      /* v2; -EBADF */
     struct fl_watch *inotify_watch;
 };
 
 struct mem_entry {
     struct id_entry id; /* first */
     struct mem_isolator *mem;
-    milli_t requested; /* MB in thousandths */
-    uint64_t hard;
+    uint64_t soft, hard; /* as set */
+    bool burstable;      /* its processes go first when the machine runs out */
+    struct mem_pressure pressure;
     int event; /* v1: eventfd; v2: watch number */
     struct fl_watch *watch;
     struct fl_timer *again; /* v1: between the kernel's notice and its counting of the kill */
@@ -51,14 +55,47 @@ struct mem_entry {
 
 /* ---- running out ---- */
 
-/* How often the kernel killed here; false when it cannot be told. */
-static bool oom_kills(const struct mem_isolator *m, const char *id, uint64_t *ret)
+/* A number of a file of "key number" lines; 0 when it cannot be told. */
+static uint64_t number_of(const struct mem_isolator *m, const char *id, const char *file,
+                          const char *key)
 {
     char text[512];
+    uint64_t v = 0;
 
-    return cgroup_read(&m->cg.room, id, m->cg.room.v2 ? "memory.events" : "memory.oom_control",
-                       text, sizeof(text)) >= 0 &&
-           cgroup_key(text, "oom_kill", ret);
+    return cgroup_read(&m->cg.room, id, file, text, sizeof(text)) >= 0 && cgroup_key(text, key, &v)
+               ? v
+               : 0;
+}
+
+/* Did the kernel kill here, because of our limit? On version 2 it counts in the groups above too, but that a limit was reached only where
+ * the limit is. */
+static bool oom_killed(const struct mem_isolator *m, const char *id)
+{
+    if (!m->cg.room.v2)
+        return number_of(m, id, "memory.oom_control", "oom_kill") > 0;
+    return number_of(m, id, "memory.events", "oom_kill") > 0 &&
+           number_of(m, id, "memory.events.local", "oom") > 0;
+}
+
+/* What was asked for, what was used, what to change, and what the kernel counted. */
+static void describe(const struct mem_entry *e, uint64_t max, char *buf, size_t size)
+{
+    const struct mem_isolator *m = e->mem;
+    char stat[3072] = "";
+
+    cgroup_read(&m->cg.room, e->id.id, "memory.stat", stat, sizeof(stat));
+    if (e->hard == NO_LIMIT)
+        fl_snprintf(buf, size,
+                    "Memory limit exceeded: Requested: no limit Maximum Used: %" PRIu64
+                    "MB\n\nThe machine, or what the container is nested in, ran out of memory; ask "
+                    "for as much 'mem' as it needs.\n\nMEMORY STATISTICS: \n%s",
+                    max / MEGA, stat);
+    else
+        fl_snprintf(buf, size,
+                    "Memory limit exceeded: Requested: %" PRIu64 "MB Maximum Used: %" PRIu64
+                    "MB\n\nRaise 'mem' of the task, or its limit, above %" PRIu64
+                    "MB, or make it use less.\n\nMEMORY STATISTICS: \n%s",
+                    e->hard / MEGA, max / MEGA, e->hard / MEGA, stat);
 }
 
 static void report(struct mem_entry *e)
@@ -67,20 +104,18 @@ static void report(struct mem_entry *e)
     V1__TaskResourceLimitation limitation = V1__TASK_RESOURCE_LIMITATION__INIT;
     V1__Resource res = V1__RESOURCE__INIT, *res_v = &res;
     V1__Value__Scalar scalar = V1__VALUE__SCALAR__INIT;
-    char message[2048], stat[1024] = "";
+    char message[4096];
     uint64_t max = 0;
 
     cgroup_read_u64(&m->cg.room, e->id.id,
                     m->cg.room.v2 ? "memory.peak" : "memory.max_usage_in_bytes", &max);
-    cgroup_read(&m->cg.room, e->id.id, "memory.stat", stat, sizeof(stat));
-    fl_snprintf(message, sizeof(message),
-                "Memory limit exceeded: Requested: %" PRIu64 "MB Maximum Used: %" PRIu64
-                "MB\n\nMEMORY STATISTICS: \n%s",
-                e->hard / MEGA, max / MEGA, stat);
+    if (max == 0 && e->hard != NO_LIMIT)
+        max = e->hard; /* kernels before 5.19 */
+    describe(e, max, message, sizeof(message));
     res.name = (char *)(uintptr_t) "mem";
     res.type = V1__VALUE__TYPE__SCALAR;
     res.scalar = &scalar;
-    scalar.value = (double)e->hard / (double)MEGA;
+    scalar.value = (double)max / (double)MEGA;
     limitation.n_resources = 1;
     limitation.resources = &res_v;
     m->limit(m->limit_arg, e->id.id, ISOLATOR_LIMIT_MEMORY, message, &limitation);
@@ -89,8 +124,7 @@ static void report(struct mem_entry *e)
 /* False: nothing was killed, so far as can be seen. */
 static bool look(struct mem_entry *e)
 {
-    uint64_t kills = 0;
-    bool killed = oom_kills(e->mem, e->id.id, &kills) && kills > 0;
+    bool killed = oom_killed(e->mem, e->id.id);
 
     if (killed)
         report(e);
@@ -171,6 +205,10 @@ static void entry_drop(struct mem_isolator *m, struct mem_entry *e)
 {
     fl_watch_free(e->watch);
     fl_timer_free(e->again);
+    if (e->pressure.open) {
+        mem_pressure_close(&e->pressure);
+        m->n_pressure--;
+    }
     if (m->cg.room.v2)
         inotify_rm_watch(m->inotify, e->event);
     else if (e->event >= 0)
@@ -206,6 +244,7 @@ static int mem_create(struct fl_loop *loop, const struct isolator_config *config
     m->limit = limit;
     m->limit_arg = arg;
     m->limit_swap = config->cgroups_limit_swap && !m->cg.room.v2;
+    m->most_pressure = m->cg.room.v2 ? 0 : mem_pressure_most();
     m->inotify = -EBADF;
     if (m->cg.room.v2) {
         m->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -270,8 +309,13 @@ static int take_up(struct mem_isolator *m, const struct isolated_container *c, s
 
     e->mem = m;
     e->event = -EBADF;
-    e->requested = resources_scalar(c->resources, "mem");
+    e->soft = soft_of(c);
     e->hard = hard_of(c);
+    e->burstable = e->soft < e->hard && (c->is_task || c->root_id) && !c->debug;
+    if (m->n_pressure < m->most_pressure) {
+        mem_pressure_open(&e->pressure, &m->cg.room, c->id);
+        m->n_pressure += e->pressure.open;
+    }
     return watch(m, e, err);
 }
 
@@ -290,12 +334,57 @@ static int mem_prepare(struct isolator *i, const struct isolated_container *c,
     return r < 0 ? r : take_up(m, c, err);
 }
 
+/* The more of the machine it asked for, the less it is a candidate: a process that uses what was asked for, and a bit more, comes to 1000. */
+static int oom_score(uint64_t soft)
+{
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    return soft >= machine ? 0 : (int)(1000 - 1000 * soft / machine);
+}
+
+static void set_score(pid_t pid, void *arg)
+{
+    char path[64];
+    const char *text = arg;
+
+    fl_snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        return; /* it has ended, or it is another's: the others are set all the same */
+}
+
+/* Its first process has begun and may have children: they take over what it has, so after the second time all have it. */
+static int mem_isolate(struct isolator *i, const char *id, pid_t pid, struct fl_err *err)
+{
+    struct mem_isolator *m = (struct mem_isolator *)i;
+    const struct mem_entry *e = id_map_get(&m->entries, id);
+    char text[16];
+
+    if (!e || !e->burstable)
+        return 0;
+    fl_snprintf(text, sizeof(text), "%d", oom_score(e->soft));
+    for (int k = 0; k < 2; k++)
+        cgroup_each_process(&m->cg.room, id, set_score, text);
+    return 0;
+}
+
 static int mem_recover(struct isolator *i, const struct isolated_container *c, pid_t pid,
                        struct fl_err *err)
 {
     struct mem_isolator *m = (struct mem_isolator *)i;
+    bool v2 = m->cg.room.v2;
+    uint64_t v;
 
-    return pid > 0 && !c->shares_cgroups ? take_up(m, c, err) : 0;
+    if (pid <= 0 || c->shares_cgroups)
+        return 0;
+    int r = take_up(m, c, err);
+    if (r < 0)
+        return r;
+    /* It may have been raised. */
+    struct mem_entry *e = id_map_get(&m->entries, c->id);
+    if (cgroup_read_u64(&m->cg.room, c->id, v2 ? "memory.max" : "memory.limit_in_bytes", &v) == 0)
+        e->hard = v >= V1_NO_LIMIT_FROM ? NO_LIMIT : v;
+    return 0;
 }
 
 static int mem_update(struct isolator *i, const struct isolated_container *c, struct fl_err *err)
@@ -315,36 +404,70 @@ static int mem_update(struct isolator *i, const struct isolated_container *c, st
             r = cgroup_write(&m->cg.room, c->id, v[k].name, v[k].text, err);
         e->hard = hard;
     }
-    e->requested = resources_scalar(c->resources, "mem");
+    e->soft = soft_of(c);
     return r < 0 ? r : cgroup_write(&m->cg.room, c->id, v[0].name, v[0].text, err);
 }
 
-static uint64_t limit_shown(const struct mem_isolator *m, const char *id, const char *file)
+static uint64_t key_or_0(const char *text, const char *key)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
-    if (cgroup_read_u64(&m->cg.room, id, file, &v) < 0 || v >= V1_NO_LIMIT_FROM)
-        return 0;
-    return v;
+    return cgroup_key(text, key, &v) ? v : 0;
+}
+
+static void usage_stat(struct mem_isolator *m, const char *id, struct container_usage *out)
+{
+    bool v2 = m->cg.room.v2;
+    char text[4096];
+
+    if (cgroup_read(&m->cg.room, id, "memory.stat", text, sizeof(text)) < 0)
+        return;
+    out->has_mem_stat = true;
+    out->mem_rss_bytes = key_or_0(text, v2 ? "anon" : "total_rss");
+    out->mem_cache_bytes = key_or_0(text, v2 ? "file" : "total_cache");
+    out->mem_mapped_file_bytes = key_or_0(text, v2 ? "file_mapped" : "total_mapped_file");
+    out->mem_unevictable_bytes = key_or_0(text, v2 ? "unevictable" : "total_unevictable");
+    out->mem_swap_bytes = v2 ? 0 : key_or_0(text, "total_swap");
+    if (v2) {
+        out->has_kmem = true;
+        out->mem_kmem_bytes = key_or_0(text, "kernel");
+        out->mem_kmem_tcp_bytes = key_or_0(text, "sock");
+    }
+}
+
+static uint64_t bytes_or_0(struct mem_isolator *m, const char *id, const char *file)
+{
+    uint64_t v;
+
+    return cgroup_read_u64(&m->cg.room, id, file, &v) == 0 ? v : 0;
 }
 
 static int mem_usage(struct isolator *i, const char *id, struct container_usage *out)
 {
     struct mem_isolator *m = (struct mem_isolator *)i;
-    bool v2 = m->cg.room.v2;
-    char text[4096];
-    uint64_t v;
+    struct mem_entry *e = id_map_get(&m->entries, id);
 
-    if (!id_map_get(&m->entries, id))
+    if (!e)
         return -ENOENT;
-    out->mem_limit_bytes = limit_shown(m, id, v2 ? "memory.max" : "memory.limit_in_bytes");
-    out->mem_soft_limit_bytes =
-        limit_shown(m, id, v2 ? "memory.low" : "memory.soft_limit_in_bytes");
-    if (cgroup_read_u64(&m->cg.room, id, v2 ? "memory.current" : "memory.usage_in_bytes", &v) == 0)
-        out->mem_total_bytes = v;
-    if (cgroup_read(&m->cg.room, id, "memory.stat", text, sizeof(text)) >= 0) {
-        out->mem_rss_bytes = cgroup_key(text, v2 ? "anon" : "total_rss", &v) ? v : 0;
-        out->mem_cache_bytes = cgroup_key(text, v2 ? "file" : "total_cache", &v) ? v : 0;
+    out->mem_limit_bytes = e->hard == NO_LIMIT ? 0 : e->hard;
+    out->mem_soft_limit_bytes = e->soft;
+    usage_stat(m, id, out);
+    if (m->cg.room.v2) {
+        out->mem_total_bytes = bytes_or_0(m, id, "memory.current");
+        return 0;
+    }
+    out->mem_total_bytes = bytes_or_0(m, id, "memory.usage_in_bytes");
+    out->has_kmem = true;
+    out->mem_kmem_bytes = bytes_or_0(m, id, "memory.kmem.usage_in_bytes");
+    out->mem_kmem_tcp_bytes = bytes_or_0(m, id, "memory.kmem.tcp.usage_in_bytes");
+    if (m->limit_swap) {
+        out->has_memsw = true;
+        out->mem_memsw_bytes = bytes_or_0(m, id, "memory.memsw.usage_in_bytes");
+    }
+    if (e->pressure.open) {
+        mem_pressure_read(&e->pressure);
+        out->has_pressure = true;
+        memcpy(out->mem_pressure, e->pressure.count, sizeof(out->mem_pressure));
     }
     return 0;
 }
@@ -372,6 +495,7 @@ const struct isolator_ops isolator_cgroups_mem = {
     .create = mem_create,
     .free = mem_free,
     .prepare = mem_prepare,
+    .isolate = mem_isolate,
     .recover = mem_recover,
     .update = mem_update,
     .usage = mem_usage,

@@ -63,6 +63,7 @@ struct isolated_container {
     const char *parent_rootfs;  /* nested, and its parent has one, else NULL */
     const char *root_sandbox;   /* nested, else NULL: its own lies below it */
     bool debug;                 /* nested, and in all namespaces of its parent */
+    bool is_task;               /* a command task, which is its own executor */
     bool shares_cgroups;        /* nested, and in the cgroups of what it is nested in */
     const char *cgroup_id;      /* in whose cgroups it is: its own id unless it shares */
     const char *sandbox;

@@ -90,6 +90,7 @@ struct isolated_container container_isolated(const struct container *c)
                                        .root_sandbox =
                                            c->parent ? container_root(c)->sandbox : NULL,
                                        .debug = c->debug,
+                                       .is_task = c->is_task,
                                        .shares_cgroups = c->shares_cgroups,
                                        .cgroup_id = cgroup_owner(c)->id,
                                        .sandbox = c->sandbox,
@@ -201,6 +202,7 @@ static void fill_container(struct container *c, const struct container_spec *spe
     c->checkpoint = c->parent ? c->parent->checkpoint : spec->checkpoint;
     c->standalone = spec->standalone;
     c->debug = spec->debug;
+    c->is_task = spec->task;
     c->shares_cgroups = c->parent && shares_cgroups(spec->container);
     c->asked = true;
     fl_loop_defer(c->cz->loop, container_begin, c);

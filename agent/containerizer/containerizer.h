@@ -34,6 +34,7 @@ struct container_spec {
     double cpu_limit,
         mem_limit;   /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */
     bool checkpoint; /* survives the agent; otherwise killed when the agent dies */
+    bool task;       /* a command task, which is its own executor */
     bool standalone; /* no executor's: kept over restarts without being asked for */
     bool
         debug; /* nested: in all namespaces of its parent, with its environment; not kept over restarts */

@@ -37,7 +37,7 @@ struct container {
     bool asked;     /* the launcher, or a deferred call, still has us as its argument */
     bool cleaning;  /* its shim is gone */
     bool reporting; /* its `ended` is deferred */
-    bool standalone, debug, shares_cgroups;
+    bool standalone, debug, is_task, shares_cgroups;
     bool relayed; /* recovered, and its shim holds its terminal */
 
     /* What it was launched with; owned. command is NULL once the plan is written, or when recovered. */

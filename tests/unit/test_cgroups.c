@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -388,8 +389,6 @@ START_TEST(events_are_counted_on_version_2)
 }
 END_TEST
 
-/* ---- nested ---- */
-
 static const V1__ContainerInfo *unshared(bool share)
 {
     static V1__LinuxInfo li = V1__LINUX_INFO__INIT;
@@ -401,6 +400,107 @@ static const V1__ContainerInfo *unshared(bool share)
     info.linux_info = &li;
     return &info;
 }
+
+/* ---- memory ---- */
+
+#define EATER                                                                                      \
+    "python3 -c \"\nimport time\nx=[]\nfor i in range(40): x.append(bytearray(4<<20))\n"           \
+    "time.sleep(100)\""
+
+/* The kernel kills a child, and the first process goes on: it is told all the same, with what to do. */
+START_TEST(a_killed_child_is_told)
+{
+    open_with("cgroups/mem", NULL);
+    const struct seen *s = fixture_finish(
+        &f,
+        &(struct launch){.id = "c", .shell = EATER "; sleep 100", .resources = "cpus:1;mem:48"});
+    ck_assert_int_eq(s->reason, CONTAINER_LIMIT_MEMORY);
+    ck_assert_ptr_nonnull(strstr(s->message, "Requested: 48MB Maximum Used: 4"));
+    ck_assert_ptr_nonnull(strstr(s->message, "Raise 'mem' of the task, or its limit, above 48MB"));
+    ck_assert_ptr_nonnull(strstr(s->message, "\nrss "));
+}
+END_TEST
+
+static bool pressed(void *arg)
+{
+    struct container_usage *u = arg;
+
+    return f.cz->ops->usage(f.cz, "c", u) == 0 && u->has_pressure && u->mem_pressure[0] > 0;
+}
+
+START_TEST(pressure_is_counted)
+{
+    struct container_usage u = {0};
+
+    open_with("cgroups/mem", NULL);
+    run_it(&(struct launch){.id = "c",
+                            .shell = "while :; do dd if=/dev/zero of=big bs=1M count=100; done",
+                            .resources = "cpus:1;mem:32"});
+    ck_assert(fixture_until(&f, pressed, &u, 10000000));
+    ck_assert_uint_ge(u.mem_pressure[0], u.mem_pressure[1]);
+    ck_assert(u.has_mem_stat && u.has_kmem && u.mem_total_bytes > 0);
+    destroy("c");
+}
+END_TEST
+
+START_TEST(swap_is_limited_with_memory)
+{
+    static const char *const more[] = {"--cgroups_limit_swap", NULL};
+    static const char mem[] = "/sys/fs/cgroup/memory";
+    _cleanup_resources_ struct resources res = RESOURCES_INIT;
+    struct container_usage u = {0};
+
+    if (access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) < 0)
+        return;
+    open_with("cgroups/mem", more);
+    run_it(&(struct launch){.id = "c", .shell = "exec sleep 100", .resources = "cpus:1;mem:48"});
+    _cleanup_free_ char *before = group_read(mem, "c/memory.memsw.limit_in_bytes");
+    ck_assert_str_eq(before, "50331648\n");
+    ck_assert_int_eq(resources_parse("cpus:1;mem:64", "*", &res, NULL), 0);
+    f.cz->ops->update(f.cz, "c", &res, -1, -1);
+    _cleanup_free_ char *swap = group_read(mem, "c/memory.memsw.limit_in_bytes"),
+                        *hard = group_read(mem, "c/memory.limit_in_bytes");
+    ck_assert_str_eq(swap, "67108864\n");
+    ck_assert_str_eq(hard, "67108864\n");
+    ck_assert_int_eq(f.cz->ops->usage(f.cz, "c", &u), 0);
+    ck_assert(u.has_memsw);
+    f.cz->ops->update(f.cz, "c", &res, -1, INFINITY);
+    _cleanup_free_ char *none = group_read(mem, "c/memory.limit_in_bytes");
+    ck_assert_uint_gt(strlen(none), 18);
+    ck_assert(!fixture_seen(&f, "c")->ended);
+    destroy("c");
+}
+END_TEST
+
+static int score_of(pid_t pid)
+{
+    char path[64], text[16] = "";
+
+    fl_snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int64_t v = -1;
+    ck_assert(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+    text[strcspn(text, "\n")] = '\0';
+    ck_assert_int_eq(fl_parse_i64(text, &v), 0);
+    return (int)v;
+}
+
+/* Who may use more than it asked for goes first when the machine runs out: nested ones and tasks, not executors of many. */
+START_TEST(who_is_killed_first)
+{
+    open_with("cgroups/mem", NULL);
+    run_it(&(struct launch){.id = "a", .shell = "exec sleep 100", .mem_limit = 256});
+    run_it(&(struct launch){
+        .id = "a.n", .shell = "exec sleep 100", .mem_limit = 128, .info = unshared(false)});
+    run_it(&(struct launch){.id = "a.even", .shell = "exec sleep 100", .info = unshared(false)});
+    ck_assert_int_eq(score_of(fixture_seen(&f, "a")->pid), 0);
+    ck_assert_int_gt(score_of(fixture_seen(&f, "a.n")->pid), 900);
+    ck_assert_int_eq(score_of(fixture_seen(&f, "a.even")->pid), 0);
+    destroy("a");
+}
+END_TEST
+
+/* ---- nested ---- */
 
 START_TEST(nested_groups_lie_in_their_parents)
 {
@@ -442,23 +542,20 @@ START_TEST(nested_groups_lie_in_their_parents)
 }
 END_TEST
 
-#define EATER                                                                                      \
-    "exec python3 -c \"\nimport time\nx=[]\nfor i in range(40): x.append(bytearray(4<<20))\n"      \
-    "time.sleep(100)\""
-
 START_TEST(nested_memory_is_limited_alone)
 {
     open_with("cgroups/mem", NULL);
     run_it(&(struct launch){.id = "a", .shell = "exec sleep 100", .resources = "cpus:1;mem:256"});
     fixture_launch(&f, &(struct launch){.id = "a.own",
-                                        .shell = EATER,
+                                        .shell = "exec " EATER,
                                         .info = unshared(false),
                                         .resources = "cpus:0.5;mem:48"});
     ck_assert_int_eq(fixture_wait_ended(&f, "a.own")->reason, CONTAINER_LIMIT_MEMORY);
     ck_assert(!fixture_seen(&f, "a")->ended);
     /* And what shares its parent's is limited by that. */
     run_it(&(struct launch){.id = "b", .shell = "exec sleep 100", .resources = "cpus:1;mem:48"});
-    fixture_launch(&f, &(struct launch){.id = "b.shared", .shell = EATER, .info = unshared(true)});
+    fixture_launch(
+        &f, &(struct launch){.id = "b.shared", .shell = "exec " EATER, .info = unshared(true)});
     ck_assert_int_eq(fixture_wait_ended(&f, "b")->reason, CONTAINER_LIMIT_MEMORY);
     destroy("a");
 }
@@ -568,6 +665,11 @@ int main(void)
     tcase_add_test(t, each_container_has_a_class_id);
     tcase_add_test(t, events_are_counted);
     tcase_add_test(t, events_are_counted_on_version_2);
+    t = add_case(s, "memory");
+    tcase_add_test(t, a_killed_child_is_told);
+    tcase_add_test(t, pressure_is_counted);
+    tcase_add_test(t, swap_is_limited_with_memory);
+    tcase_add_test(t, who_is_killed_first);
     t = add_case(s, "nested");
     tcase_add_test(t, nested_groups_lie_in_their_parents);
     tcase_add_test(t, nested_memory_is_limited_alone);
