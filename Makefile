@@ -67,7 +67,7 @@ TESTTOOLS  := $(BUILD)/tests/proto/pbtool
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps up down check unit property system interop bench bench-million bench-scale soak churn plots lint asan fuzz-short install clean \
+.PHONY: all deps up down check unit property system interop bench bench-million bench-scale soak churn plots vm-cgroups2 lint asan fuzz-short install clean \
         docs format-mine conformance
 
 all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES) $(TESTTOOLS)
@@ -200,6 +200,10 @@ bench-%: all $(BENCH)
 .PHONY: vm-xfs
 vm-xfs: all $(BUILD)/tests/unit/test_container_xfs
 	tools/vm_xfs.sh
+
+# Cgroups where version 2 is all there is: in a virtual machine of its own (tools/deps.sh vm).
+vm-cgroups2: all $(BUILD)/tests/unit/test_cgroups2
+	tools/vm_cgroups2.sh
 
 # An hour of load and faults; SOAK_SECONDS makes it shorter.
 soak: all

@@ -237,8 +237,16 @@ static void remove_between(const struct cgroup_room *r, const char *id, char *pa
     rmdir(path);
 }
 
+/* No container can have that name (cgroup_v2_make), but one that was refused it is cleaned up all the same. */
+static bool is_agents(const struct cgroup_room *r, const char *id)
+{
+    return r->v2 && streq(id, "agent");
+}
+
 int cgroup_remove(const struct cgroup_room *r, const char *id)
 {
+    if (is_agents(r, id))
+        return 0;
     _cleanup_free_ char *path = cgroup_path(r, id, "");
     struct depth all = {MAX_DEPTH};
 
@@ -269,7 +277,7 @@ static void each_one(void *arg, const char *path, const char *name)
 {
     const struct each *e = arg;
 
-    if (e->room->v2 && !e->parent && streq(name, "agent"))
+    if (!e->parent && is_agents(e->room, name))
         return;
     _cleanup_free_ char *id = e->parent ? xasprintf("%s.%s", e->parent, name) : xstrdup(name),
                         *nested = xasprintf("%s/" BETWEEN, path);

@@ -2,6 +2,7 @@
 # Installs what Fairlead needs to be built, run and tested on a bare Debian 12. Safe to repeat: it asks
 # for nothing when all is there. Every package the project uses stands here, by purpose.
 # deps.sh plots: what draws the pictures of the documents, besides.
+# deps.sh vm: a kernel and what boots it, for `make vm-cgroups2`, besides.
 set -eu
 
 build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libprotobuf-dev
@@ -18,9 +19,11 @@ command -v node >/dev/null || interop="$interop nodejs"
 command -v npm >/dev/null || interop="$interop npm"
 plots=
 [ "${1:-}" != plots ] || plots="python3-matplotlib"
+vm=
+[ "${1:-}" != vm ] || vm="qemu-system-x86 linux-image-cloud-amd64 busybox-static"
 
 missing=
-for p in $build $run $tests $lint $interop $plots; do
+for p in $build $run $tests $lint $interop $plots $vm; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done
 if [ -z "$missing" ]; then
