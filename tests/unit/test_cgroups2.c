@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -326,6 +327,34 @@ START_TEST(events_are_counted)
 }
 END_TEST
 
+static bool has_read(void *arg)
+{
+    struct container_usage *u = arg;
+
+    return f.cz->ops->usage(f.cz, "c", u) == 0 && u->n_io > 1 && u->io[1].bytes[IO_READ] >= 2 << 20;
+}
+
+START_TEST(what_is_read_is_counted)
+{
+    struct container_usage u = {0};
+    struct stat st;
+
+    if (stat("/dev/ram0", &st) < 0)
+        return;
+    open_with("cgroups/io", NULL);
+    run_it(&(struct launch){
+        .id = "c",
+        .shell = "dd if=/dev/ram0 of=/dev/null bs=1M count=2 iflag=direct; exec sleep 100"});
+    ck_assert(fixture_until(&f, has_read, &u, 20000000));
+    ck_assert_uint_eq(u.io[1].major, major(st.st_rdev));
+    ck_assert_uint_gt(u.io[1].ops[IO_READ], 0);
+    ck_assert_uint_eq(u.io[1].bytes[IO_WRITE], 0);
+    ck_assert_uint_eq(u.io[0].bytes[IO_TOTAL], u.io[1].bytes[IO_TOTAL]);
+    ck_assert(u.io[0].is_total);
+    destroy("c");
+}
+END_TEST
+
 START_TEST(whatever_a_task_does_it_goes)
 {
     open_with("cgroups/mem", NULL);
@@ -448,6 +477,7 @@ int main(void)
     tcase_add_test(t, cpu_is_held_back);
     tcase_add_test(t, a_cpu_set_is_not_left);
     tcase_add_test(t, events_are_counted);
+    tcase_add_test(t, what_is_read_is_counted);
     tcase_add_test(t, whatever_a_task_does_it_goes);
     tcase_add_test(t, orphans_are_found);
     tcase_add_test(t, the_agent_restarts);
