@@ -11,6 +11,7 @@ from harness.scheduler import Scheduler, new_id, scalar
 
 SECONDS = 6
 
+V2 = "/sys/fs/cgroup/unified/cgroup.procs"
 MEMORY = "/sys/fs/cgroup/memory"
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not os.path.exists(MEMORY + "/cgroup.procs"), reason="cgroups of version 1 are not mounted")]
 
@@ -21,6 +22,8 @@ EATER = "python3 -c 'import time\nx=[]\nfor i in range(40): x.append(bytearray(4
 @pytest.fixture(scope="module")
 def world():
     flags = {"launcher": "linux", "isolation": "cgroups/all", "cgroups_cpu_enable_pids_and_tids_count": True}
+    if os.path.exists(V2):  # of which the kernel counts events on a machine with both versions
+        flags.update(perf_events="task-clock,page-faults", perf_interval="250ms", perf_duration="200ms")
     with Cluster(agents=1, agent_flags=flags) as c:
         with Scheduler(c.master.address, ["PARTITION_AWARE"], checkpoint=True, failover_timeout=60.0) as s:
             yield c, s
@@ -90,6 +93,9 @@ def test_statistics(world):
                  "mem_unevictable_bytes", "mem_low_pressure_counter", "mem_medium_pressure_counter", "mem_critical_pressure_counter"):
         assert name in u, name
     assert u["blkio_statistics"]["throttling"][-1].get("device") is None
+    if os.path.exists(V2):
+        perf = eventually(lambda: one().get("perf", {}).get("task_clock", 0) > 0 and one()["perf"])
+        assert perf["duration"] == pytest.approx(0.2) and "page_faults" in perf and "cycles" not in perf
     s.kill(task)
     s.end_of(task)
 

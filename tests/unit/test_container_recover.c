@@ -88,10 +88,11 @@ START_TEST(checkpointed_ones_go_on)
     if (!can_run(_i))
         return;
     static const char *const ids[] = {"keep", "ends"};
+    static const char *const more[] = {"--cgroups_cpu_enable_pids_and_tids_count", NULL};
     struct container_usage u;
     struct fl_err err;
 
-    fixture_open(&f, modes[_i].launcher, modes[_i].isolation, NULL);
+    fixture_open(&f, modes[_i].launcher, modes[_i].isolation, more);
     agent_that_dies(
         (struct launch[]){
             {.id = "keep", .shell = "echo up; exec sleep 73001.5", .checkpoint = true},
