@@ -149,12 +149,12 @@ static int add_link(const struct fs_isolator *fs, const struct isolated_containe
 
     if (r < 0)
         return r;
-    if (v->read_only && fs->base.base.ops == &isolator_filesystem_linux)
-        return fl_err_set(
-            err, FL_UNSUPPORTED,
-            "the read-only persistent volume at '%s' can only be there from the start "
-            "of its executor",
-            v->at);
+    if (c->rootfs || (v->read_only && fs->base.base.ops == &isolator_filesystem_linux))
+        return fl_err_set(err, FL_UNSUPPORTED,
+                          "the %s at '%s' can only be there from the start of its executor",
+                          c->rootfs ? "persistent volume of a container with an image"
+                                    : "read-only persistent volume",
+                          v->at);
     only_by_link(v, NULL);
     return volume_link(c->sandbox, v->source, v->at, err);
 }

@@ -25,8 +25,9 @@ typedef void isolator_ready_f(void *arg, const char *container_id,
 
 /* The agent's flags as far as isolators go by them; named as the flags. Borrowed for the isolators' life. */
 struct isolator_config {
-    const char *launcher;          /* "linux" or "posix" */
-    const char *isolation;         /* the flag as it was given */
+    const char *launcher;                                /* "linux" or "posix" */
+    const char *isolation;                               /* the flag as it was given */
+    const char *secret_resolver, *modules, *modules_dir; /* each may be NULL */
     const char *sandbox_directory; /* where a root file system shows the sandbox */
     const char *work_dir, *cgroups_hierarchy, *cgroups_root;
     bool cgroups_enable_cfs, cgroups_limit_swap, revocable_cpu_low_priority;

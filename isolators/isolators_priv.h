@@ -10,7 +10,8 @@ extern const struct isolator_ops isolator_filesystem_posix, isolator_filesystem_
 extern const struct isolator_ops isolator_namespaces_pid, isolator_namespaces_ipc,
     isolator_namespaces_uts;
 extern const struct isolator_ops isolator_volume_host_path, isolator_volume_sandbox_path,
-    isolator_volume_image;
+    isolator_volume_image, isolator_volume_secret;
+extern const struct isolator_ops isolator_environment_secret;
 extern const struct isolator_ops isolator_disk_du, isolator_disk_xfs, isolator_network_ports;
 extern const struct isolator_ops isolator_cgroups_cpu, isolator_cgroups_mem, isolator_cgroups_pids;
 extern const struct isolator_ops isolator_cgroups_cpuset, isolator_cgroups_blkio,

@@ -38,6 +38,8 @@ void launch_plan_done(struct launch_plan *p)
     }
     free(p->env);
     fl_pb_free(p->command);
+    if (p->has_secret)
+        explicit_bzero(p->buf, p->cap);
     free(p->buf);
     memset(p, 0, sizeof(*p));
 }
@@ -102,6 +104,20 @@ void launch_plan_borrow(struct launch_plan *p, enum plan_borrow_kind kind, const
 
     p->borrows = true;
     add_with_strings(p, PLAN_BORROW, &b, sizeof(b), s, 2);
+}
+
+void launch_plan_secret(struct launch_plan *p, const char *target, unsigned options,
+                        const void *data, size_t n)
+{
+    const struct plan_secret head = {.options = options};
+    size_t len = strlen(target) + 1;
+    char *at = add_record(p, PLAN_SECRET, sizeof(head) + len + n);
+
+    p->has_secret = true;
+    memcpy(at, &head, sizeof(head));
+    memcpy(at + sizeof(head), target, len);
+    if (n)
+        memcpy(at + sizeof(head) + len, data, n);
 }
 
 void launch_plan_env(struct launch_plan *p, const char *entry)

@@ -21,6 +21,7 @@ struct launch_plan {
     uint64_t join;          /* CLONE_NEW...: nested, and those of its parent */
     uint64_t unshare;       /* CLONE_NEWNS: then a copy of its own */
     bool borrows, has_root; /* there is a PLAN_BORROW, a PLAN_ROOTFS */
+    bool has_secret;        /* in buf */
     /* owned: what isolators add to the environment, "NAME=value"; CommandInfo's own comes later and wins */
     char **env;
     size_t n_env, cap_env;
@@ -45,6 +46,9 @@ void launch_plan_etc_file(struct launch_plan *p, const char *source, const char 
 /* What the parent of a nested container has mounted at `seen`, at `put`. */
 void launch_plan_borrow(struct launch_plan *p, enum plan_borrow_kind kind, const char *seen,
                         const char *put);
+/* A file of this content, as of launch_plan_mount(). */
+void launch_plan_secret(struct launch_plan *p, const char *target, unsigned options,
+                        const void *data, size_t n);
 /* Takes nothing: `entry` is copied. A later one of the same name wins. */
 void launch_plan_env(struct launch_plan *p, const char *entry);
 void launch_plan_rlimit(struct launch_plan *p, int resource, uint64_t soft, uint64_t hard);

@@ -48,9 +48,10 @@ enum plan_tag {
         17, /* string: working directory, as the container sees it; the last one counts;
                             without any it is the sandbox */
     PLAN_SANDBOX_TARGET = 18, /* string: where the new root shows the sandbox */
-    PLAN_BORROW =
-        19,        /* struct plan_borrow and two strings: what is taken from the parent's mounts */
-    PLAN_LOG = 20, /* struct plan_log: stdout or stderr is rotated */
+    PLAN_BORROW = 19, /* struct plan_borrow and two strings: taken from the parent's mounts */
+    PLAN_LOG = 20,    /* struct plan_log: stdout or stderr is rotated */
+    PLAN_SECRET =
+        21, /* struct plan_secret, a string and the content of a file; wiped when it is there */
     /* What only a restarted agent reads. */
     PLAN_USER = 32,      /* string */
     PLAN_RESOURCES = 33, /* encoded CheckpointResourcesMessage */
@@ -84,6 +85,12 @@ enum plan_mount_option {
     PLAN_MOUNT_READ_ONLY = 1 << 2,              /* a bind, and with MS_REC all that is below it */
     PLAN_MOUNT_SOURCE_IN_SANDBOX_ROOT = 1 << 3, /* the same below PLAN_SANDBOX_ROOT */
     PLAN_MOUNT_SHARED = 1 << 4, /* a bind of the machine: what is mounted in it goes out again */
+};
+
+/* Followed by the target with its NUL, then the secret. */
+struct plan_secret {
+    uint32_t options; /* enum plan_mount_option, of the target */
+    uint32_t unused;
 };
 
 /* Followed by where the parent sees it and where it is put, each with its NUL. A place that the parent does not have is left out. */
@@ -168,6 +175,8 @@ static inline size_t plan_min_len(uint32_t tag)
         return sizeof(struct plan_capabilities);
     case PLAN_NODE:
         return sizeof(struct plan_node) + 1;
+    case PLAN_SECRET:
+        return sizeof(struct plan_secret) + 1;
     case PLAN_BORROW:
         return sizeof(struct plan_borrow) + 2;
     case PLAN_JOIN:

@@ -88,6 +88,15 @@ void volume_unlink(const char *sandbox, const char *source, const char *containe
         sandbox_unlink(sandbox, plain(container_path), source);
 }
 
+int volume_target(const struct isolated_container *c, const char **container_path,
+                  unsigned *options, struct fl_err *err)
+{
+    int r = check_container_path(*container_path, err);
+
+    *container_path = plain(*container_path);
+    return r < 0 ? r : target_of(c, *container_path, options, err);
+}
+
 static int add_bind(const struct isolated_container *c, const char *source,
                     const char *container_path, unsigned options, struct launch_plan *plan,
                     struct fl_err *err)

@@ -95,24 +95,17 @@ char **inherited_environment(const struct agent_flags *flags, struct fl_err *err
     return l.v;
 }
 
+static bool is_secret(const V1__Environment__Variable *v)
+{
+    return v->has_type && v->type == V1__ENVIRONMENT__VARIABLE__TYPE__SECRET;
+}
+
 /* `ret_entry`: the caller's. */
 static int variable_entry(const V1__Environment__Variable *v, char **ret_entry, struct fl_err *err)
 {
     if (!*v->name || strchr(v->name, '='))
         return fl_err_set(err, FL_INVALID, "'%s' cannot be the name of an environment variable",
                           v->name);
-    if (v->has_type && v->type == V1__ENVIRONMENT__VARIABLE__TYPE__SECRET) {
-        const V1__Secret *s = v->secret;
-        if (!s || !s->value || memchr(s->value->data.data, 0, s->value->data.len))
-            return fl_err_set(err, FL_UNSUPPORTED,
-                              "environment variable '%s' is a secret by reference or of bytes that "
-                              "no variable can hold; "
-                              "give the secret by value",
-                              v->name);
-        *ret_entry = xasprintf("%s=%.*s", v->name, (int)s->value->data.len,
-                               (const char *)s->value->data.data);
-        return 0;
-    }
     *ret_entry = xasprintf("%s=%s", v->name, v->value ? v->value : "");
     return 0;
 }
@@ -148,14 +141,18 @@ static int plan_environment(struct container *c, struct fl_err *err)
         env_set(&l, xstrdup(*i));
     if (c->debug)
         take_from_parent(c, &l);
-    for (char **i = c->env; i && *i; i++)
-        env_set(&l, xstrdup(*i));
+    for (char **i = c->env; i && *i; i++) {
+        if (!c->debug || !str_starts(*i, "MESOS_SANDBOX="))
+            env_set(&l, xstrdup(*i));
+    }
     if (c->rootfs)
         env_set(&l, xasprintf("MESOS_SANDBOX=%s", c->cz->flags->sandbox_directory));
     for (size_t i = 0; i < c->plan.n_env; i++)
         env_set(&l, xstrdup(c->plan.env[i]));
     for (size_t i = 0; e && i < e->n_variables; i++) {
         char *entry = NULL;
+        if (is_secret(e->variables[i]))
+            continue; /* environment_secret has it */
         int r = variable_entry(e->variables[i], &entry, err);
         if (r < 0)
             return r;

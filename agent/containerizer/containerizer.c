@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "common/base/env.h"
+#include "common/base/json.h"
 
 static const struct containerizer_ops real_ops;
 
@@ -194,7 +195,10 @@ static bool shares_cgroups(const V1__ContainerInfo *info)
 static void fill_container(struct container *c, const struct container_spec *spec)
 {
     c->command = FL_PB_DUP(spec->command);
-    c->info = spec->container ? FL_PB_DUP(spec->container) : NULL;
+    if (spec->container)
+        c->info = FL_PB_DUP(spec->container);
+    else if (!c->parent && !spec->standalone && c->cz->default_info)
+        c->info = FL_PB_DUP(c->cz->default_info);
     c->env = env_copy(spec->env);
     resources_copy(&c->resources, spec->resources);
     c->cpu_limit = spec->cpu_limit;
@@ -356,6 +360,7 @@ static void real_free(struct containerizer *base)
     free(cz->isolators);
     env_free(cz->inherited_env);
     container_logs_done(&cz->logs);
+    fl_pb_free(cz->default_info);
     free(cz->own_user);
     cz->magic = 0;
     free(cz);
@@ -427,6 +432,9 @@ static struct isolator_config config_of(const struct agent_flags *f)
                                      : "posix",
         .isolation = f->isolation,
         .sandbox_directory = f->sandbox_directory,
+        .secret_resolver = f->secret_resolver,
+        .modules = f->modules,
+        .modules_dir = f->modules_dir,
         .work_dir = f->work_dir,
         .cgroups_hierarchy = f->cgroups_hierarchy,
         .cgroups_root = f->cgroups_root,
@@ -468,6 +476,20 @@ static struct isolator_config config_of(const struct agent_flags *f)
     };
 }
 
+static int read_default_info(struct real_containerizer *cz, struct fl_err *err)
+{
+    const char *json = cz->flags->default_container_info;
+    ProtobufCMessage *m = NULL;
+
+    if (!json)
+        return 0;
+    int r = fl_json_to_pb(json, strlen(json), &v1__container_info__descriptor, 0, NULL, &m, err);
+    if (r < 0)
+        return fl_err_wrap(err, "--default_container_info");
+    cz->default_info = (V1__ContainerInfo *)m;
+    return 0;
+}
+
 static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *err)
 {
     const struct agent_flags *flags = cz->flags;
@@ -481,6 +503,8 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
     int r = container_logs_init(&cz->logs, flags, err);
     if (r == 0)
         r = runtime_dir_prepare(flags->runtime_dir, err);
+    if (r == 0)
+        r = read_default_info(cz, err);
     if (r == 0)
         r = isolators_create(cz->loop, &cz->config, flags->isolation, container_limit, cz,
                              &cz->isolators, &cz->n_isolators, err);

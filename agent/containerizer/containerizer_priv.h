@@ -95,7 +95,8 @@ struct real_containerizer {
     size_t n_isolators;
     struct provisioner *provisioner; /* or NULL: no images */
     bool linux_launcher;
-    char *own_user; /* the agent's, NULL when it has no name */
+    V1__ContainerInfo *default_info; /* owned; of executors without one; or NULL */
+    char *own_user;                  /* the agent's, NULL when it has no name */
     char *
         *inherited_env; /* what every container's environment begins with; NULL-terminated, owned */
     struct container *containers; /* by id */

@@ -180,6 +180,7 @@ static void fill_command(V1__CommandInfo *cmd, const struct launch *l)
 {
     cmd->has_shell = true;
     cmd->shell = !l->argv;
+    cmd->environment = l->environment;
     cmd->value = (char *)(uintptr_t)(l->argv ? l->argv[0] : l->shell);
     if (l->argv) {
         cmd->arguments = (char **)(uintptr_t)l->argv;

@@ -45,6 +45,7 @@ struct launch {
     const char *user;
     const char *const *env;
     const V1__ContainerInfo *info;
+    V1__Environment *environment; /* of the CommandInfo */
     const char *resources;
     double mem_limit, cpu_limit; /* 0: none given */
     bool checkpoint, debug;

@@ -258,6 +258,21 @@ START_TEST(mounts_go_out_when_asked)
 }
 END_TEST
 
+/* An image is what would be given; a host name shows it as well. */
+START_TEST(containers_that_ask_for_nothing_get_the_default)
+{
+    static const char *const more[] = {
+        "--default_container_info={\"type\":\"MESOS\",\"hostname\":\"by-default\"}", NULL};
+    V1__ContainerInfo own = V1__CONTAINER_INFO__INIT;
+
+    own.type = V1__CONTAINER_INFO__TYPE__MESOS;
+    open_root(more);
+    _cleanup_free_ char *out = run("c", "hostname", NULL), *other = run("d", "hostname", &own);
+    ck_assert_str_eq(out, "by-default\n");
+    ck_assert_str_ne(other, "by-default\n");
+}
+END_TEST
+
 /* ---- nested containers, sessions ---- */
 
 static char *nested_read(const char *id, const char *file)
@@ -383,6 +398,7 @@ int main(void)
     tcase_add_test(t, volumes_of_the_machine);
     tcase_add_test(t, volumes_of_images_and_of_the_sandbox);
     tcase_add_loop_test(t, mounts_go_out_when_asked, 0, 2);
+    tcase_add_test(t, containers_that_ask_for_nothing_get_the_default);
     tcase_add_test(t, nested_in_one_with_a_root);
     tcase_add_loop_test(t, nested_with_a_root, 0, 4);
     tcase_add_test(t, a_session_after_a_restart_of_the_agent);

@@ -66,6 +66,7 @@ int setup_run(struct shim *s, struct shim_error *e)
 {
     struct plan_record r;
     size_t pos, n_borrowed = 0;
+    bool secrets = false;
     int result = 0;
 
     plan_begin(s->plan, s->plan_len, &pos);
@@ -76,8 +77,12 @@ int setup_run(struct shim *s, struct shim_error *e)
             result = put_borrowed(s, n_borrowed++, &r, e);
         else if (r.tag == PLAN_ROOTFS)
             result = root_prepare(s, e) < 0 ? -1 : make_nodes(s, e);
+        else if (r.tag == PLAN_SECRET)
+            secrets = true;
         else if (r.tag == PLAN_HOSTNAME && sethostname(r.data, r.len - 1) < 0)
             result = fail(e, errno, "set the host name", r.data);
     }
+    if (result == 0 && secrets)
+        result = put_secrets(s, e);
     return result == 0 && s->root_fd >= 0 ? root_enter(s, e) : result;
 }

@@ -90,6 +90,9 @@ int bind_mount(struct shim *s, const struct plan_mount *m, const char *const str
 /* Sources of PLAN_MOUNT_SHARED, from the machine's mounts while they are still shared with ours. */
 int take_shared(struct shim *s, struct shim_error *e);
 
+/* secrets.c: all of the plan's */
+int put_secrets(const struct shim *s, struct shim_error *e);
+
 /* root.c */
 int root_prepare(struct shim *s, struct shim_error *e);
 int root_enter(struct shim *s, struct shim_error *e);
