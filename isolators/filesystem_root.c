@@ -26,7 +26,7 @@ static bool is_privileged(const struct isolated_container *c)
 static bool has_network(const struct isolated_container *c)
 {
     for (size_t i = 0; c->info && i < c->info->n_network_infos; i++) {
-        if (c->info->network_infos[i]->name)
+        if (c->info->network_infos[i]->name && *c->info->network_infos[i]->name)
             return true;
     }
     return false;

@@ -354,6 +354,50 @@ START_TEST(nested_with_a_root)
 }
 END_TEST
 
+/* The way of pods with persistent volumes: what is mounted in the parent's sandbox is what its children get of it, with any mix of
+ * roots. */
+START_TEST(volumes_of_the_parent)
+{
+    V1__Volume__Source src = V1__VOLUME__SOURCE__INIT;
+    V1__Volume__Source__SandboxPath sp = V1__VOLUME__SOURCE__SANDBOX_PATH__INIT;
+    V1__ContainerInfo info = V1__CONTAINER_INFO__INIT, nested = V1__CONTAINER_INFO__INIT;
+
+    open_root(NULL);
+    _cleanup_free_ char *host = xasprintf("%s/host", f.dir), *other = rootfs_make(f.dir, "other");
+    V1__Volume v = volume("vol", host, V1__VOLUME__MODE__RW), n[2], *all[] = {&v},
+               *of_nested[] = {&n[0], &n[1]};
+    info.volumes = all;
+    nested.volumes = of_nested;
+    info.n_volumes = 1;
+    nested.n_volumes = 2;
+    src.has_type = sp.has_type = true;
+    src.type = V1__VOLUME__SOURCE__TYPE__SANDBOX_PATH;
+    src.sandbox_path = &sp;
+    sp.type = V1__VOLUME__SOURCE__SANDBOX_PATH__TYPE__PARENT;
+    sp.path = (char *)(uintptr_t) "vol/new";
+    n[0] = volume(_i & 2 ? "/v" : "v", NULL, V1__VOLUME__MODE__RW);
+    n[0].source = &src;
+    n[1] = volume("h", host, V1__VOLUME__MODE__RO);
+    ck_assert_int_eq(mkdir(host, 0777), 0);
+    fixture_launch(&f, &(struct launch){.id = "c", .info = &info, .shell = "exec sleep 1000"});
+    if (_i & 1)
+        rootfs_give(&f, "c", root);
+    fixture_wait_started(&f, "c");
+    fixture_launch(&f, &(struct launch){.id = "c.n",
+                                        .info = &nested,
+                                        .shell = _i & 2 ? "echo x > /v/f; cat h/new/f"
+                                                        : "echo x > v/f; cat h/new/f"});
+    if (_i & 2)
+        rootfs_give(&f, "c.n", other);
+    fixture_wait_ended(&f, "c.n");
+    _cleanup_free_ char *out = nested_read("n", "stdout"),
+                        *made = xasprintf("%s/host/new/f", f.dir);
+    ck_assert_msg(streq(out, "x\n"), "%d '%s' %s", _i, out, fixture_seen(&f, "c.n")->message);
+    ck_assert_int_eq(access(made, F_OK), 0);
+    parent_ends();
+}
+END_TEST
+
 static bool recovered(void *arg)
 {
     return ((struct fixture *)arg)->recovery_done;
@@ -401,6 +445,7 @@ int main(void)
     tcase_add_test(t, containers_that_ask_for_nothing_get_the_default);
     tcase_add_test(t, nested_in_one_with_a_root);
     tcase_add_loop_test(t, nested_with_a_root, 0, 4);
+    tcase_add_loop_test(t, volumes_of_the_parent, 0, 4);
     tcase_add_test(t, a_session_after_a_restart_of_the_agent);
     suite_add_tcase(s, t);
     r = srunner_create(s);
