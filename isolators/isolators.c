@@ -42,12 +42,13 @@ static const struct row {
     {&isolator_volume_sandbox_path, NULL},
     {&isolator_volume_image, "filesystem/linux"},
     {&isolator_volume_secret, "filesystem/linux"},
+    {&isolator_environment_secret,
+     NULL}, /* always; behind docker/runtime, whose variables it may replace */
     {&isolator_disk_du, NULL},
     {&isolator_disk_xfs, NULL},
     {&isolator_linux_seccomp, NULL}, /* behind linux/capabilities, by which rules are chosen */
     {&isolator_gpu_nvidia, "filesystem/linux"},
     {&isolator_network_ports, NULL},
-    {&isolator_environment_secret, NULL}, /* always */
     {&isolator_linux_launcher,
      NULL}, /* last: when it prepares it is known whether there is a pid namespace */
 };
@@ -157,12 +158,12 @@ static int complete(struct chosen *c, const struct isolator_config *config, stru
                           "filesystem/posix, filesystem/linux");
     if (!*lin)
         *posix = true;
+    *named(c, "environment_secret") = true;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
         if (c->on[i] && table[i].needs && !*named(c, table[i].needs))
             return fl_err_set(err, FL_INVALID,
                               "isolator '%s' needs isolator '%s' as well; add it to --isolation",
                               table[i].ops->name, table[i].needs);
-    *named(c, "environment_secret") = true;
     *named(c, "launcher/linux") = streq(config->launcher, "linux");
     return 0;
 }
