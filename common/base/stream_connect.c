@@ -8,13 +8,18 @@
 
 #include "common/base/resolve.h"
 
+static int make_socket(int family)
+{
+    return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
 static int connect_to(struct fl_stream *s, const struct sockaddr *addr, socklen_t len,
                       struct fl_err *err)
 {
-    _cleanup_close_ int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct stream_dial *d = s->dial;
+    _cleanup_close_ int fd = d->first_fd >= 0 ? TAKE_FD(d->first_fd) : make_socket(addr->sa_family);
     if (fd < 0)
         return fl_err_errno(err, errno, "make a socket for '%s'", s->host);
-    const struct stream_dial *d = s->dial;
 
     /* The port is chosen when it connects: then it must be free for this peer only, not among all of the address. */
     if (d->bind_len > 0 && addr->sa_family == AF_INET)
@@ -80,6 +85,8 @@ void stream_connect_done(struct fl_stream *s)
     if (!d)
         return;
     resolve_cancel(d->resolve);
+    if (d->first_fd >= 0)
+        close(d->first_fd);
     free(d->addrs);
     free(d);
 }
@@ -91,6 +98,7 @@ static struct fl_stream *new_outgoing(struct fl_loop *loop, const char *host,
     s->outgoing = true;
     s->state = STREAM_CONNECTING;
     s->dial = xnew0(struct stream_dial);
+    s->dial->first_fd = -EBADF;
     s->host = xstrdup(host);
     s->last_read_us = fl_loop_now_us(loop);
     return s;
@@ -120,6 +128,8 @@ int fl_stream_connect(struct fl_loop *loop, const char *host, uint16_t port, con
     if (resolve_numeric(host, port, &addr) == 0) {
         s->dial->addrs = xmemdup(&addr, sizeof addr);
         s->dial->n_addrs = 1;
+        /* Who calls from another network namespace is out of it again when the job below runs. */
+        s->dial->first_fd = make_socket(addr.ss_family);
         fl_loop_defer(loop, start_job, s);
     } else {
         int rc = resolve_start(loop, host, port, on_resolved, s, &s->dial->resolve, err);

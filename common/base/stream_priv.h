@@ -30,6 +30,7 @@ struct stream_dial {
     size_t n_addrs, next_addr;
     struct sockaddr_storage bind_addr;
     socklen_t bind_len;
+    int first_fd; /* for the first address, made in the network namespace of the caller; or -EBADF */
 };
 
 /* Connections are many and mostly silent: what an idle one does not need is made when it is needed. */
