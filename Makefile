@@ -13,7 +13,7 @@ SANITIZE ?=
 VERSION  := $(shell cat VERSION)
 
 SRC_DIRS := common/base common/model common/wire common/coord isolators libframework \
-            master master/allocator master/api agent agent/containerizer agent/images agent/api emulator emulator/load executors/default cli
+            master master/allocator master/api agent agent/containerizer agent/docker agent/images agent/api emulator emulator/load executors/default cli
 PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib yaml-0.1
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \

@@ -145,6 +145,49 @@ void agent_command_stop_timers(struct agent_executor *e)
     e->cmd.kill_timer = e->cmd.max_timer = NULL;
 }
 
+/* ---- running ---- */
+
+static bool describe_container(const struct agent_executor *e, struct container_description *out)
+{
+    struct containerizer *c = e->core->containerizer;
+
+    return c && c->ops->describe && c->ops->describe(c, e->container_id, out);
+}
+
+/* Frameworks and name services read of a Docker container here what Docker says of it. */
+static void report_running(struct agent_executor *e)
+{
+    struct agent_core *a = e->core;
+    struct container_description d;
+
+    if (!describe_container(e, &d) || !d.inspection) {
+        report_as_executor(e, V1__TASK_STATE__TASK_RUNNING, -1, NULL);
+        return;
+    }
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(AGENT_UPDATE_ARENA);
+    _cleanup_pb_ V1__CheckStatusInfo *check = NULL;
+    const struct agent_task *t = the_task(e);
+    V1__Label label = V1__LABEL__INIT, *label_v = &label;
+    V1__Labels labels = V1__LABELS__INIT;
+    Msg__StatusUpdate *u =
+        agent_update_new(a, arena, e->framework->id, e->id, V1__TASK_STATE__TASK_RUNNING,
+                         V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR, -1, NULL, e->id);
+
+    if (t && t->info && t->info->check)
+        u->status->check_status = check = check_status_empty(t->info->check);
+    u->status->has_data = true;
+    u->status->data =
+        (ProtobufCBinaryData){strlen(d.inspection), (uint8_t *)(uintptr_t)d.inspection};
+    if (d.ip_address) {
+        label.key = (char *)(uintptr_t) "Docker.NetworkSettings.IPAddress";
+        label.value = (char *)(uintptr_t)d.ip_address;
+        labels.n_labels = 1;
+        labels.labels = &label_v;
+        u->status->labels = &labels;
+    }
+    agent_status_update(a, arena, u, false);
+}
+
 /* ---- checks ---- */
 
 static void start_checks(struct agent_executor *e, const V1__TaskStatus *last_or_null)
@@ -175,7 +218,7 @@ void agent_command_checked(struct agent_executor *e, V1__TaskStatus__Reason reas
                        false);
 }
 
-/* ---- running ---- */
+/* ---- started ---- */
 
 void agent_command_started(struct agent_executor *e)
 {
@@ -189,7 +232,7 @@ void agent_command_started(struct agent_executor *e)
     agent_task_launched(t);
     report_as_executor(e, V1__TASK_STATE__TASK_STARTING, -1, NULL);
     arm_max_time(e, 0);
-    report_as_executor(e, V1__TASK_STATE__TASK_RUNNING, -1, NULL);
+    report_running(e);
     start_checks(e, NULL);
 }
 
@@ -215,7 +258,7 @@ void agent_command_recovered(struct agent_executor *e)
     if (pb->n_statuses > 0 && pb->statuses[0]->has_timestamp)
         began = pb->statuses[0]->timestamp;
     if (t->state == V1__TASK_STATE__TASK_STARTING)
-        report_as_executor(e, V1__TASK_STATE__TASK_RUNNING, -1, NULL);
+        report_running(e);
     /* A kill under way when the agent died goes on with a fresh grace period. */
     if (t->state == V1__TASK_STATE__TASK_KILLING)
         agent_command_kill(e, agent_command_grace(t, NULL), false);
@@ -293,13 +336,15 @@ void agent_command_kill(struct agent_executor *e, uint64_t grace_us, bool by_max
 static void report_exit(struct agent_executor *e, const struct container_end *end)
 {
     V1__TaskState state = V1__TASK_STATE__TASK_FAILED;
+    struct container_description d;
     char text[160], message[200];
     int reason = -1;
     /* Destroyed at the end of the grace period: SIGKILL, whether or not its status was still read. */
     int status = end->has_status ? end->status : SIGKILL;
 
     wait_status_text(status, text, sizeof text);
-    snprintf(message, sizeof message, "Command %s", text);
+    snprintf(message, sizeof message, "%s %s", describe_container(e, &d) ? "Container" : "Command",
+             text);
     if (e->cmd.killed_by_max_time)
         reason = V1__TASK_STATUS__REASON__REASON_MAX_COMPLETION_TIME_REACHED;
     else if (e->cmd.killed)

@@ -257,6 +257,7 @@ static int start_container(struct agent_executor *e, const V1__TaskInfo *task, s
     spec.user = e->user;
     spec.sandbox = directory;
     spec.labels = task ? task->labels : NULL;
+    spec.task_id = task ? task->task_id->value : NULL;
     spec.env = (const char *const *)env;
     spec.resources = &sum;
     spec.cpu_limit = limit_of(e, "cpus");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/containerizer/runtime_dir.h"
+#include "agent/containers.h"
 #include "agent/detect.h"
 #include "agent/disk.h"
 #include "common/base/log.h"
@@ -319,7 +320,7 @@ static int make_containers(struct agent_shell *s, int launcher_fd, struct fl_err
     int r;
 
     agent_containerizer_callbacks(s->core, &cb);
-    r = containerizer_new(s->loop, s->flags, launcher_fd, &cb, &s->containerizer, err);
+    r = agent_containers_new(s->loop, s->flags, launcher_fd, &cb, &s->containerizer, err);
     if (r < 0)
         return r;
     agent_set_containerizer(s->core, s->containerizer);

@@ -22,6 +22,7 @@ plots=
 vm=
 [ "${1:-}" != vm ] || vm="qemu-system-x86 linux-image-cloud-amd64 busybox-static"
 
+tests="$tests docker.io" # a Docker Engine for the Docker containerizer
 missing=
 for p in $build $run $tests $lint $interop $plots $vm; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"

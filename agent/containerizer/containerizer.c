@@ -393,6 +393,18 @@ static int real_prune_images(struct containerizer *base, const V1__Image *const 
     return 0;
 }
 
+static bool real_knows(struct containerizer *base, const char *id)
+{
+    _cleanup_free_ char *folder = runtime_folder(real_of(base)->flags->runtime_dir, id);
+
+    return id_ok(id) && access(folder, F_OK) == 0;
+}
+
+struct launcher_client *containerizer_launcher(struct containerizer *base)
+{
+    return real_of(base)->launcher;
+}
+
 static const struct containerizer_ops real_ops = {
     .launch = real_launch,
     .signal = real_signal,
@@ -411,6 +423,7 @@ static const struct containerizer_ops real_ops = {
     .each = real_each,
     .prune_images = real_prune_images,
     .fetch_stats = real_fetch_stats,
+    .knows = real_knows,
 };
 
 /* Once, at the start: name services may block. */

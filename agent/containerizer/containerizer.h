@@ -30,6 +30,7 @@ struct container_spec {
     const char *sandbox; /* existing folder, owned by user; the working directory; NULL: nested */
     const char *const *env;   /* "NAME=value" that the agent adds (MESOS_...); NULL-terminated */
     const V1__Labels *labels; /* of a command task, or NULL */
+    const char *task_id;      /* of a command task; NULL: an executor, or nested, or standalone */
     const struct resources *resources; /* what it may use: requests */
     double cpu_limit,
         mem_limit;   /* TaskInfo.limits: cpus, MB; < 0 = none given, INFINITY = no limit */
@@ -81,6 +82,11 @@ struct container_listener {
     void (*drained)(void *arg); /* or NULL: what was given to it as input has been taken */
 };
 typedef void containerizer_pruned_f(void *arg, const struct fl_err *err_or_null);
+/* Borrowed until the next call. */
+struct container_description {
+    const char *inspection; /* JSON; NULL: not known */
+    const char *ip_address; /* or NULL */
+};
 struct containerizer_ops {
     /* Starts; the outcome comes by `started` or `ended`. Only an impossible request fails here. */
     int (*launch)(struct containerizer *c, const struct container_spec *spec, struct fl_err *err);
@@ -112,6 +118,12 @@ struct containerizer_ops {
                  struct fl_err *err);
     void (*window)(struct containerizer *c, const char *container_id, unsigned rows,
                    unsigned columns);
+    /* Optional: who reads a task's status finds there what Docker says of its container. False: it is none of Docker's. Until `ended`
+     * has returned. */
+    bool (*describe)(struct containerizer *c, const char *container_id,
+                     struct container_description *out);
+    /* Optional, before recover(): has it a record of this container? */
+    bool (*knows)(struct containerizer *c, const char *container_id);
     /* The ids of all that have not ended. */
     void (*each)(struct containerizer *c, void (*fn)(void *arg, const char *container_id),
                  void *arg);
@@ -143,6 +155,9 @@ struct agent_flags;
 int containerizer_new(struct fl_loop *loop, const struct agent_flags *flags, int launcher_fd,
                       const struct containerizer_callbacks *cb, struct containerizer **ret,
                       struct fl_err *err);
+/* The real one's way to the launcher process, which also fetches; borrowed from it. */
+struct launcher_client;
+struct launcher_client *containerizer_launcher(struct containerizer *real);
 /* Forks the launcher process; returns our end of its socket. */
 int launcher_fork(const struct agent_flags *flags, int *ret_fd, struct fl_err *err);
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
@@ -164,7 +165,7 @@ static void remove_at(int parent, const char *name, unsigned depth)
 {
     static const char *const files[] = {"plan",  "shim",        "started",  "status",
                                         "fetch", "fetch-cache", "shim.tmp", "started.tmp",
-                                        "io",    "status.tmp"};
+                                        "io",    "logs",        "status.tmp"};
 
     int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir < 0)
@@ -258,6 +259,14 @@ static uint64_t start_time(pid_t pid)
         return 0;
     *end = '\0';
     return fl_parse_u64(p + 1, &v) < 0 ? 0 : v;
+}
+
+int runtime_process_write(const char *folder, const char *name, pid_t pid, struct fl_err *err)
+{
+    char text[64];
+
+    fl_snprintf(text, sizeof(text), "%d %" PRIu64 "\n", pid, start_time(pid));
+    return runtime_file_write(folder, name, text, strlen(text), err);
 }
 
 pid_t runtime_process(const char *folder, const char *name, int *ret_pidfd)

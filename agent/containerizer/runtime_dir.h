@@ -31,6 +31,9 @@ int runtime_file_read(const char *folder, const char *name, size_t max, char **r
  * cannot be read. */
 pid_t runtime_process(const char *folder, const char *name, int *ret_pidfd);
 
+/* Writes such a file for a process that another program started. */
+int runtime_process_write(const char *folder, const char *name, pid_t pid, struct fl_err *err);
+
 enum runtime_status { RUNTIME_NO_STATUS, RUNTIME_EXITED, RUNTIME_FAILED };
 /* What the shim left. value: wait status or errno; text: what failed. */
 enum runtime_status runtime_status_read(const char *folder, int *ret_value, char *text,
