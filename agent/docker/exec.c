@@ -16,6 +16,9 @@
 
 #define MAX_HELD      ((size_t)1 << 20)
 #define MAX_LISTENERS 64
+/* For the process, and for its exit code when its output is over. */
+#define FIRST_LOOK_US  5000u
+#define LATEST_LOOK_US 500000u
 
 struct held {
     int fd;
@@ -36,6 +39,9 @@ struct docker_exec {
     char *id, *engine_id; /* owned; engine_id NULL: not made yet */
     bool tty, started, over, destroying;
     struct docker_call *step, *output;
+    struct fl_timer
+        *retry; /* looks for the process, which comes a little after the answer begins */
+    uint64_t retry_us;
     struct docker_frames frames;
     pid_t pid;
     int pidfd;
@@ -71,6 +77,8 @@ static void exec_free(struct docker_exec *x)
     struct listener *l, *tmp;
 
     HASH_DEL(x->dz->execs, x);
+    fl_loop_forget(x->dz->loop, x);
+    fl_timer_free(x->retry);
     docker_cancel(x->step);
     docker_cancel(x->output);
     docker_frames_done(&x->frames);
@@ -197,8 +205,10 @@ static void on_output(void *arg, int fd, const char *p, size_t n)
     x->n_held += n;
 }
 
-static void release(struct docker_exec *x)
+static void release(void *arg)
 {
+    struct docker_exec *x = FL_CAST(docker_exec, DOCKER_EXEC_MAGIC, arg);
+
     while (x->held && x->listeners && !x->paused) {
         struct held *h = x->held;
         DL_DELETE(x->held, h);
@@ -218,7 +228,7 @@ int docker_exec_attach(struct docker_exec *x, const struct container_listener *l
     DL_APPEND(x->listeners, added);
     x->n_listeners++;
     x->paused = false;
-    release(x);
+    fl_loop_defer(x->dz->loop, release, x); /* who attaches is not ready for it yet */
     return 0;
 }
 
@@ -239,7 +249,7 @@ void docker_exec_detach(struct docker_exec *x, const void *arg)
 void docker_exec_resume(struct docker_exec *x)
 {
     x->paused = false;
-    release(x);
+    fl_loop_defer(x->dz->loop, release, x);
 }
 
 static void on_data(void *arg, const char *p, size_t n)
@@ -255,7 +265,15 @@ static void on_data(void *arg, const char *p, size_t n)
 
 /* ---- running ---- */
 
-static void look(struct docker_exec *x);
+static void look(void *arg);
+
+static void look_later(struct docker_exec *x)
+{
+    x->retry_us = x->retry_us ? FL_MIN(x->retry_us * 2, LATEST_LOOK_US) : FIRST_LOOK_US;
+    if (!x->retry)
+        x->retry = fl_timer_new(x->dz->loop, look, x);
+    fl_timer_set(x->retry, x->retry_us);
+}
 
 static void on_over(void *arg, const struct docker_answer *a)
 {
@@ -296,23 +314,30 @@ static void on_looked(void *arg, const struct docker_answer *a)
     }
     if (running)
         take_pid(x, a->json);
+    if (!x->over && x->pidfd < 0 && x->retry_us < LATEST_LOOK_US) {
+        look_later(x);
+        return;
+    }
     if (!x->started) {
         x->started = true;
         x->dz->cb.started(x->dz->cb.arg, x->id, x->pid);
-        /* Its listener may be its end, or it is over already. */
-        if (x->over)
-            look(x);
+        if (x->over) /* who heard of its start may listen now */
+            look_later(x);
         return;
     }
-    if (x->over)
+    if (x->over && running)
+        look_later(x);
+    else if (x->over)
         end(x, CONTAINER_EXITED, json_is_integer(code) ? (int)json_integer_value(code) : -1, NULL);
 }
 
-static void look(struct docker_exec *x)
+static void look(void *arg)
 {
+    struct docker_exec *x = FL_CAST(docker_exec, DOCKER_EXEC_MAGIC, arg);
     _cleanup_free_ char *path = xasprintf("/exec/%s/json", x->engine_id);
     const struct docker_request r = {.method = "GET", .path = path, .done = on_looked, .arg = x};
 
+    docker_cancel(TAKE_PTR(x->step));
     docker_ask(x->dz->engine, &r, &x->step);
 }
 

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -12,8 +13,9 @@ import pytest
 
 from harness.cluster import Cluster
 from harness.engine import Engine, why_not
-from harness.http import eventually, get_json
-from harness.scheduler import Scheduler, custom_executor, new_id, resources
+from harness.http import Stream, eventually, get, get_json, post_json
+from harness.scheduler import Scheduler, custom_executor
+from test_27_m27_nested import collect
 
 FAST = {"delay_seconds": 0, "interval_seconds": 0.2, "timeout_seconds": 5}
 
@@ -157,6 +159,41 @@ def test_what_does_not_start(cluster, scheduler):
     assert "Failed to run docker container: start: the Docker Engine answered 400" in st["message"] and "/none" in st["message"]
 
 
+def test_pull_from_a_registry(cluster, engine, scheduler):
+    """Debian's docker-registry, which wants a password: without one the task fails, with a .dockercfg among its URIs it runs."""
+    if not shutil.which("docker-registry"):
+        pytest.skip("docker-registry is not installed")
+    d = tempfile.mkdtemp(dir=cluster.folder)
+    os.chmod(d, 0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = "127.0.0.1:%d" % probe.getsockname()[1]
+    with open(d + "/htpasswd", "w") as f:
+        f.write("me:$2b$04$hjFomCHTjb1JWZ7RvTxqrON64U3bgsW4PzWt7wNO4BPfgwjBu6D0C\n")  # "secret"
+    with open(d + "/config.yml", "w") as f:
+        json.dump({"version": 0.1, "storage": {"filesystem": {"rootdirectory": d + "/data"}}, "http": {"addr": host},
+                   "auth": {"htpasswd": {"realm": "r", "path": d + "/htpasswd"}}}, f)
+    entry = {host: {"auth": base64.b64encode(b"me:secret").decode()}}
+    for name, content in (("/.dockercfg", entry), ("/config.json", {"auths": entry})):
+        with open(d + name, "w") as f:
+            json.dump(content, f)
+        os.chmod(d + name, 0o644)
+    with open(d + "/log", "w") as log:
+        registry = subprocess.Popen(["docker-registry", "serve", d + "/config.yml"], stdout=log, stderr=log)
+    try:
+        eventually(lambda: get(host, "/v2/").status == 401)
+        image = host + "/team/box:1"
+        engine.docker("tag", "box", image)
+        engine.docker("--config", d, "push", image)
+        engine.docker("rmi", image)
+        _, st = scheduler.run("true", "TASK_FAILED", container=container(image))
+        assert "Failed to pull the Docker image '%s'" % image in st["message"]
+        scheduler.run("", "TASK_FINISHED", container=container(image), command={"value": "true", "uris": [{"value": d + "/.dockercfg"}]})
+    finally:
+        registry.terminate()
+        registry.wait(10)
+
+
 # ---- ends ----
 
 def test_kill(cluster, engine, scheduler):
@@ -215,6 +252,45 @@ def test_http_health_check_in_its_network(cluster, scheduler):
     eventually(lambda: any(st.get("healthy") for st in scheduler.statuses(tid)))
     scheduler.kill(tid, grace=0)
     scheduler.end_of(tid)
+
+
+def test_session(cluster, scheduler):
+    """A command of an operator in the container: its output, its exit status, and its end with the connection."""
+    tid, st = scheduler.run("sleep 1000", container=container(), command={"value": "sleep 1000"})
+    root = st["container_status"]["container_id"]
+
+    def call(kind, name, **body):
+        return {"type": kind, kind.lower(): dict(body, container_id={"value": name, "parent": root})}
+
+    def session(name, shell):
+        body = json.dumps(call("LAUNCH_NESTED_CONTAINER_SESSION", name, command={"value": shell}))
+        s = Stream(cluster.agent.address, "/api/v1", body, {"Content-Type": "application/json", "Accept": "application/recordio",
+                                                            "Message-Accept": "application/json"})
+        assert s.answer.status == 200, s.answer
+        return s
+
+    s = session("a", "echo out; echo err >&2; head -c 100000 /dev/zero; exit 3")
+    out = collect(s)
+    assert out["STDOUT"] == b"out\n" + bytes(100000) and out["STDERR"] == b"err\n"
+    end = post_json(cluster.agent.address, "/api/v1", call("WAIT_NESTED_CONTAINER", "a")).json()["wait_nested_container"]
+    assert end["exit_status"] == 3 << 8
+    s = session("b", "echo on; exec sleep 777")
+    collect(s, b"on")
+    s.close()
+    assert post_json(cluster.agent.address, "/api/v1", call("WAIT_NESTED_CONTAINER", "b")).status in (200, 404)
+    eventually(lambda: not [p for p in map(cmdline, filter(str.isdigit, os.listdir("/proc"))) if p == b"sleep\x00777\x00"])
+    refused = post_json(cluster.agent.address, "/api/v1", call("LAUNCH_NESTED_CONTAINER", "c", command={"value": "true"}))
+    assert refused.status != 200 and "Nested containers are not supported in Docker containers" in refused.text
+    scheduler.kill(tid, grace=0)
+    scheduler.end_of(tid)
+
+
+def cmdline(pid):
+    try:
+        with open("/proc/%s/cmdline" % pid, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
 
 
 # ---- executors, composing ----
