@@ -468,6 +468,9 @@ static int make(struct making *m, struct fl_err *err)
 
     if (r < 0)
         return r;
+    if (resources_scalar(spec->resources, "gpus") > 0)
+        return refuse(err, "the resource 'gpus' is not given to Docker containers, for nothing "
+                           "would keep two from the same one; use a container of type MESOS");
     json_object_set_new(m->body, "Image", docker_json_text(m->docker->image));
     if (m->docker->has_privileged && m->docker->privileged)
         json_object_set_new(m->host, "Privileged", json_true());

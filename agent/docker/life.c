@@ -18,7 +18,7 @@
 #include "common/base/log.h"
 
 #define FIRST_RETRY_US     100000u
-#define MAX_RETRY_US       10000000u
+#define MAX_RETRY_US       5000000u
 #define FORCE_US           5000000u  /* beyond --docker_stop_timeout, and again */
 #define OUTPUT_PATIENCE_US 5000000u  /* the container has ended, its output has not */
 #define GONE_PATIENCE_US   60000000u /* its process is gone, the engine says nothing */
@@ -233,12 +233,23 @@ static void on_waited(void *arg, const struct docker_answer *a)
         look_at_end(c);
 }
 
+static void on_waiting(void *arg)
+{
+    struct docker_container *c = FL_CAST(docker_container, DOCKER_CONTAINER_MAGIC, arg);
+
+    c->retry_us = 0; /* the engine is back */
+}
+
 static void wait_for_end(void *arg)
 {
     struct docker_container *c = FL_CAST(docker_container, DOCKER_CONTAINER_MAGIC, arg);
     _cleanup_free_ char *path = docker_path(c, "wait");
-    const struct docker_request r = {
-        .method = "POST", .path = path, .endless = true, .done = on_waited, .arg = c};
+    const struct docker_request r = {.method = "POST",
+                                     .path = path,
+                                     .endless = true,
+                                     .begun = on_waiting,
+                                     .done = on_waited,
+                                     .arg = c};
 
     docker_cancel(TAKE_PTR(c->wait));
     docker_ask(c->dz->engine, &r, &c->wait);

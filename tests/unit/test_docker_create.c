@@ -120,6 +120,8 @@ START_TEST(test_parameters)
 }
 END_TEST
 
+static struct resources wanted = RESOURCES_INIT;
+
 static int make(V1__CommandInfo *c, V1__ContainerInfo__DockerInfo *d, json_t **ret,
                 struct fl_err *err)
 {
@@ -127,14 +129,13 @@ static int make(V1__CommandInfo *c, V1__ContainerInfo__DockerInfo *d, json_t **r
                                       .work_dir = (char *)"/w"};
     static const char *const env[] = {"MESOS_ALLOCATION_ROLE=*", "MESOS_SLAVE_PID=p",
                                       "MESOS_SANDBOX=/outside", NULL};
-    static const struct resources none = RESOURCES_INIT;
     V1__ContainerInfo info = V1__CONTAINER_INFO__INIT;
     const struct container_spec spec = {.container_id = "id",
                                         .command = c,
                                         .container = &info,
                                         .sandbox = "/s",
                                         .env = env,
-                                        .resources = &none,
+                                        .resources = &wanted,
                                         .cpu_limit = -1,
                                         .mem_limit = -1};
 
@@ -163,6 +164,12 @@ START_TEST(test_refused)
         d.image = (char *)(uintptr_t)images[i];
         ck_assert_int_lt(make(&c, &d, &body, &err), 0);
     }
+    d.image = (char *)"i";
+    ck_assert_int_eq(resources_parse("gpus:1", "*", &wanted, &err), 0);
+    ck_assert_int_lt(make(&c, &d, &body, &err), 0);
+    ck_assert_ptr_nonnull(strstr(err.msg, "gpus"));
+    resources_done(&wanted);
+    wanted = (struct resources)RESOURCES_INIT;
     ck_assert_ptr_null(body);
 }
 END_TEST
