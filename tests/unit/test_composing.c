@@ -5,22 +5,26 @@
 
 #include "agent/containerizer/composing.h"
 
+#define LIST 256
+
 struct fake {
     struct containerizer base; /* first */
     struct containerizer_callbacks cb;
-    char launched[256], signalled[64], recovered[256], forgot[64];
+    char launched[LIST], signalled[LIST], recovered[LIST], forgot[LIST];
     const char *known;
     bool freed;
 };
 struct heard {
-    char recovered[64], ended[64];
+    char recovered[LIST], ended[LIST];
     unsigned done;
     bool failed;
 };
 
-static void add(char *list, const char *id)
+static void add(char list[LIST], const char *id)
 {
-    strcat(strcat(list, id), " ");
+    size_t n = strlen(list);
+
+    ck_assert_int_eq(fl_snprintf(list + n, LIST - n, "%s ", id), 0);
 }
 
 static int f_launch(struct containerizer *c, const struct container_spec *spec, struct fl_err *err)
