@@ -322,6 +322,21 @@ static void c_fetch_stats(const struct containerizer *base, struct containerizer
     }
 }
 
+/* Images are the mesos containerizer's, of which there is one. */
+static int c_prune_images(struct containerizer *base, const V1__Image *const *excluded, size_t n,
+                          containerizer_pruned_f *done, void *arg, struct fl_err *err)
+{
+    struct composing *p = composing_of(base);
+
+    for (unsigned i = 0; i < p->n; i++) {
+        struct containerizer *c = p->members[i].c;
+        if (c->ops->prune_images)
+            return c->ops->prune_images(c, excluded, n, done, arg, err);
+    }
+    done(arg, NULL);
+    return 0;
+}
+
 /* Of whom nobody has a record is the first one's to declare lost. */
 static struct member *who_knows(struct composing *p, const char *id)
 {
@@ -387,6 +402,7 @@ static const struct containerizer_ops composing_ops = {
     .knows = c_knows,
     .each = c_each,
     .fetch_stats = c_fetch_stats,
+    .prune_images = c_prune_images,
 };
 
 struct containerizer *composing_new(const struct containerizer_callbacks *cb, const char *enabled)
