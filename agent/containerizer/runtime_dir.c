@@ -163,8 +163,8 @@ static void remove_children(int dir, unsigned depth)
 /* Only what can be in it: files by their names, and folders of the same kind. */
 static void remove_at(int parent, const char *name, unsigned depth)
 {
-    static const char *const files[] = {"plan",  "shim",        "started",  "status",
-                                        "fetch", "fetch-cache", "shim.tmp", "started.tmp",
+    static const char *const files[] = {"plan",  "shim",        "started",   "status",
+                                        "fetch", "fetch-cache", "shim.tmp",  "started.tmp",
                                         "io",    "logs",        "status.tmp"};
 
     int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
