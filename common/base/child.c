@@ -74,6 +74,12 @@ void child_free(struct child *c)
     release(c);
 }
 
+void child_leave(struct child *c)
+{
+    if (c)
+        release(c);
+}
+
 /* What a process that the program left behind still writes is not waited for. */
 static void finish(void *arg)
 {

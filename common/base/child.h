@@ -40,6 +40,8 @@ int child_run(struct fl_loop *loop, const struct child_spec *spec, child_done_f 
               struct child **ret, struct fl_err *err);
 /* Kills it (its whole process group); `done` is not called any more. */
 void child_free(struct child *c);
+/* Lets it run on, and forgets it: `done` is not called any more. For when the daemon ends. Takes NULL. */
+void child_leave(struct child *c);
 /* 0: it ended with status 0. Otherwise FL_UNAVAILABLE with what it said on stderr, or stdout, cut to one line. */
 int child_check(const struct child_result *r, const char *what, struct fl_err *err);
 
