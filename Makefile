@@ -19,6 +19,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
             -lcap -lseccomp -lre2 -lstdc++ -lpthread -ldl -lm
 
+SRC_DIRS += isolators/cni
+
 WARN     := -Wall -Wextra -Wshadow -Werror -Wno-unused-parameter -Wmissing-prototypes \
             -Wstrict-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral -Wpointer-arith
 CFLAGS   += -std=gnu17 $(OPT) $(SANITIZE) -fPIC -fvisibility=hidden -fno-semantic-interposition -fno-strict-aliasing -pthread
@@ -46,6 +48,7 @@ BINARIES   := fairlead-master:master/main.c fairlead-agent:agent/main.c fairlead
               fairlead-allocator-replay:master/allocator/replay_main.c
 BIN_OF      = $(firstword $(subst :, ,$(1)))
 MAIN_OF     = $(lastword $(subst :, ,$(1)))
+BINARIES   += fairlead-cni-port-mapper:isolators/cni/port_mapper_main.c
 BIN_ROWS   := $(foreach r,$(BINARIES),$(if $(wildcard $(call MAIN_OF,$(r))),$(r)))
 BINS       := $(foreach r,$(BIN_ROWS),$(BUILD)/bin/$(call BIN_OF,$(r)))
 
@@ -249,6 +252,8 @@ install: all
 
 clean:
 	rm -rf $(BUILD)
+
+-include $(BUILD)/obj/isolators/cni/port_mapper_main.d
 
 -include $(MODULES:.so=.d)
 -include $(OBJ:.o=.d) $(PROTO_OBJ:.o=.d)

@@ -96,15 +96,39 @@ static void add_address(struct agent_core *a, V1__ContainerStatus *cs, struct fl
     cs->network_infos[0] = n;
 }
 
+/* An executor that names a (nested) container speaks for that one; what it does not say, the containerizer may know. */
+static void add_nested_status(struct agent_executor *e, V1__ContainerStatus *own,
+                              struct fl_arena *arena)
+{
+    _cleanup_free_ char *id = container_id_text(own->container_id);
+    struct containerizer *c = e->core->containerizer;
+    V1__ContainerStatus *cs = NULL;
+
+    if (c->ops->status(c, id, arena, &cs) == 0) {
+        if (own->n_network_infos == 0) {
+            own->n_network_infos = cs->n_network_infos;
+            own->network_infos = cs->network_infos;
+        }
+        if (!own->cgroup_info)
+            own->cgroup_info = cs->cgroup_info;
+        if (!own->has_executor_pid) {
+            own->has_executor_pid = cs->has_executor_pid;
+            own->executor_pid = cs->executor_pid;
+        }
+    }
+    add_address(e->core, own, arena);
+}
+
 static void add_container_status(struct agent_executor *e, V1__TaskStatus *s,
                                  struct fl_arena *arena)
 {
     struct containerizer *c = e->core->containerizer;
     V1__ContainerStatus *own = s->container_status, *cs = NULL;
 
-    /* An executor that names a (nested) container speaks for that one. */
-    if (own && own->container_id)
+    if (own && own->container_id) {
+        add_nested_status(e, own, arena);
         return;
+    }
     if (!e->contained || c->ops->status(c, e->container_id, arena, &cs) < 0)
         cs = FL_ARENA_NEW(arena, V1__ContainerStatus, v1__container_status);
     if (own && own->n_network_infos > 0) {

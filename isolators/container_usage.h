@@ -23,6 +23,12 @@ struct perf_usage {
     double value[PERF_EVENTS]; /* cpu_clock and task_clock are milliseconds */
 };
 
+/* Of all interfaces of the container. */
+struct net_usage {
+    uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped;
+    uint64_t tx_bytes, tx_packets, tx_errors, tx_dropped;
+};
+
 struct container_usage {
     double timestamp, cpus_limit, cpus_user_s, cpus_system_s;
     uint64_t mem_limit_bytes, mem_soft_limit_bytes, mem_rss_bytes, mem_cache_bytes, mem_total_bytes;
@@ -33,7 +39,8 @@ struct container_usage {
     uint64_t mem_mapped_file_bytes, mem_swap_bytes, mem_unevictable_bytes, mem_memsw_bytes;
     uint64_t mem_kmem_bytes, mem_kmem_tcp_bytes;
     uint64_t mem_pressure[3]; /* low, medium, critical: how often */
-    bool has_cfs, has_disk, has_mem_stat, has_memsw, has_kmem, has_pressure;
+    struct net_usage net;
+    bool has_cfs, has_disk, has_net, has_mem_stat, has_memsw, has_kmem, has_pressure;
     bool has_counts; /* processes and threads */
     const struct io_usage *io;
     size_t n_io;

@@ -54,6 +54,10 @@ struct isolator_config {
     uint64_t xfs_quota_headroom;                                /* bytes */
     const char *effective_capabilities, *bounding_capabilities; /* JSON, or NULL */
     const char *seccomp_config_dir, *seccomp_profile_name;      /* or NULL */
+    const char *runtime_dir, *launcher_dir;                     /* launcher_dir: or NULL */
+    const char *network_cni_plugins_dir, *network_cni_config_dir,
+        *default_container_dns; /* or NULL */
+    bool network_cni_root_dir_persist, network_cni_metrics;
 };
 
 /* What an isolator is told of a container. */

@@ -3,6 +3,7 @@
  * Isolators prepare in the table's order, whatever the order in the flag, and clean up in reverse. Rules of the reference:
  *   exactly one filesystem/..., by default posix; filesystem/linux brings the volume isolators with it
  *   names that stand for several: process, cgroups, cgroups/all
+ *   network/cni is always there
  *   an isolator that needs another is refused without it
  */
 #include "isolators/isolators_priv.h"
@@ -49,6 +50,7 @@ static const struct row {
     {&isolator_linux_seccomp, NULL}, /* behind linux/capabilities, by which rules are chosen */
     {&isolator_gpu_nvidia, "filesystem/linux"},
     {&isolator_network_ports, NULL},
+    {&isolator_network_cni, NULL},
     {&isolator_linux_launcher,
      NULL}, /* last: when it prepares it is known whether there is a pid namespace */
 };
@@ -164,6 +166,7 @@ static int complete(struct chosen *c, const struct isolator_config *config, stru
             return fl_err_set(err, FL_INVALID,
                               "isolator '%s' needs isolator '%s' as well; add it to --isolation",
                               table[i].ops->name, table[i].needs);
+    *named(c, "network/cni") = true; /* costs nothing where no network is named */
     *named(c, "launcher/linux") = streq(config->launcher, "linux");
     return 0;
 }

@@ -13,6 +13,7 @@ extern const struct isolator_ops isolator_volume_host_path, isolator_volume_sand
     isolator_volume_image, isolator_volume_secret;
 extern const struct isolator_ops isolator_environment_secret;
 extern const struct isolator_ops isolator_disk_du, isolator_disk_xfs, isolator_network_ports;
+extern const struct isolator_ops isolator_network_cni;
 extern const struct isolator_ops isolator_cgroups_cpu, isolator_cgroups_mem, isolator_cgroups_pids;
 extern const struct isolator_ops isolator_cgroups_cpuset, isolator_cgroups_blkio,
     isolator_cgroups_devices, isolator_cgroups_hugetlb, isolator_cgroups_net_cls,

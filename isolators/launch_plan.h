@@ -1,4 +1,4 @@
-/* How the shim carries it out: cgroups are joined; the parent's namespaces and PLAN_NETNS are entered; then mounts, nodes and host name
+/* How the shim carries it out: cgroups are joined; PLAN_NETNS and the parent's namespaces are entered; then mounts, nodes and host name
  * in the order they were added; then PLAN_ROOTFS becomes the root; then, in the process that will be the command, rlimits, bounding
  * capabilities, user, capabilities, no_new_privs, seccomp, exec.
  *

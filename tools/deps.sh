@@ -12,6 +12,7 @@ build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler l
 run="procps iproute2"
 tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl
        docker-registry skopeo umoci xfsprogs"
+tests="$tests containernetworking-plugins iptables"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
 # Node and npm often come from elsewhere, newer than Debian's: only what the machine does not have at all.
 interop=

@@ -139,6 +139,18 @@ static void fill_perf(V1__ResourceStatistics *s, const struct perf_usage *u, str
     s->perf = p;
 }
 
+static void fill_net(V1__ResourceStatistics *s, const struct net_usage *u)
+{
+    SET(s, net_rx_bytes, u->rx_bytes);
+    SET(s, net_rx_packets, u->rx_packets);
+    SET(s, net_rx_errors, u->rx_errors);
+    SET(s, net_rx_dropped, u->rx_dropped);
+    SET(s, net_tx_bytes, u->tx_bytes);
+    SET(s, net_tx_packets, u->tx_packets);
+    SET(s, net_tx_errors, u->tx_errors);
+    SET(s, net_tx_dropped, u->tx_dropped);
+}
+
 V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
                                                        struct fl_arena *arena)
 {
@@ -156,6 +168,8 @@ V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *
         SET(s, disk_limit_bytes, u.disk_limit_bytes);
         SET(s, disk_used_bytes, u.disk_used_bytes);
     }
+    if (u.has_net)
+        fill_net(s, &u.net);
     if (u.n_io)
         fill_io(s, &u, arena);
     if (u.perf)

@@ -246,6 +246,15 @@ static void add_volumes(const V1__TaskInfo *info, struct fl_arena *arena, V1__Co
     }
 }
 
+/* Then its address is not ours: the agent tells it. */
+static bool has_network(const V1__TaskInfo *info)
+{
+    for (size_t i = 0; info->container && i < info->container->n_network_infos; i++)
+        if (info->container->network_infos[i]->name)
+            return true;
+    return false;
+}
+
 V1__CommandInfo *pod_task_command(const struct pod_task *t, struct fl_arena *arena)
 {
     const V1__TaskInfo *info = t->info;
@@ -255,7 +264,7 @@ V1__CommandInfo *pod_task_command(const struct pod_task *t, struct fl_arena *are
         const char *name, *value;
     } own[] = {
         {"MESOS_TASK_ID", info->task_id->value},
-        {"MESOS_CONTAINER_IP", t->pod->container_ip},
+        {"MESOS_CONTAINER_IP", has_network(info) ? NULL : t->pod->container_ip},
         {"MESOS_ALLOCATION_ROLE", info->n_resources > 0 && info->resources[0]->allocation_info
                                       ? info->resources[0]->allocation_info->role
                                       : NULL},

@@ -179,6 +179,23 @@ static int join(struct shim *s, const struct plan_record *r, struct shim_error *
     return result;
 }
 
+int enter_network(const struct shim *s, struct shim_error *e)
+{
+    struct plan_record r;
+    size_t pos;
+
+    plan_begin(s->plan, s->plan_len, &pos);
+    while (plan_next(s->plan, s->plan_len, &pos, &r) > 0) {
+        if (r.tag != PLAN_NETNS)
+            continue;
+        int fd = open(r.data, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || syscall(SYS_setns, fd, CLONE_NEWNET) < 0)
+            return fail(e, errno, "enter the network namespace", r.data);
+        close(fd);
+    }
+    return 0;
+}
+
 int join_parent(struct shim *s, struct shim_error *e)
 {
     struct plan_record r;

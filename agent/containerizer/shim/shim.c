@@ -110,8 +110,8 @@ static int start(struct shim *s, char **argv, struct shim_error *e)
     char identity[64];
     struct line who = {.n = 0};
 
-    if (prepare(s, argv, e) < 0 || join_cgroups(s, e) < 0 || enter_and_open(s, e) < 0 ||
-        setup_run(s, e) < 0 || spawn_child(s, e) < 0)
+    if (prepare(s, argv, e) < 0 || join_cgroups(s, e) < 0 || enter_network(s, e) < 0 ||
+        enter_and_open(s, e) < 0 || setup_run(s, e) < 0 || spawn_child(s, e) < 0)
         return -1;
     if (s->flags & PLAN_CHECKPOINT) {
         line_int(&who, s->child_host);

@@ -66,7 +66,8 @@ int fail(struct shim_error *e, int errnum, const char *what, const char *subject
 int plan_load(struct shim *s, struct shim_error *e);
 void plan_unload(struct shim *s);
 
-/* join.c: enters the parent's namespaces, as the plan says. */
+/* join.c: enters the network namespace of the plan, whose file the parent may not see; then the parent's namespaces. */
+int enter_network(const struct shim *s, struct shim_error *e);
 int join_parent(struct shim *s, struct shim_error *e);
 int open_sandbox(struct shim *s, struct shim_error *e);
 
