@@ -70,7 +70,7 @@ TESTTOOLS  := $(BUILD)/tests/proto/pbtool
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps up down check unit property system interop bench bench-million bench-scale soak churn plots vm-cgroups2 lint asan fuzz-short install clean \
+.PHONY: bench-cni all deps up down check unit property system interop bench bench-million bench-scale soak churn plots vm-cgroups2 lint asan fuzz-short install clean \
         docs format-mine conformance
 
 all: $(LIBFL) $(BINS) $(SHIM) $(LIBFW) $(EXAMPLES) $(MODULES) $(TESTTOOLS)
@@ -207,6 +207,10 @@ vm-xfs: all $(BUILD)/tests/unit/test_container_xfs
 # Cgroups where version 2 is all there is: in a virtual machine of its own (tools/deps.sh vm).
 vm-cgroups2: all $(BUILD)/tests/unit/test_cgroups2
 	tools/vm_cgroups2.sh
+
+# The agent killed with -9 a thousand times, or CNI_KILLS, while containers get networks and lose them: nothing may be left.
+bench-cni: all
+	CNI_KILLS=$${CNI_KILLS:-1000} tools/run_pytest.sh tests/system/test_31_cni.py -k killed_at_random
 
 # An hour of load and faults; SOAK_SECONDS makes it shorter.
 soak: all
