@@ -5,6 +5,9 @@
  *       memory.oom_control (cgroup.event_control); how often there was pressure
  *   v2: memory.low, memory.max; memory.events watched by one inotify descriptor for all
  *
+ * A descriptor a container is what an agent with thousands of them has not: beyond a quarter of the limit of open files, containers are
+ * looked at in turn, each once in ten seconds. It is only a kill of another than the first process that is noticed so late.
+ *
  * A running container's hard limit is only ever raised: lowering it below what is used would kill. One that may use more than it asked
  * for is the first to be killed when the machine itself runs out.
  */
@@ -34,7 +37,11 @@ struct mem_isolator {
     bool limit_swap;
     struct id_map entries;
     size_t n_pressure, most_pressure; /* containers whose pressure is counted */
-    int inotify;                      /* v2; -EBADF */
+    size_t n_events, most_events;     /* v1: containers with an eventfd */
+    size_t n_swept;                   /* v1: those without */
+    struct id_entry *sweep_next;      /* NULL: from the beginning */
+    struct fl_timer *sweep;
+    int inotify; /* v2; -EBADF */
     struct fl_watch *inotify_watch;
 };
 
@@ -44,11 +51,15 @@ struct mem_entry {
     uint64_t soft, hard; /* as set */
     bool burstable;      /* its processes go first when the machine runs out */
     struct mem_pressure pressure;
-    int event; /* v1: eventfd; v2: watch number */
+    int event;  /* v1: eventfd; v2: watch number */
+    bool swept; /* v1: there is none */
     struct fl_watch *watch;
     struct fl_timer *again; /* v1: between the kernel's notice and its counting of the kill */
     uint64_t wait_us;
 };
+
+#define SWEEP_STEP_US 100000
+#define SWEEP_STEPS   100
 
 #define FIRST_LOOK_US 500
 #define LAST_LOOK_US  1000000
@@ -156,13 +167,47 @@ static void on_eventfd(int fd, bool readable, bool writable, void *arg)
     look_again(e);
 }
 
+/* A step of the round of those that have no eventfd. */
+static void on_sweep(void *arg)
+{
+    struct mem_isolator *m = arg;
+    size_t left = m->n_swept / SWEEP_STEPS + 1;
+
+    if (!m->sweep_next)
+        m->sweep_next = m->entries.head;
+    while (m->sweep_next && left > 0) {
+        struct mem_entry *e = (struct mem_entry *)m->sweep_next;
+        m->sweep_next = e->id.hh.next; /* what look() brings about may drop the entry */
+        if (e->swept) {
+            left--;
+            look(e);
+        }
+    }
+    if (m->n_swept)
+        fl_timer_set(m->sweep, SWEEP_STEP_US);
+}
+
+static void sweep(struct mem_isolator *m)
+{
+    if (!m->sweep)
+        m->sweep = fl_timer_new(m->loop, on_sweep, m);
+    if (m->n_swept++ == 0)
+        fl_timer_set(m->sweep, SWEEP_STEP_US);
+}
+
 static int watch_v1(struct mem_isolator *m, struct mem_entry *e, struct fl_err *err)
 {
+    if (m->n_events >= m->most_events) {
+        e->swept = true;
+        sweep(m);
+        return 0;
+    }
     _cleanup_free_ char *path = cgroup_path(&m->cg.room, e->id.id, "memory.oom_control");
     _cleanup_close_ int control = open(path, O_RDONLY | O_CLOEXEC);
     char text[32];
 
     e->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    m->n_events += e->event >= 0;
     if (control < 0 || e->event < 0)
         return fl_err_errno(err, errno, "open '%s'", path);
     fl_snprintf(text, sizeof(text), "%d %d", e->event, control);
@@ -209,10 +254,15 @@ static void entry_drop(struct mem_isolator *m, struct mem_entry *e)
         mem_pressure_close(&e->pressure);
         m->n_pressure--;
     }
-    if (m->cg.room.v2)
+    if (m->sweep_next == &e->id)
+        m->sweep_next = e->id.hh.next;
+    if (m->cg.room.v2) {
         inotify_rm_watch(m->inotify, e->event);
-    else if (e->event >= 0)
+    } else if (e->event >= 0) {
         close(e->event);
+        m->n_events--;
+    }
+    m->n_swept -= e->swept;
     id_map_drop(&m->entries, e);
 }
 
@@ -224,6 +274,7 @@ static void mem_free(struct isolator *i)
 
     while (m->entries.head)
         entry_drop(m, (struct mem_entry *)m->entries.head);
+    fl_timer_free(m->sweep);
     fl_watch_free(m->inotify_watch);
     if (m->inotify >= 0)
         close(m->inotify);
@@ -245,6 +296,7 @@ static int mem_create(struct fl_loop *loop, const struct isolator_config *config
     m->limit_arg = arg;
     m->limit_swap = config->cgroups_limit_swap && !m->cg.room.v2;
     m->most_pressure = m->cg.room.v2 ? 0 : mem_pressure_most();
+    m->most_events = mem_events_most();
     m->inotify = -EBADF;
     if (m->cg.room.v2) {
         m->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

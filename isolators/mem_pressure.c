@@ -6,11 +6,22 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
-size_t mem_pressure_most(void)
+/* A share of the limit of open files. */
+static size_t share(unsigned part)
 {
     struct rlimit r;
 
-    return getrlimit(RLIMIT_NOFILE, &r) == 0 ? (size_t)r.rlim_cur / 6 : 0;
+    return getrlimit(RLIMIT_NOFILE, &r) == 0 ? (size_t)r.rlim_cur / part : 0;
+}
+
+size_t mem_pressure_most(void)
+{
+    return share(30);
+}
+
+size_t mem_events_most(void)
+{
+    return share(4);
 }
 
 static int listen_to(const struct cgroup_room *r, const char *id, int control, const char *level)

@@ -11,8 +11,10 @@ struct mem_pressure {
     uint64_t count[3];
 };
 
-/* How many groups may be watched, so that most of the limit of open files is left for the rest. */
+/* How many groups may be watched, so that most of the limit of open files is left for the rest: by three descriptors each, and, for
+ * what the kernel kills, by one. */
 size_t mem_pressure_most(void);
+size_t mem_events_most(void);
 /* Without success it stays closed. */
 void mem_pressure_open(struct mem_pressure *p, const struct cgroup_room *r, const char *id);
 void mem_pressure_read(struct mem_pressure *p);

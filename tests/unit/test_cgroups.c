@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -421,6 +422,34 @@ START_TEST(a_killed_child_is_told)
 }
 END_TEST
 
+/* Those for which there is no descriptor to be told by are looked at in turn. */
+START_TEST(a_killed_child_is_found_by_looking)
+{
+    const struct rlimit few = {.rlim_cur = 48, .rlim_max = 48};
+    struct rlimit before;
+    char id[16];
+
+    getrlimit(RLIMIT_NOFILE, &before);
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){few.rlim_cur, before.rlim_max});
+    open_with("cgroups/mem", NULL);
+    setrlimit(RLIMIT_NOFILE, &before);
+    for (rlim_t i = 0; i < few.rlim_cur / 4; i++) {
+        fl_snprintf(id, sizeof(id), "c%d", (int)i);
+        fixture_launch(&f, &(struct launch){.id = id, .shell = "exec sleep 100"});
+        fixture_wait_started(&f, id);
+    }
+    const struct seen *s = fixture_finish(
+        &f,
+        &(struct launch){.id = "c", .shell = EATER "; sleep 100", .resources = "cpus:1;mem:48"});
+    ck_assert_int_eq(s->reason, CONTAINER_LIMIT_MEMORY);
+    for (rlim_t i = 0; i < few.rlim_cur / 4; i++) {
+        fl_snprintf(id, sizeof(id), "c%d", (int)i);
+        f.cz->ops->destroy(f.cz, id);
+        ck_assert_int_eq(fixture_wait_ended(&f, id)->reason, CONTAINER_DESTROYED);
+    }
+}
+END_TEST
+
 static bool pressed(void *arg)
 {
     struct container_usage *u = arg;
@@ -667,6 +696,7 @@ int main(void)
     tcase_add_test(t, events_are_counted_on_version_2);
     t = add_case(s, "memory");
     tcase_add_test(t, a_killed_child_is_told);
+    tcase_add_test(t, a_killed_child_is_found_by_looking);
     tcase_add_test(t, pressure_is_counted);
     tcase_add_test(t, swap_is_limited_with_memory);
     tcase_add_test(t, who_is_killed_first);
