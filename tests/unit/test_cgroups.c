@@ -425,7 +425,7 @@ END_TEST
 /* Those for which there is no descriptor to be told by are looked at in turn. */
 START_TEST(a_killed_child_is_found_by_looking)
 {
-    const struct rlimit few = {.rlim_cur = 48, .rlim_max = 48};
+    const struct rlimit few = {.rlim_cur = 80, .rlim_max = 80};
     struct rlimit before;
     char id[16];
 
