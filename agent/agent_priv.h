@@ -34,7 +34,8 @@ void agent_executor_launch(struct agent_executor *e, const V1__TaskInfo *task_of
 void agent_executor_attach(struct agent_executor *e);
 void agent_executor_resize(
     struct agent_executor *e); /* tells the containerizer the sum of its tasks */
-void agent_executor_shutdown(struct agent_executor *e); /* SHUTDOWN, grace, destroy */
+void agent_executor_shutdown(struct agent_executor *e);         /* SHUTDOWN, grace, destroy */
+bool agent_executor_has_queued(const struct agent_executor *e); /* a task that waits for it */
 void agent_executor_destroy(struct agent_executor *e, V1__TaskState state,
                             V1__TaskStatus__Reason reason, const char *message);
 void agent_executor_ended(struct agent_executor *e, const struct container_end *end);

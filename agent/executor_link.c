@@ -178,6 +178,13 @@ static void drop_undelivered(struct agent_executor *e, const Exec__Call__Subscri
     }
 }
 
+/* The agent died between the start of the executor and its first task: it would wait for one for ever. */
+static bool never_needed(const struct agent_executor *e, const Exec__Call__Subscribe *sub)
+{
+    return !e->sent_task && sub->n_unacknowledged_tasks == 0 &&
+           sub->n_unacknowledged_updates == 0 && !agent_executor_has_queued(e);
+}
+
 static void mark_http(struct agent_executor *e)
 {
     struct agent_env *env = e->core->env;
@@ -232,7 +239,13 @@ void agent_executor_subscribe(struct agent_executor *e, void *stream,
     if (e->state != EXECUTOR_RUNNING || e->stream != stream)
         return; /* an update of its own ended it */
     drop_undelivered(e, sub);
-    agent_executor_deliver(e);
+    if (never_needed(e, sub)) {
+        log_info("Shutting down executor '%s', which has no tasks to run", e->id);
+        agent_executor_shutdown(e);
+    } else {
+        e->sent_task |= sub->n_unacknowledged_tasks > 0 || sub->n_unacknowledged_updates > 0;
+        agent_executor_deliver(e);
+    }
     agent_recovery_executor_back(a);
 }
 

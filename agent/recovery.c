@@ -188,7 +188,8 @@ static int recover_identity(struct agent_core *a, struct fl_err *err)
     if (r < 0 && boot) {
         log_info("After a reboot with another configuration, beginning as a new agent: %s",
                  err->msg);
-        return 0;
+        /* The next start, before a master has given us an id, would not know of the reboot any more. */
+        return a->env->io->remove(a->env->ctx, latest, err);
     }
     if (r < 0)
         return r;
@@ -203,6 +204,8 @@ static void replay_status(const Msg__StatusUpdate *u, void *arg)
 {
     struct agent_task *t = arg;
 
+    if (!u->status->has_source || u->status->source != V1__TASK_STATUS__SOURCE__SOURCE_AGENT)
+        t->executor->sent_task = true;
     if (!task_state_is_terminal(t->state))
         agent_task_apply_status(t, u->status);
 }
@@ -279,7 +282,7 @@ static void hold_container(struct agent_executor *e)
     HASH_ADD_KEYPTR(hh_container, e->core->containers, e->container_id, strlen(e->container_id), e);
     e->contained = true;
     e->recovered = true;
-    e->sent_task = true;
+    e->sent_task = e->command; /* of others their updates tell */
 }
 
 static int recover_executor(struct agent_framework *f, const char *dir, struct fl_err *err)

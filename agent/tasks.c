@@ -420,7 +420,7 @@ static void kill_queued(struct agent_executor *e, struct agent_task *t)
     }
 }
 
-static bool has_queued(const struct agent_executor *e)
+bool agent_executor_has_queued(const struct agent_executor *e)
 {
     for (struct agent_task *t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_QUEUED)
@@ -454,7 +454,7 @@ void agent_task_kill(struct agent_task *t, const V1__KillPolicy *policy)
     if (t->phase == AGENT_TASK_QUEUED) {
         kill_queued(e, t);
         /* Without a task ever delivered the executor has nothing to live for. */
-        if (!e->sent_task && !has_queued(e))
+        if (!e->sent_task && !agent_executor_has_queued(e))
             agent_executor_shutdown(e);
         return;
     }

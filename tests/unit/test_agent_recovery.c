@@ -304,6 +304,24 @@ START_TEST(an_executor_that_comes_back_in_time_goes_on)
 }
 END_TEST
 
+/* Killed between the start of an executor and its first task. */
+START_TEST(an_executor_without_any_task_is_shut_down)
+{
+    static int stream;
+
+    h_run(h, "t", H_CHECKPOINT, H_EXECUTOR);
+    h_started(h);
+    survives(true, 0);
+    restart();
+    h_pass(h, SECONDS(1));
+    subscribe(&stream);
+    h_event(h, EXEC__EVENT__TYPE__SHUTDOWN);
+    ck_assert_uint_eq(h->finds, 1);
+    h_pass(h, SECONDS(6));
+    ck_assert(h_last(h)->destroyed);
+}
+END_TEST
+
 START_TEST(an_executor_that_stays_away_is_killed)
 {
     running_executor();
@@ -353,6 +371,10 @@ START_TEST(after_a_reboot_another_configuration_makes_another_agent)
     struct fl_err err = {0};
 
     h_write(h, "/proc/sys/kernel/random/boot_id", "boot-2\n", 7, false, NULL);
+    ck_assert_msg(restart_with("cpus:4;mem:4096;disk:10000;ports:[31000-32000]", &err) == 0, "%s",
+                  err.msg);
+    ck_assert_ptr_null(h->a->info->id);
+    /* Also when it is killed before it has a new identity. */
     ck_assert_msg(restart_with("cpus:4;mem:4096;disk:10000;ports:[31000-32000]", &err) == 0, "%s",
                   err.msg);
     ck_assert_ptr_null(h->a->info->id);
@@ -523,6 +545,7 @@ int main(void)
     tcase_add_test(tc, terminal_but_unacknowledged_is_told_again);
     tcase_add_test(tc, an_executor_that_comes_back_in_time_goes_on);
     tcase_add_test(tc, an_executor_that_stays_away_is_killed);
+    tcase_add_test(tc, an_executor_without_any_task_is_shut_down);
     tcase_add_test(tc, another_configuration_is_refused_with_advice);
     tcase_add_test(tc, more_resources_are_fine_with_the_additive_policy);
     tcase_add_test(tc, after_a_reboot_another_configuration_makes_another_agent);
