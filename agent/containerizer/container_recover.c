@@ -6,6 +6,8 @@
  *   wanted, neither               -> `ended`, CONTAINER_LOST
  *   not wanted                    -> destroyed, never reported
  * A folder without `shim` belongs to a launch that had not begun: with the folder gone, its shim starts nothing.
+ * A plan of another version is not guessed at: with --strict nothing is touched and recovery fails, so that the agent that wrote it
+ * can be started again; without, its container is destroyed and reported as lost.
  * Reports are deferred, so none comes before recover() returned. Recovery is done when all of the wanted have been reported.
  */
 #include "agent/containerizer/containerizer_priv.h"
@@ -293,11 +295,78 @@ static void recover_done(void *arg)
     containerizer_recovery_check(arg);
 }
 
+/* ---- after an upgrade or a downgrade ---- */
+
+static int check_version(const char *folder, struct fl_err *err)
+{
+    _cleanup_free_ char *data = NULL;
+    struct plan_head h;
+    size_t n;
+
+    if (runtime_file_read(folder, "plan", PLAN_MAX_SIZE, &data, &n, NULL) < 0 || n < sizeof(h))
+        return 0;
+    memcpy(&h, data, sizeof(h));
+    if (h.magic != PLAN_MAGIC || h.version == PLAN_VERSION)
+        return 0;
+    return fl_err_set(err, FL_CONFLICT,
+                      "'%s/plan' is of version %u, written by %s agent; this one reads version %u. "
+                      "Start that agent again until the container has ended, or this one with "
+                      "--no-strict, which destroys the container",
+                      folder, h.version, h.version > PLAN_VERSION ? "a newer" : "an older",
+                      PLAN_VERSION);
+}
+
+/* Of all containers in `path`, and of those nested in them. */
+static int check_versions(const char *path, unsigned depth, struct fl_err *err)
+{
+    DIR *d = opendir(path);
+    const struct dirent *e;
+    int r = 0;
+
+    while (d && r == 0 && (e = readdir(d))) {
+        if (e->d_name[0] == '.')
+            continue;
+        _cleanup_free_ char *folder = xasprintf("%s/%s", path, e->d_name);
+        _cleanup_free_ char *below = xasprintf("%s/containers", folder);
+        r = check_version(folder, err);
+        if (r == 0 && depth > 0)
+            r = check_versions(below, depth - 1, err);
+    }
+    if (d)
+        closedir(d);
+    return r;
+}
+
+static void refuse(void *arg)
+{
+    struct real_containerizer *cz = arg;
+
+    cz->recovering = false;
+    cz->cb.recovery_done(cz->cb.arg, &cz->refusal);
+}
+
+/* Whether recovery is to stop here. */
+static bool refused(struct real_containerizer *cz)
+{
+    _cleanup_free_ char *top = xasprintf("%s/containers", cz->flags->runtime_dir);
+
+    if (check_versions(top, CONTAINER_MAX_DEPTH, &cz->refusal) == 0)
+        return false;
+    if (cz->flags->strict) {
+        fl_loop_defer(cz->loop, refuse, cz);
+        return true;
+    }
+    log_warning("%s, going on because of --no-strict", cz->refusal.msg);
+    return false;
+}
+
 void containerizer_recover(struct containerizer *base, const char *const *ids, size_t n)
 {
     struct real_containerizer *cz = real_of(base);
 
     cz->recovering = true;
+    if (refused(cz))
+        return;
     recover_folders(cz, ids, n);
     for (size_t i = 0; i < n; i++) {
         struct container *c;

@@ -101,7 +101,8 @@ struct real_containerizer {
         *inherited_env; /* what every container's environment begins with; NULL-terminated, owned */
     struct container *containers; /* by id */
     size_t n_containers;
-    bool recovering; /* from recover() until recovery_done */
+    bool recovering;       /* from recover() until recovery_done */
+    struct fl_err refusal; /* why recovery does not begin */
 };
 
 /* containerizer.c */

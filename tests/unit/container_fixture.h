@@ -26,6 +26,8 @@ struct fixture {
     struct seen seen[64];
     size_t n_seen;
     bool recovery_done;
+    bool may_refuse;   /* recovery may fail */
+    char refusal[512]; /* why it did */
 };
 
 /* Where the directories of fixtures are made, from now on; borrowed. Default: /tmp. */

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "agent/containerizer/runtime_dir.h"
+#include "isolators/plan_format.h"
 #include "tests/unit/container_fixture.c" /* a test program is one object */
 
 static struct fixture f;
@@ -240,6 +241,40 @@ START_TEST(a_reused_pid_is_not_taken_for_it)
 }
 END_TEST
 
+/* What another version of the agent launched: refused whole, with advice; destroyed where that is asked for. */
+START_TEST(plans_of_another_version_are_refused)
+{
+    static const char *const ids[] = {"c"};
+    const uint16_t version = (uint16_t)(PLAN_VERSION + (_i ? 1 : -1));
+
+    fixture_open(&f, "posix", "posix/cpu,posix/mem", NULL);
+    agent_that_dies(
+        (struct launch[]){{.id = "c", .shell = "exec sleep 73004.5", .checkpoint = true}}, 1);
+    _cleanup_free_ char *plan = xasprintf("%s/run/containers/c/plan", f.dir);
+    int fd = open(plan, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(
+        pwrite(fd, &version, sizeof(version), (off_t)offsetof(struct plan_head, version)),
+        (ssize_t)sizeof(version));
+    close(fd);
+    f.may_refuse = true;
+    come_back(ids, 1);
+    ck_assert_ptr_nonnull(strstr(f.refusal, _i ? "a newer agent" : "an older agent"));
+    ck_assert_ptr_nonnull(strstr(f.refusal, plan));
+    ck_assert(!fixture_seen(&f, "c")->ended);
+    ck_assert_int_eq(processes_with("73004.5"), 1);
+
+    f.flags.strict = false;
+    come_back(ids, 1);
+    ck_assert_str_eq(f.refusal, "");
+    wait_gone("73004.5");
+    ck_assert(!fixture_seen(&f, "c")->recovered);
+    ck_assert_int_ne(fixture_wait_ended(&f, "c")->reason, CONTAINER_EXITED);
+    f.cz->ops->forget(f.cz, "c");
+    for (int i = 0; i < 500 && fixture_leftovers(&f); i++)
+        fixture_run(&f, 10000);
+}
+END_TEST
+
 static const char *const garbage[] = {"",       "x",        "12", "12 ", "99999999999999999999 1\n",
                                       "-5 7\n", "1 2 3\n\n"};
 
@@ -276,6 +311,7 @@ int main(void)
     tcase_add_loop_test(t, an_end_in_progress_is_waited_for, 0, (int)ARRAY_SIZE(modes));
     tcase_add_loop_test(t, unwanted_ones_are_destroyed, 0, (int)ARRAY_SIZE(modes));
     tcase_add_test(t, a_reused_pid_is_not_taken_for_it);
+    tcase_add_loop_test(t, plans_of_another_version_are_refused, 0, 2);
     tcase_add_loop_test(t, garbage_in_a_folder_hurts_nobody, 0, (int)ARRAY_SIZE(garbage));
     suite_add_tcase(s, t);
     r = srunner_create(s);
