@@ -199,6 +199,11 @@ bench-million bench-scale: all
 bench-%: all $(BENCH)
 	tools/bench.sh $*
 
+# An agent killed with -9 a thousand times at random instants, and what it leaves behind. KILLS=n, KILLS_SEED=n.
+.PHONY: kills
+kills: all
+	/usr/bin/python3 tests/bench/kills.py
+
 # disk/xfs where the kernel has project quotas: in a virtual machine of its own (tools/deps.sh vm).
 .PHONY: vm-xfs
 vm-xfs: all $(BUILD)/tests/unit/test_container_xfs
