@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
@@ -215,11 +214,6 @@ int agent_disk_readlink(void *ctx, const char *path, struct fl_buf *out, struct 
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path) < 0 && errno != ENOENT ? -1 : 0;
-}
-
 int agent_disk_remove(void *ctx, const char *path, struct fl_err *err)
 {
     struct stat st;
@@ -228,8 +222,6 @@ int agent_disk_remove(void *ctx, const char *path, struct fl_err *err)
         return errno == ENOENT ? 0 : fl_err_errno(err, errno, "remove '%s'", path);
     if (!S_ISDIR(st.st_mode))
         return unlink(path) < 0 ? fl_err_errno(err, errno, "remove '%s'", path) : 0;
-    /* FTW_PHYS: links are removed, not followed. FTW_MOUNT: what is mounted below is not ours to delete. */
-    if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
-        return fl_err_errno(err, errno, "remove '%s'", path);
-    return 0;
+    /* A task may have made it: no path is long enough. */
+    return agent_disk_empty(ctx, path, true, err);
 }

@@ -83,6 +83,8 @@ static int remove_entry(struct emptying *e, int dir, const char *name)
         return r;
     if (unlinkat(dir, name, AT_REMOVEDIR) == 0)
         return 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return -errno; /* EBUSY: something is mounted there */
     fd = open_folder(dir, name);
     if (fd < 0)
         return fd;
