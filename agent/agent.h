@@ -63,7 +63,7 @@ struct agent_io {
     int (*list)(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg,
                 struct fl_err *err);
     int (*mkdir)(void *ctx, const char *path, const char *user_or_null,
-                 struct fl_err *err); /* owned by user, 0755 */
+                 struct fl_err *err); /* 0755; with a user: his, 0750 */
     int (*link)(void *ctx, const char *target, const char *path,
                 struct fl_err *err); /* symlink; replaces */
     int (*readlink)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);

@@ -149,12 +149,15 @@ int agent_disk_list(void *ctx, const char *path, void (*fn)(const char *name, vo
     return 0;
 }
 
+/* As the reference: what a task writes is not for the users of other tasks. */
 static int own(const char *path, const char *user, struct fl_err *err)
 {
     const struct passwd *p = getpwnam(user);
 
     if (!p)
         return fl_err_set(err, FL_INVALID, "there is no user '%s' on this machine", user);
+    if (chmod(path, 0750) < 0)
+        return fl_err_errno(err, errno, "keep '%s' to user '%s'", path, user);
     if (p->pw_uid == geteuid())
         return 0;
     if (chown(path, p->pw_uid, p->pw_gid) < 0)

@@ -12,6 +12,7 @@ int agent_disk_truncate(void *ctx, const char *path, size_t n, struct fl_err *er
 int agent_disk_read(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);
 int agent_disk_list(void *ctx, const char *path, void (*fn)(const char *name, void *arg), void *arg,
                     struct fl_err *err);
+/* A folder that is given to a user is a sandbox: nobody else comes in. */
 int agent_disk_mkdir(void *ctx, const char *path, const char *user_or_null, struct fl_err *err);
 int agent_disk_link(void *ctx, const char *target, const char *path, struct fl_err *err);
 int agent_disk_readlink(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);

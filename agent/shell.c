@@ -177,6 +177,16 @@ static int watch_signals(struct agent_shell *s, struct fl_err *err)
 
 /* ---- making ---- */
 
+/* Checkpoints have the environment of tasks in them, and with it their secrets. */
+static int hide_checkpoints(const struct agent_flags *flags, struct fl_err *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/meta", flags->work_dir);
+
+    if ((mkdir(path, 0700) < 0 && errno != EEXIST) || chmod(path, 0700) < 0)
+        return fl_err_errno(err, errno, "--work_dir: keep from others '%s'", path);
+    return 0;
+}
+
 /* Two agents on one work_dir would each believe the other's containers orphans. */
 static int lock_work_dir(struct agent_shell *s, struct fl_err *err)
 {
@@ -197,7 +207,7 @@ static int lock_work_dir(struct agent_shell *s, struct fl_err *err)
             err, FL_CONFLICT,
             "another agent runs on the work_dir '%s'; end it, or give this one its own --work_dir",
             s->flags->work_dir);
-    return 0;
+    return hide_checkpoints(s->flags, err);
 }
 
 static bool before(struct http_exchange *ex, void *arg)

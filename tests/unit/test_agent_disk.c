@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -93,6 +94,18 @@ START_TEST(removing_does_not_follow_links)
     ck_assert_int_eq(agent_disk_remove(NULL, box, &err), 0);
     ck_assert_int_eq(access(kept, F_OK), 0);
     ck_assert_int_eq(agent_disk_remove(NULL, box, &err), 0);
+}
+END_TEST
+
+START_TEST(a_sandbox_is_for_its_user)
+{
+    _cleanup_free_ char *box = in("mine");
+    struct stat st;
+    struct fl_err err;
+
+    ck_assert_int_eq(agent_disk_mkdir(NULL, box, getpwuid(geteuid())->pw_name, &err), 0);
+    ck_assert_int_eq(stat(box, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 07777, 0750);
 }
 END_TEST
 
@@ -286,6 +299,7 @@ int main(void)
     tcase_add_test(tc, writes_appends_reads_and_cuts);
     tcase_add_test(tc, links_folders_and_lists);
     tcase_add_test(tc, removing_does_not_follow_links);
+    tcase_add_test(tc, a_sandbox_is_for_its_user);
     tcase_add_test(tc, empties_whatever_is_there);
     tcase_add_test(tc, emptying_removes_the_folder_only_when_asked);
     tcase_add_test(tc, jobs_run_elsewhere_and_report_here);
