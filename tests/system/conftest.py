@@ -1,4 +1,6 @@
 """One cluster for the tests of a file; what a test breaks it starts for itself."""
+import os
+
 import pytest
 
 from harness.cluster import AS_ROOT, Cluster
@@ -44,5 +46,5 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     args = getattr(item, "funcargs", {})
     c = args.get("cluster") or (args["own"][0] if "own" in args else None)
-    if report.failed and c is not None:
+    if report.failed and c is not None and os.path.exists(c.master.log_path):  # which is gone when the last test's end failed
         report.sections.append(("daemons", c.logs()[-3000:]))
