@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/mesos.pb-c.h"
+
 enum io_op { IO_TOTAL, IO_READ, IO_WRITE, IO_SYNC, IO_ASYNC, IO_DISCARD, IO_OPS };
 struct io_usage {
     bool is_total; /* of all devices, which has no numbers */
@@ -29,6 +31,13 @@ struct net_usage {
     uint64_t tx_bytes, tx_packets, tx_errors, tx_dropped;
 };
 
+/* Of one persistent volume, which the container's own numbers do not have. */
+struct volume_usage {
+    const V1__Resource__DiskInfo *disk;
+    uint64_t limit_bytes, used_bytes;
+    bool has_used;
+};
+
 struct container_usage {
     double timestamp, cpus_limit, cpus_user_s, cpus_system_s;
     uint64_t mem_limit_bytes, mem_soft_limit_bytes, mem_rss_bytes, mem_cache_bytes, mem_total_bytes;
@@ -45,6 +54,8 @@ struct container_usage {
     const struct io_usage *io;
     size_t n_io;
     const struct perf_usage *perf; /* or NULL */
+    const struct volume_usage *volumes;
+    size_t n_volumes;
 };
 
 #endif

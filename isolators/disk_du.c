@@ -55,6 +55,8 @@ struct du_entry {
     struct id_entry id; /* first */
     struct du_isolator *du;
     struct place *places;
+    struct volume_usage *usage; /* owned: what du_usage() hands out */
+    size_t cap;
 };
 
 /* ---- the thread ---- */
@@ -227,6 +229,7 @@ static void entry_drop(struct du_isolator *du, struct du_entry *e)
 {
     while (e->places)
         place_drop(e, e->places);
+    free(e->usage);
     id_map_drop(&du->entries, e);
 }
 
@@ -323,18 +326,24 @@ static int du_update(struct isolator *i, const struct isolated_container *c, str
 
 static int du_usage(struct isolator *i, const char *id, struct container_usage *out)
 {
-    const struct du_entry *e = id_map_get(&((struct du_isolator *)i)->entries, id);
+    struct du_entry *e = id_map_get(&((struct du_isolator *)i)->entries, id);
     const struct place *p;
+    size_t n = 0;
 
     if (!e)
         return -ENOENT;
     DL_FOREACH (e->places, p) {
-        if (p->disk)
+        if (!p->disk) {
+            out->disk_limit_bytes = p->quota;
+            out->disk_used_bytes = p->used;
+            out->has_disk = p->known;
             continue;
-        out->disk_limit_bytes = p->quota;
-        out->disk_used_bytes = p->used;
-        out->has_disk = p->known;
+        }
+        e->usage = xgrow(e->usage, &e->cap, n + 1, sizeof(*e->usage));
+        e->usage[n++] = (struct volume_usage){p->disk, p->quota, p->used, p->known};
     }
+    out->volumes = e->usage;
+    out->n_volumes = n;
     return 0;
 }
 

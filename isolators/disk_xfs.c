@@ -44,6 +44,7 @@ struct xfs_entry {
     struct id_entry id; /* first */
     struct share *shares;
     size_t n, cap;
+    struct volume_usage *usage; /* owned: what xfs_usage() hands out */
 };
 struct xfs_isolator {
     struct stateless_isolator base; /* first */
@@ -316,6 +317,7 @@ static int xfs_cleanup(struct isolator *i, const char *id)
     if (e) {
         shares_clear(e);
         free(e->shares);
+        free(e->usage);
         id_map_drop(m, e);
     }
     return 0;
@@ -341,6 +343,16 @@ static int xfs_usage(struct isolator *i, const char *id, struct container_usage 
         return -ENOENT;
     out->disk_limit_bytes = e->shares[0].quota;
     out->has_disk = used_of(&e->shares[0], &out->disk_used_bytes);
+    free(e->usage);
+    e->usage = xcalloc(e->n, sizeof(*e->usage));
+    for (size_t k = 1; k < e->n; k++) {
+        struct volume_usage *v = &e->usage[k - 1];
+        v->disk = e->shares[k].disk;
+        v->limit_bytes = e->shares[k].quota;
+        v->has_used = used_of(&e->shares[k], &v->used_bytes);
+    }
+    out->volumes = e->usage;
+    out->n_volumes = e->n - 1;
     return 0;
 }
 

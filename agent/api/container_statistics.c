@@ -151,6 +151,37 @@ static void fill_net(V1__ResourceStatistics *s, const struct net_usage *u)
     SET(s, net_tx_dropped, u->tx_dropped);
 }
 
+static V1__DiskStatistics *add_disk(V1__ResourceStatistics *s, struct fl_arena *arena)
+{
+    V1__DiskStatistics *d = FL_ARENA_NEW(arena, V1__DiskStatistics, v1__disk_statistics);
+
+    s->disk_statistics[s->n_disk_statistics++] = d;
+    return d;
+}
+
+/* The volumes, then the sandbox, as the reference. */
+static void fill_disk(V1__ResourceStatistics *s, const struct container_usage *u,
+                      struct fl_arena *arena)
+{
+    s->disk_statistics = fl_arena_alloc(arena, (u->n_volumes + 1) * sizeof(*s->disk_statistics));
+    for (size_t i = 0; i < u->n_volumes; i++) {
+        const struct volume_usage *v = &u->volumes[i];
+        V1__DiskStatistics *d = add_disk(s, arena);
+        d->source = v->disk->source;
+        d->persistence = v->disk->persistence;
+        SET(d, limit_bytes, v->limit_bytes);
+        if (v->has_used)
+            SET(d, used_bytes, v->used_bytes);
+    }
+    if (!u->has_disk)
+        return;
+    V1__DiskStatistics *d = add_disk(s, arena);
+    SET(s, disk_limit_bytes, u->disk_limit_bytes);
+    SET(s, disk_used_bytes, u->disk_used_bytes);
+    SET(d, limit_bytes, u->disk_limit_bytes);
+    SET(d, used_bytes, u->disk_used_bytes);
+}
+
 V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
                                                        struct fl_arena *arena)
 {
@@ -164,10 +195,7 @@ V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *
     s->timestamp = u.timestamp;
     fill_cpu(s, &u);
     fill_memory(s, &u);
-    if (u.has_disk) {
-        SET(s, disk_limit_bytes, u.disk_limit_bytes);
-        SET(s, disk_used_bytes, u.disk_used_bytes);
-    }
+    fill_disk(s, &u, arena);
     if (u.has_net)
         fill_net(s, &u.net);
     if (u.n_io)

@@ -302,11 +302,13 @@ END_TEST
 #define VOLUME         .resources = "cpus:0.1;mem:32;disk:2", .volume_mb = 4
 #define FILL(mb, file) "dd if=/dev/zero of=" file " bs=1M count=" #mb " 2>/dev/null; "
 
-static bool sandbox_measured(void *arg)
+static bool volume_measured(void *arg)
 {
     struct container_usage u = {0};
 
-    return f.cz->ops->usage(f.cz, arg, &u) == 0 && u.has_disk && u.disk_used_bytes >= 1 << 20 &&
+    return f.cz->ops->usage(f.cz, arg, &u) == 0 && u.n_volumes == 1 && u.volumes[0].has_used &&
+           u.volumes[0].used_bytes >= 3 << 20 && u.volumes[0].limit_bytes == 4 << 20 &&
+           streq(u.volumes[0].disk->persistence->id, "v") && u.has_disk &&
            u.disk_limit_bytes == 2 << 20 && u.disk_used_bytes < 2 << 20;
 }
 
@@ -319,7 +321,7 @@ START_TEST(volumes_are_measured_apart)
     fixture_launch(&f, &(struct launch){.id = "c",
                                         .shell = FILL(1, "small") FILL(3, "vol/a") "sleep 100",
                                         VOLUME});
-    ck_assert(fixture_until(&f, sandbox_measured, (void *)(uintptr_t) "c", 10000000));
+    ck_assert(fixture_until(&f, volume_measured, (void *)(uintptr_t) "c", 10000000));
     ck_assert(!fixture_seen(&f, "c")->ended);
     f.cz->ops->destroy(f.cz, "c");
     fixture_wait_ended(&f, "c");
