@@ -53,7 +53,7 @@ static int add_docker(struct fl_loop *loop, const struct agent_flags *flags,
     struct containerizer *docker;
 
     composing_callbacks(all, &own);
-    int r = docker_containerizer_new(loop, flags, containerizer_launcher(real), &own, &docker, err);
+    int r = docker_containerizer_new(loop, flags, containerizer_fetches(real), &own, &docker, err);
     return r < 0 ? r : composing_add(all, docker, rank, docker_takes, err);
 }
 

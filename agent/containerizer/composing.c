@@ -373,7 +373,7 @@ static void c_free(struct containerizer *base)
 {
     struct composing *p = composing_of(base);
 
-    for (unsigned i = 0; i < p->n; i++)
+    for (unsigned i = p->n; i-- > 0;)
         p->members[i].c->ops->free(p->members[i].c);
     while (p->owned)
         disown(p, p->owned->id);

@@ -143,7 +143,7 @@ static void timer_drop(struct container *c)
     c->timer = NULL;
 }
 
-/* The shim (or fetcher) is gone, and with it its descendants; what is in the cgroups goes next. */
+/* The shim is gone, and with it its descendants; what is in the cgroups goes next. */
 static void shim_gone(struct container *c)
 {
     watch_stop(c);
@@ -194,15 +194,24 @@ static void decide(struct container *c, enum container_end_reason reason, const 
         c->end.message = xstrdup(message);
 }
 
+/* Destroyed while the launcher was asked for its fetcher: that has ended now. */
+static void fetcher_gone(void *arg)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+
+    c->asked = false;
+    container_clean_up(c);
+}
+
 void container_end_with(struct container *c, enum container_end_reason reason, const char *message)
 {
     decide(c, reason, message);
     if (c->state == CONTAINER_DESTROYING)
         return;
-    bool fetching = c->state == CONTAINER_FETCHING;
     bool provisioning = c->state == CONTAINER_PROVISIONING;
     c->state = CONTAINER_DESTROYING;
-    container_fetch_end(c);
+    if (!fetch_cancel(c->fetch, fetcher_gone, c))
+        c->asked = true;
     c->destroying_since_us = fl_loop_now_us(c->cz->loop);
     struct container *child, *tmp;
     DL_FOREACH_SAFE (c->children, child, tmp) {
@@ -215,11 +224,6 @@ void container_end_with(struct container *c, enum container_end_reason reason, c
         return;
     }
     if (!find_shim(c)) {
-        shim_gone(c);
-        return;
-    }
-    if (fetching) {
-        container_signal_shim(c, SIGTERM); /* it takes what it started with it */
         shim_gone(c);
         return;
     }

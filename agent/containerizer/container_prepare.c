@@ -112,6 +112,16 @@ static int write_plan(struct container *c, struct fl_err *err)
     return r;
 }
 
+static void on_fetched(void *arg, const char *why)
+{
+    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+
+    if (why)
+        container_end_with(c, CONTAINER_LAUNCH_FAILED, why);
+    else
+        container_launch(c);
+}
+
 static void all_prepared(struct container *c)
 {
     struct fl_err err;
@@ -131,8 +141,9 @@ static void all_prepared(struct container *c)
         container_launch(c);
         return;
     }
+    const struct fetch_spec what = {c->id, c->folder, c->user, c->sandbox, c->command};
     c->state = CONTAINER_FETCHING;
-    container_fetch(c);
+    fetch_begin(c->cz->fetches, &what, on_fetched, c, &c->fetch);
 }
 
 static void prepare_next(struct container *c)

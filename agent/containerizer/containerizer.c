@@ -44,7 +44,7 @@ void container_free(struct container *c)
         return;
     if (c->parent)
         DL_DELETE(c->parent->children, c);
-    container_fetch_end(c);
+    fetch_cancel(c->fetch, NULL, NULL);
     fl_loop_forget(c->cz->loop, c);
     fl_timer_free(c->timer);
     fl_timer_free(c->report);
@@ -400,9 +400,9 @@ static bool real_knows(struct containerizer *base, const char *id)
     return id_ok(id) && access(folder, F_OK) == 0;
 }
 
-struct launcher_client *containerizer_launcher(struct containerizer *base)
+struct fetches *containerizer_fetches(struct containerizer *base)
 {
-    return real_of(base)->launcher;
+    return real_of(base)->fetches;
 }
 
 static const struct containerizer_ops real_ops = {
@@ -516,7 +516,6 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
 
     cz->config = config_of(flags);
     cz->config.ready_arg = cz;
-    cz->fetches = fetches_new(cz);
     cz->inherited_env = inherited_environment(flags, err);
     if (!cz->inherited_env)
         return err ? err->code : -EINVAL;
@@ -533,6 +532,8 @@ static int fill(struct real_containerizer *cz, int launcher_fd, struct fl_err *e
     if (r == 0)
         r = launcher_client_new(cz->loop, launcher_fd, flags->max_parallel_launches, &cz->launcher,
                                 err);
+    if (r == 0)
+        cz->fetches = fetches_new(cz->loop, flags, cz->own_user, cz->launcher);
     return r;
 }
 

@@ -155,9 +155,9 @@ struct agent_flags;
 int containerizer_new(struct fl_loop *loop, const struct agent_flags *flags, int launcher_fd,
                       const struct containerizer_callbacks *cb, struct containerizer **ret,
                       struct fl_err *err);
-/* The real one's way to the launcher process, which also fetches; borrowed from it. */
-struct launcher_client;
-struct launcher_client *containerizer_launcher(struct containerizer *real);
+/* What fetches URIs for every containerizer (fetches.h); the real one's, which must be freed after those that use it. */
+struct fetches;
+struct fetches *containerizer_fetches(struct containerizer *real);
 /* Forks the launcher process; returns our end of its socket. */
 int launcher_fork(const struct agent_flags *flags, int *ret_fd, struct fl_err *err);
 

@@ -4,8 +4,8 @@
 
 #include <uthash.h>
 
-#include "agent/containerizer/container_fetch.h"
 #include "agent/containerizer/containerizer.h"
+#include "agent/containerizer/fetches.h"
 #include "agent/containerizer/launcher_client.h"
 #include "agent/containerizer/provisioner.h"
 #include "agent/containerizer/runtime_dir.h"
@@ -55,7 +55,7 @@ struct container {
     size_t prepared;         /* how many isolators have prepared */
     struct launch_plan plan; /* until it is written */
 
-    int note_fd, pidfd; /* of the shim or the fetcher; -EBADF: none */
+    int note_fd, pidfd; /* of the shim; -EBADF: none */
     struct fl_watch *note_watch, *pidfd_watch;
     pid_t shim_pid, pid;
     struct fetch *fetch;     /* while FETCHING */

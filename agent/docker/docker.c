@@ -50,7 +50,7 @@ void docker_container_free(struct docker_container *c)
     fl_loop_forget(c->dz->loop, c);
     docker_cancel(c->step);
     docker_cancel(c->wait);
-    fetching_free(c->fetching);
+    fetch_cancel(c->fetch, NULL, NULL);
     docker_logs_free(c->logs);
     fl_timer_free(c->retry);
     fl_timer_free(c->force);
@@ -412,9 +412,8 @@ static const struct containerizer_ops docker_ops = {
 };
 
 int docker_containerizer_new(struct fl_loop *loop, const struct agent_flags *flags,
-                             struct launcher_client *launcher,
-                             const struct containerizer_callbacks *cb, struct containerizer **ret,
-                             struct fl_err *err)
+                             struct fetches *fetches, const struct containerizer_callbacks *cb,
+                             struct containerizer **ret, struct fl_err *err)
 {
     _cleanup_free_ char *runtime_dir = xasprintf("%s/docker", flags->runtime_dir);
     _cleanup_free_ char *v2 = xasprintf("%s/cgroup.controllers", flags->cgroups_hierarchy);
@@ -427,7 +426,7 @@ int docker_containerizer_new(struct fl_loop *loop, const struct agent_flags *fla
     dz->magic = DOCKER_MAGIC;
     dz->loop = loop;
     dz->flags = flags;
-    dz->launcher = launcher;
+    dz->fetches = fetches;
     dz->cb = *cb;
     dz->runtime_dir = TAKE_PTR(runtime_dir);
     dz->engine = docker_engine_new(loop, flags->docker_socket);

@@ -4,11 +4,10 @@
 
 #include "agent/containerizer/containerizer.h"
 
-struct launcher_client;
-/* `launcher` fetches URIs; its client goes before this containerizer. The engine need not be there: launches say so when it is not. */
+struct fetches;
+/* `fetches` fetches URIs; it goes after this containerizer. The engine need not be there: launches say so when it is not. */
 int docker_containerizer_new(struct fl_loop *loop, const struct agent_flags *flags,
-                             struct launcher_client *launcher,
-                             const struct containerizer_callbacks *cb, struct containerizer **ret,
-                             struct fl_err *err);
+                             struct fetches *fetches, const struct containerizer_callbacks *cb,
+                             struct containerizer **ret, struct fl_err *err);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <uthash.h>
 
-#include "agent/containerizer/fetching.h"
+#include "agent/containerizer/fetches.h"
 #include "agent/containerizer/runtime_dir.h"
 #include "agent/docker/create.h"
 #include "agent/docker/docker.h"
@@ -34,7 +34,7 @@ struct docker_container {
     json_t *body;
     bool force_pull;
     char *image;
-    struct fetching *fetching;
+    struct fetch *fetch;
 
     V1__NetworkInfo *network; /* what was asked for, without addresses; or NULL */
     struct resources resources;
@@ -78,7 +78,7 @@ struct docker_containerizer {
     struct fl_loop *loop;
     const struct agent_flags *flags; /* borrowed */
     struct containerizer_callbacks cb;
-    struct launcher_client *launcher; /* borrowed */
+    struct fetches *fetches; /* borrowed */
     struct docker_engine *engine;
     char *runtime_dir;                   /* owned: <runtime_dir>/docker */
     struct docker_container *containers; /* hash by id */

@@ -64,7 +64,7 @@ static void let_go(struct docker_container *c)
 {
     docker_cancel(TAKE_PTR(c->step));
     docker_cancel(TAKE_PTR(c->wait));
-    fetching_cancel(TAKE_PTR(c->fetching));
+    fetch_cancel(c->fetch, NULL, NULL);
     fl_timer_free(TAKE_PTR(c->retry));
     fl_timer_free(TAKE_PTR(c->force));
     fl_timer_free(TAKE_PTR(c->patience));
@@ -508,36 +508,29 @@ void docker_create(struct docker_container *c)
     ask(c, "POST", path, c->body, 120, on_created);
 }
 
-static void on_fetched(void *arg, const struct fl_err *err)
+static void on_fetched(void *arg, const char *why)
 {
     struct docker_container *c = FL_CAST(docker_container, DOCKER_CONTAINER_MAGIC, arg);
 
-    c->fetching = NULL;
-    if (!err) {
+    if (why)
+        docker_end_with(c, CONTAINER_LAUNCH_FAILED, why);
+    else
         docker_image(c);
-        return;
-    }
-    _cleanup_free_ char *why =
-        xasprintf("Failed to fetch all URIs for container '%s': %s", c->id, err->msg);
-    docker_end_with(c, CONTAINER_LAUNCH_FAILED, why);
 }
 
 void docker_begin(void *arg)
 {
     struct docker_container *c = FL_CAST(docker_container, DOCKER_CONTAINER_MAGIC, arg);
+    const struct fetch_spec what = {c->id, c->folder, c->user, c->sandbox, c->command};
     struct fl_err err;
     int r = runtime_folder_make(c->folder, &err);
 
     if (r == 0)
         r = docker_plan_write(c, &err);
-    if (r == 0 && c->command && c->command->n_uris > 0) {
-        r = fetching_begin(c->dz->loop, c->dz->launcher, c->folder, c->user, c->sandbox, c->command,
-                           on_fetched, c, &c->fetching, &err);
-        if (r == 0)
-            return;
-    }
     if (r < 0)
         docker_end_with(c, CONTAINER_LAUNCH_FAILED, err.msg);
+    else if (c->command && c->command->n_uris > 0)
+        fetch_begin(c->dz->fetches, &what, on_fetched, c, &c->fetch);
     else
         docker_image(c);
 }

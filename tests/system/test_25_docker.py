@@ -137,6 +137,23 @@ def test_uris_volumes_and_parameters(cluster, engine, scheduler):
     s.end_of(tid)
 
 
+def test_uris_out_of_the_cache(engine):
+    """Docker tasks and others share the fetcher's cache and its counters."""
+    with tempfile.TemporaryDirectory() as folder, Cluster(
+            agent_flags=flags(engine, fetcher_cache_dir=folder + "/cache", fetcher_cache_size="1MB")) as c, Scheduler(c.master.address) as s:
+        os.chmod(folder, 0o755)
+        with open(folder + "/cached", "w") as f:
+            f.write("the first\n")
+        command = {"value": "cat $MESOS_SANDBOX/cached", "uris": [{"value": folder + "/cached", "cache": True}]}
+        for how in ({"container": container()}, {"container": container()}, {}):
+            tid, _ = s.run("", "TASK_FINISHED", command=command, **how)
+            assert output(c, tid).endswith("the first\n")
+            with open(folder + "/cached", "w") as f:
+                f.write("the second\n")
+        m = {k.rsplit("/", 1)[1]: v for k, v in c.agent.metrics().items() if k.startswith("containerizer/fetcher/")}
+        assert (m["task_fetches_succeeded"], m["task_fetches_failed"], m["cache_size_used_bytes"]) == (3, 0, 10)
+
+
 @pytest.mark.parametrize("change,why", [
     (container(parameters=[("frobnicate", "1")]), "parameter 'frobnicate'"),
     (container(parameters=[("ulimit", "nofile")]), "nofile=1024:2048"),

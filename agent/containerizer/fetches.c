@@ -1,16 +1,20 @@
-/* See container_fetch.h. */
-#include "agent/containerizer/container_fetch.h"
+/* See fetches.h. */
+#include "agent/containerizer/fetches.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <utlist.h>
 
-#include "agent/containerizer/containerizer_priv.h"
+#include "agent/containerizer/containerizer.h"
 #include "agent/containerizer/fetch_cache.h"
 #include "agent/containerizer/fetch_dir.h"
 #include "agent/containerizer/fetch_note.h"
 #include "agent/containerizer/fetch_uri.h"
+#include "agent/containerizer/runtime_dir.h"
+#include "agent/flags.h"
+#include "common/base/buf.h"
 #include "common/base/log.h"
 
 #define MAX_CACHED_ITEMS                                                                           \
@@ -24,17 +28,30 @@ struct fetch_use {
     bool twin;                 /* we put it there, with a URI before this one */
 };
 
+#define FETCH_MAGIC 0xfe7c41a6u
 struct fetch {
-    struct fetch *next, *prev; /* all of them, in the order of coming */
-    struct container *c;
+    unsigned magic;
+    struct fetch *next, *prev; /* all of them, in the order of coming; or the cancelled ones */
+    struct fetches *of;
+    struct fetch_spec spec; /* until it is cancelled */
+    fetch_done_f *done;
+    fl_callback_f *gone; /* cancelled: or NULL */
+    void *arg;           /* of either */
+    struct fetch **handle;
     enum fetch_state state;
     struct fetch_use *uses;
     size_t n;
+    bool asked, cancelled; /* asked: the launcher still has us as its argument */
+    int note_fd, pidfd;    /* of the fetcher; -EBADF: none */
+    struct fl_watch *watch;
 };
 
 struct fetches {
-    struct real_containerizer *cz;
-    struct fetch *all;
+    struct fl_loop *loop;
+    const struct agent_flags *flags;  /* borrowed */
+    const char *own_user;             /* borrowed */
+    struct launcher_client *launcher; /* borrowed */
+    struct fetch *all, *cancelled;
     size_t running, waiting;
     bool closed, starting;
     struct fetch_cache cache;
@@ -57,21 +74,25 @@ static bool cache_usable(struct fetches *f)
 
     if (!f->dir_tried && f->cache.total) {
         f->dir_tried = true;
-        if (fetch_dir_open(&f->dir, f->cz->flags->fetcher_cache_dir, &err) < 0)
+        if (fetch_dir_open(&f->dir, f->flags->fetcher_cache_dir, &err) < 0)
             log_warning("the fetcher caches nothing: %s", err.msg);
     }
     return f->dir.path;
 }
 
-struct fetches *fetches_new(struct real_containerizer *cz)
+struct fetches *fetches_new(struct fl_loop *loop, const struct agent_flags *flags,
+                            const char *own_user, struct launcher_client *launcher)
 {
     struct fetches *f = xnew0(struct fetches);
 
-    f->cz = cz;
+    f->loop = loop;
+    f->flags = flags;
+    f->own_user = own_user;
+    f->launcher = launcher;
     f->dir.fd = f->dir.lock_fd = -EBADF;
-    fetch_cache_init(&f->cache, cz->flags->fetcher_cache_size, remove_file, f);
+    fetch_cache_init(&f->cache, flags->fetcher_cache_size, remove_file, f);
     /* What an earlier agent left there goes now; a folder is made when it is wanted. */
-    if (access(cz->flags->fetcher_cache_dir, F_OK) == 0)
+    if (access(flags->fetcher_cache_dir, F_OK) == 0)
         cache_usable(f);
     return f;
 }
@@ -82,11 +103,28 @@ void fetches_close(struct fetches *f)
         f->closed = true;
 }
 
+/* Out of its list. */
+static void fetch_free(struct fetch *x)
+{
+    fl_watch_free(x->watch);
+    if (x->note_fd >= 0)
+        close(x->note_fd);
+    if (x->pidfd >= 0)
+        close(x->pidfd);
+    free(x->uses);
+    x->magic = 0;
+    free(x);
+}
+
 void fetches_free(struct fetches *f)
 {
+    struct fetch *x, *next;
+
     if (!f)
         return;
     assert(!f->all);
+    DL_FOREACH_SAFE (f->cancelled, x, next)
+        fetch_free(x);
     fetch_cache_done(&f->cache);
     fetch_dir_close(&f->dir);
     free(f);
@@ -116,14 +154,14 @@ static void let_go(struct fetches *f, struct fetch_use *use)
 
 static void put_first(struct fetches *f, struct fetch *x, size_t i)
 {
-    const char *value = x->c->command->uris[i]->value;
+    const char *value = x->spec.command->uris[i]->value;
     struct fetch_use *use = &x->uses[i];
     struct fetch_uri u;
     struct fl_err err;
 
     if (fetch_uri_parse(value, &u, &err) < 0)
         return; /* the fetcher says so, too */
-    use->entry = fetch_cache_add(&f->cache, x->c->user, value, u.name);
+    use->entry = fetch_cache_add(&f->cache, x->spec.user, value, u.name);
     fetch_uri_done(&u);
     use->first = use->entry;
     if (use->entry && fetch_dir_make(&f->dir, use->entry->file, &err) < 0) {
@@ -145,7 +183,7 @@ static void decide(struct fetches *f, struct fetch *x, size_t i)
 {
     struct fetch_use *use = &x->uses[i];
 
-    use->entry = fetch_cache_find(&f->cache, x->c->user, x->c->command->uris[i]->value);
+    use->entry = fetch_cache_find(&f->cache, x->spec.user, x->spec.command->uris[i]->value);
     if (use->entry)
         use->twin = put_by_us(x, use->entry);
     else
@@ -157,7 +195,7 @@ static void decide_all(struct fetches *f, struct fetch *x)
     size_t cached = 0;
 
     for (size_t i = 0; i < x->n; i++)
-        if (wants_cache(x->c->command->uris[i]) && cache_usable(f) && cached++ < MAX_CACHED_ITEMS)
+        if (wants_cache(x->spec.command->uris[i]) && cache_usable(f) && cached++ < MAX_CACHED_ITEMS)
             decide(f, x, i);
 }
 
@@ -209,9 +247,10 @@ static void wake(struct fetches *f)
     run_some(f);
 }
 
-static void finish(struct fetches *f, struct fetch *x, bool good)
+/* Out of the books; what it put into the cache and has not got is for others to try. */
+static void leave(struct fetch *x, bool good)
 {
-    struct container *c = x->c;
+    struct fetches *f = x->of;
 
     f->running -= x->state == FETCH_RUNNING;
     f->waiting -= x->state == FETCH_WAITING;
@@ -221,41 +260,53 @@ static void finish(struct fetches *f, struct fetch *x, bool good)
         struct fetch_use *use = &x->uses[i];
         /* Not begun, or it is we who are not wanted any more: others may have more luck. */
         if (use->first && use->entry->state == FETCH_PENDING)
-            fetch_cache_drop(&f->cache, use->entry,
-                             use->entry->size == 0 || c->end.reason == CONTAINER_DESTROYED);
+            fetch_cache_drop(&f->cache, use->entry, use->entry->size == 0 || x->cancelled);
         let_go(f, use);
     }
     DL_DELETE(f->all, x);
-    c->fetch = NULL;
-    free(x->uses);
-    free(x);
-    wake(f);
+    *x->handle = NULL;
 }
 
-void container_fetch_end(struct container *c)
+/* why NULL: all is there. */
+static void finish(struct fetch *x, const char *why)
 {
-    if (c->fetch)
-        finish(c->cz->fetches, c->fetch, false);
-}
-
-/* Descriptors of the fetcher. */
-static void hang_up(struct container *c)
-{
-    fl_watch_free(c->note_watch);
-    c->note_watch = NULL;
-    close(c->note_fd);
-    c->note_fd = -EBADF;
-    if (c->pidfd >= 0)
-        close(c->pidfd);
-    c->pidfd = -EBADF;
-}
-
-static void failed(struct container *c, const char *why)
-{
+    struct fetches *f = x->of;
+    fetch_done_f *done = x->done;
+    void *arg = x->arg;
     _cleanup_free_ char *text =
-        xasprintf("Failed to fetch all URIs for container '%s': %s", c->id, why);
+        why ? xasprintf("Failed to fetch all URIs for container '%s': %s", x->spec.id, why) : NULL;
 
-    container_end_with(c, CONTAINER_LAUNCH_FAILED, text);
+    leave(x, !why);
+    fetch_free(x);
+    wake(f);
+    done(arg, text);
+}
+
+static void stop_fetcher(const struct fetch *x)
+{
+    if (x->pidfd >= 0) /* it takes what it started with it */
+        syscall(SYS_pidfd_send_signal, x->pidfd, SIGTERM, NULL, 0);
+}
+
+bool fetch_cancel(struct fetch *x, fl_callback_f *gone, void *arg)
+{
+    if (!x)
+        return true;
+    struct fetches *f = x->of;
+    bool asked = x->asked;
+
+    x->cancelled = true;
+    leave(x, false);
+    if (asked) {
+        x->gone = gone;
+        x->arg = arg;
+        DL_APPEND(f->cancelled, x);
+    } else {
+        stop_fetcher(x);
+        fetch_free(x);
+    }
+    wake(f);
+    return !asked;
 }
 
 static struct fetch_use *use_of(struct fetch *x, const struct fetch_note *n)
@@ -272,7 +323,7 @@ static void on_size(struct fetches *f, struct fetch *x, const struct fetch_note 
         if (n->value > 0 && fetch_cache_reserve(&f->cache, use->entry, (uint64_t)n->value) == 0) {
             answer.value = n->value;
         } else {
-            log_info("container '%s': a URI is not cached but fetched directly: %s", x->c->id,
+            log_info("container '%s': a URI is not cached but fetched directly: %s", x->spec.id,
                      n->value > 0    ? "there is no room in the fetcher's cache"
                      : n->value == 0 ? "it is empty"
                                      : n->text);
@@ -280,7 +331,7 @@ static void on_size(struct fetches *f, struct fetch *x, const struct fetch_note 
             wake(f);
         }
     }
-    fetch_note_send(x->c->note_fd, &answer);
+    fetch_note_send(x->note_fd, &answer);
 }
 
 static void on_cached(struct fetches *f, struct fetch *x, const struct fetch_note *n)
@@ -307,63 +358,59 @@ static void on_dropped(struct fetches *f, struct fetch *x, const struct fetch_no
     wake(f);
 }
 
-static void on_last_word(struct container *c, const struct fetch_note *n)
-{
-    hang_up(c);
-    if (n->type == FETCH_NOTE_DONE) {
-        finish(c->cz->fetches, c->fetch, true);
-        container_launch(c);
-    } else {
-        failed(c, n->text);
-    }
-}
-
 static void on_note(int fd, bool readable, bool writable, void *arg)
 {
-    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
-    struct fetches *f = c->cz->fetches;
+    struct fetch *x = FL_CAST(fetch, FETCH_MAGIC, arg);
     struct fetch_note n;
 
     int r = fetch_note_recv(fd, &n, false);
     if (r == -EAGAIN)
         return;
     if (r == 0) {
-        hang_up(c);
-        failed(c, "the fetcher ended without a word");
+        finish(x, "the fetcher ended without a word");
         return;
     }
     switch (n.type) {
     case FETCH_NOTE_SIZE:
-        on_size(f, c->fetch, &n);
+        on_size(x->of, x, &n);
         break;
     case FETCH_NOTE_CACHED:
-        on_cached(f, c->fetch, &n);
+        on_cached(x->of, x, &n);
         break;
     case FETCH_NOTE_DROPPED:
-        on_dropped(f, c->fetch, &n);
+        on_dropped(x->of, x, &n);
         break;
     default:
-        on_last_word(c, &n);
+        finish(x, n.type == FETCH_NOTE_DONE ? NULL : n.text);
         break;
     }
 }
 
+static void cancelled_answered(struct fetch *x)
+{
+    fl_callback_f *gone = x->gone;
+    void *arg = x->arg;
+
+    stop_fetcher(x);
+    DL_DELETE(x->of->cancelled, x);
+    fetch_free(x);
+    if (gone)
+        gone(arg);
+}
+
 static void answered(void *arg, int64_t value, int pidfd, const char *text)
 {
-    struct container *c = FL_CAST(container, CONTAINER_MAGIC, arg);
+    struct fetch *x = FL_CAST(fetch, FETCH_MAGIC, arg);
     struct fl_err err;
 
-    c->asked = false;
-    c->pidfd = pidfd;
-    if (c->state == CONTAINER_DESTROYING) {
-        container_signal_shim(c, SIGTERM);
-        container_clean_up(c);
-    } else if (value < 0) {
-        failed(c, text);
-    } else if (fl_watch_new(c->cz->loop, c->note_fd, true, false, on_note, c, &c->note_watch,
-                            &err) < 0) {
-        failed(c, err.msg);
-    }
+    x->asked = false;
+    x->pidfd = pidfd;
+    if (x->cancelled)
+        cancelled_answered(x);
+    else if (value < 0)
+        finish(x, text);
+    else if (fl_watch_new(x->of->loop, x->note_fd, true, false, on_note, x, &x->watch, &err) < 0)
+        finish(x, err.msg);
 }
 
 static enum fetch_action action_of(const struct fetch_use *use)
@@ -373,7 +420,7 @@ static enum fetch_action action_of(const struct fetch_use *use)
 
 static int write_orders(struct fetches *f, struct fetch *x, struct fl_err *err)
 {
-    struct container *c = x->c;
+    const char *folder = x->spec.folder;
     _cleanup_buf_ struct fl_buf b = FL_BUF_INIT;
     struct fetch_orders o = {.folder = f->dir.path, .n = x->n};
 
@@ -383,28 +430,28 @@ static int write_orders(struct fetches *f, struct fetch *x, struct fl_err *err)
                                           .file = x->uses[i].entry ? x->uses[i].entry->file : NULL};
     _cleanup_free_ char *text = fetch_orders_text(&o);
     free(o.items);
-    fl_buf_pack(&b, &c->command->base);
-    int r = runtime_file_write(c->folder, "fetch", b.data, b.len, err);
+    fl_buf_pack(&b, &x->spec.command->base);
+    int r = runtime_file_write(folder, "fetch", b.data, b.len, err);
     if (r == 0)
-        r = runtime_file_write(c->folder, "fetch-cache", text, strlen(text), err);
+        r = runtime_file_write(folder, "fetch-cache", text, strlen(text), err);
     return r;
 }
 
 static int start(struct fetches *f, struct fetch *x, struct fl_err *err)
 {
-    struct container *c = x->c;
+    const struct fetch_spec *s = &x->spec;
     const struct launcher_msg m = {.head = {.type = LAUNCHER_FETCH},
-                                   .s = {c->folder, c->user ? c->user : "", c->sandbox}};
+                                   .s = {s->folder, s->user ? s->user : "", s->sandbox}};
     int pair[2];
 
     int r = write_orders(f, x, err);
     if (r < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return fl_err_errno(err, errno, "make a socket for container '%s'", c->id);
-    c->note_fd = pair[0];
-    c->asked = true;
-    launcher_client_ask(f->cz->launcher, &m, pair[1], answered, c);
+        return fl_err_errno(err, errno, "make a socket for container '%s'", s->id);
+    x->note_fd = pair[0];
+    x->asked = true;
+    launcher_client_ask(f->launcher, &m, pair[1], answered, x);
     return 0;
 }
 
@@ -426,25 +473,35 @@ static void run_some(struct fetches *f)
     if (f->starting)
         return; /* one that could not be started has ended; the loop below goes on */
     f->starting = true;
-    while (!f->closed && f->running < f->cz->flags->max_parallel_fetches && (x = next_queued(f))) {
+    while (!f->closed && f->running < f->flags->max_parallel_fetches && (x = next_queued(f))) {
         struct fl_err err;
         x->state = FETCH_RUNNING;
         f->running++;
         if (start(f, x, &err) < 0)
-            failed(x->c, err.msg);
+            finish(x, err.msg);
     }
     f->starting = false;
 }
 
-void container_fetch(struct container *c)
+void fetch_begin(struct fetches *f, const struct fetch_spec *spec, fetch_done_f *done, void *arg,
+                 struct fetch **handle)
 {
-    struct fetches *f = c->cz->fetches;
     struct fetch *x = xnew0(struct fetch);
 
-    x->c = c;
-    x->n = c->command->n_uris;
+    *x = (struct fetch){.magic = FETCH_MAGIC,
+                        .of = f,
+                        .spec = *spec,
+                        .done = done,
+                        .arg = arg,
+                        .handle = handle,
+                        .n = spec->command->n_uris,
+                        .note_fd = -EBADF,
+                        .pidfd = -EBADF};
+    /* One name for one user, whichever containerizer asks: the cache goes by it. */
+    if (spec->user && f->own_user && streq(spec->user, f->own_user))
+        x->spec.user = NULL;
     x->uses = xcalloc(x->n + 1, sizeof(*x->uses));
-    c->fetch = x;
+    *handle = x;
     DL_APPEND(f->all, x);
     f->waiting++;
     decide_all(f, x);
