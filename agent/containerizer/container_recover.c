@@ -98,6 +98,18 @@ static void recover_isolators(struct container *c, const char *plan, size_t plan
     }
 }
 
+static const char *without_status(const struct container *c)
+{
+    _cleanup_free_ char *shim = xasprintf("%s/shim", c->folder);
+
+    if (access(shim, F_OK) == 0)
+        return "the container ended while no agent ran, and left no exit status";
+    if (access(c->folder, F_OK) == 0)
+        return "the agent was restarted before the container was started";
+    return "nothing is left of the container: the machine was restarted, or the agent was before "
+           "the container had begun";
+}
+
 /* The end of one whose shim is gone, from the file it left. */
 static void ended_meanwhile(void *arg)
 {
@@ -123,8 +135,7 @@ static void ended_meanwhile(void *arg)
         return;
     }
     case RUNTIME_NO_STATUS:
-        container_end_with(c, CONTAINER_LOST,
-                           "the container ended while no agent ran, and left no exit status");
+        container_end_with(c, CONTAINER_LOST, without_status(c));
         return;
     }
 }
