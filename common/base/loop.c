@@ -354,9 +354,9 @@ static bool ran_posted(struct fl_loop *loop)
 
 void fl_loop_run_once(struct fl_loop *loop)
 {
-    /* What was posted has had its turn: then the sockets have theirs, without waiting. */
-    int flags = ran_posted(loop) ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
-    event_base_loop(loop->base, flags);
+    /* What was posted has had its turn: then the sockets have theirs, without waiting. Once in either case: without waiting alone,
+     * libevent goes on as long as anything is ready, and what is posted would wait for a timer that sets itself again, for ever. */
+    event_base_loop(loop->base, EVLOOP_ONCE | (ran_posted(loop) ? EVLOOP_NONBLOCK : 0));
 }
 
 void fl_loop_run(struct fl_loop *loop)

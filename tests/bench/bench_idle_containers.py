@@ -6,15 +6,16 @@ of /health while that is read. IDLE_CONTAINERS makes it smaller, IDLE_ISOLATION 
 import os
 import shutil
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
+sys.path.insert(0, os.path.join(HERE, "scale"))
 
 from harness.cluster import ROOT, Cluster  # noqa: E402
 from harness.http import get_json  # noqa: E402
 from harness.scheduler import Scheduler, new_id, resources  # noqa: E402
+from world import Probe  # noqa: E402
 
 COUNT = int(os.environ.get("IDLE_CONTAINERS", "10000"))
 ISOLATION = os.environ.get("IDLE_ISOLATION", "cgroups/cpu,cgroups/mem,namespaces/pid,filesystem/linux")
@@ -87,28 +88,16 @@ def launch(s):
 
 def listing(address):
     """Times of /containers, and of /health while it is read."""
-    slow, done = [], threading.Event()
-
-    def ask():
-        while not done.is_set():
-            t = time.monotonic()
-            get_json(address, "/containers?container_id=none")
-            slow.append(time.monotonic() - t)
-            time.sleep(0.005)
-
+    probe = Probe(address)
     for _ in range(RUNS):
-        done.clear()
-        t = threading.Thread(target=ask)
-        t.start()
         began = time.monotonic()
         n = len(get_json(address, "/containers"))
         figure("list_s", time.monotonic() - began, "s")
-        done.set()
-        t.join()
         if n != COUNT:
             raise SystemExit("/containers has %d of %d" % (n, COUNT))
-    slow.sort()
-    figure("meanwhile_p99_ms", 1e3 * slow[len(slow) * 99 // 100], "ms")
+    health = probe.end()
+    figure("health_p50_ms", health["p50"], "ms")
+    figure("health_p99_ms", health["p99"], "ms")
 
 
 def measure(c):

@@ -66,6 +66,45 @@ START_TEST(timer_freed_in_callback)
 }
 END_TEST
 
+struct busy {
+    struct fl_loop *loop;
+    struct fl_timer *timer;
+    int turns, jobs;
+};
+
+static void again_and_again(void *arg)
+{
+    struct busy *b = arg;
+    b->turns++;
+    fl_timer_set(b->timer, 0);
+    if (b->turns > 100000)
+        fl_loop_stop(b->loop); /* nobody else had a turn */
+}
+
+static void job_after_job(void *arg)
+{
+    struct busy *b = arg;
+    if (++b->jobs == 1000)
+        fl_loop_stop(b->loop);
+    else
+        fl_loop_post(b->loop, job_after_job, b);
+}
+
+/* Work in slices, each a timer that is due at once, and what is posted have their turns by turns. */
+START_TEST(a_timer_that_is_always_due_holds_up_nobody)
+{
+    struct busy b = {.loop = new_loop()};
+    b.timer = fl_timer_new(b.loop, again_and_again, &b);
+    fl_timer_set(b.timer, 0);
+    fl_loop_post(b.loop, job_after_job, &b);
+    fl_loop_run(b.loop);
+    ck_assert_int_eq(b.jobs, 1000);
+    ck_assert_int_lt(b.turns, 10000);
+    fl_timer_free(b.timer);
+    fl_loop_free(b.loop);
+}
+END_TEST
+
 #define POSTS 20000
 
 static void count(void *arg)
@@ -229,6 +268,7 @@ int main(void)
     TCase *t = tcase_create("loop");
     tcase_add_test(t, timer_never_early);
     tcase_add_test(t, timer_freed_in_callback);
+    tcase_add_test(t, a_timer_that_is_always_due_holds_up_nobody);
     tcase_add_test(t, posts_from_threads);
     tcase_add_test(t, defer_runs_after);
     tcase_add_test(t, free_runs_what_waits);
