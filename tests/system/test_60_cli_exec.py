@@ -218,3 +218,54 @@ def test_attach_after_the_agent_came_back():
         terminal.type(b"stop\r")
         assert terminal.end() == 0
         s.wait_for(lambda e: e["type"] == "UPDATE" and e["update"]["status"]["state"] == "TASK_FINISHED")
+
+
+def shims_below(folder):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"fairlead-shim") and words[1].startswith(folder.encode()):
+            yield pid
+
+
+def cpu_time(pid):
+    with open("/proc/%s/stat" % pid) as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_terminal_let_go_of_costs_nothing():
+    """A task that closed its terminal goes on without an agent, and what supervises it sleeps."""
+    with Cluster() as c:
+        s = Scheduler(c.master.address, name="cli-idle", checkpoint=True, failover_timeout=60)
+        s.subscribe()
+        offer = s.offer()
+        t = s.task(offer, "exec </dev/null >/dev/null 2>&1; exec sleep 1000", container=TTY)
+        s.launch(offer, t)
+        s.wait_for(lambda e: e["type"] == "UPDATE" and e["update"]["status"]["state"] == "TASK_RUNNING")
+        shims = list(shims_below(c.folder))
+        assert len(shims) == 1
+        c.agent.kill9()
+        before = cpu_time(shims[0])
+        time.sleep(0.5)
+        c.agent.start()
+        c.wait_agents(1)
+        time.sleep(0.5)
+        assert list(shims_below(c.folder)) == shims and cpu_time(shims[0]) - before < 0.2
+
+
+def test_what_is_typed_reaches_who_writes_without_end(world):
+    """Output that never pauses must not keep its supervisor from what is typed, nor from ending it."""
+    s = world["scheduler"]
+    offer = s.offer()
+    t = s.task(offer, "exec yes", container=TTY)
+    s.launch(offer, t)
+    s.status(t["task_id"]["value"], "TASK_RUNNING")
+    terminal = Terminal(command(world, "attach", t["task_id"]["value"]))
+    terminal.until(b"y\r\ny")
+    terminal.type(b"\x03")
+    terminal.end()
+    assert s.end_of(t["task_id"]["value"])["state"] == "TASK_FAILED"

@@ -11,6 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* More than a terminal holds. */
+#define MAX_READS 64
+
 static int take_fds(int fds[3])
 {
     union {
@@ -105,6 +108,8 @@ int receive_io(struct shim *s, int fds[3], struct shim_error *e)
         return 0;
     s->master_fd = got[1];
     s->relay_fd = got[2];
+    /* Kept open: a task that closes its terminal may open it again, and were all of them closed the master would be ready for ever. */
+    s->slave_fd = fcntl(got[0], F_DUPFD_CLOEXEC, 4);
     int err = log_open(s, 0, e) < 0 ? -1 : open_output(s, "stderr", e);
     if (err < 0)
         return -1;
@@ -113,19 +118,34 @@ int receive_io(struct shim *s, int fds[3], struct shim_error *e)
     return s->flags & PLAN_CHECKPOINT ? listen_in_folder(s, e) : 0;
 }
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 static void out(struct shim *s)
 {
     char buf[4096];
-    ssize_t n;
+    ssize_t n = 0;
 
-    while ((n = read(s->master_fd, buf, sizeof(buf))) > 0) {
+    /* Not for ever: there are signals to be seen to, and what is typed, which may be the way to end it. */
+    for (unsigned k = 0; k < MAX_READS; k++) {
+        n = read(s->master_fd, buf, sizeof(buf));
+        if (n <= 0)
+            break;
         log_write(s, 0, buf, (size_t)n);
         if (s->relay_fd >= 0)
             send(s->relay_fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        close(s->master_fd); /* nobody has the terminal open any more */
-        s->master_fd = -1;
+        /* It was hung up. There is nothing for an agent then: sockets left open, and not read, would be ready for ever. */
+        close_fd(&s->master_fd);
+        close_fd(&s->slave_fd);
+        close_fd(&s->relay_fd);
+        close_fd(&s->listen_fd);
+        s->n_typed = 0;
     }
 }
 

@@ -247,6 +247,7 @@ int main(int argc, char **argv)
                      .root_fd = -1,
                      .signal_fd = -1,
                      .master_fd = -1,
+                     .slave_fd = -1,
                      .relay_fd = -1,
                      .listen_fd = -1,
                      .logs = {{.fd = -1, .pipe_fd = -1}, {.fd = -1, .pipe_fd = -1}}};

@@ -44,10 +44,10 @@ struct shim {
     size_t n_shared_put;
     char **argv, **env; /* NULL-terminated, in `memory`; strings in `plan` */
 
-    struct shim_log logs[SHIM_LOGS]; /* stdout, stderr */
-    int master_fd, relay_fd;         /* PLAN_RELAY; -1: none */
-    int listen_fd;                   /* where a later agent asks for the terminal; -1: none */
-    char typed[512];                 /* what was relayed and the terminal did not take yet */
+    struct shim_log logs[SHIM_LOGS];   /* stdout, stderr */
+    int master_fd, slave_fd, relay_fd; /* PLAN_RELAY; -1: none */
+    int listen_fd;                     /* where a later agent asks for the terminal; -1: none */
+    char typed[512];                   /* what was relayed and the terminal did not take yet */
     size_t n_typed;
 
     pid_t child;      /* as we see it; 0: reaped */
