@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "agent/images/reference.h"
 #include "common/base/base64.h"
 
 void auth_challenge_done(struct auth_challenge *c)
@@ -192,12 +193,12 @@ static char *host_of(const char *key)
     return xstrndup(s, strcspn(s, "/"));
 }
 
-/* Docker's hub is named in several ways. */
+/* Docker's hub is named in several ways; its passwords are for no host of others that only looks like it. */
 static bool is_for(const char *key, const char *host)
 {
     _cleanup_free_ char *h = host_of(key);
 
-    return streq(h, host) || (strstr(h, "docker.io") && strstr(host, "docker.io"));
+    return streq(h, host) || (image_host_is_hub(h) && image_host_is_hub(host));
 }
 
 static char *decode(const char *text)

@@ -132,6 +132,14 @@ char *image_ref_text(const struct image_ref *r)
                                : "");
 }
 
+bool image_host_is_hub(const char *host)
+{
+    static const char hub[] = "docker.io";
+    size_t n = strcspn(host, ":"), k = sizeof(hub) - 1;
+
+    return n >= k && strncmp(host + n - k, hub, k) == 0 && (n == k || host[n - k - 1] == '.');
+}
+
 /* A port of its own decides; this machine's registries speak plain HTTP. */
 static const char *scheme_of(const char *registry)
 {
@@ -176,7 +184,7 @@ int image_ref_resolve(struct image_ref *r, const char *default_registry, char **
         free(host);
         host = xstrdup(HUB);
     }
-    if (strstr(host, "docker.io") && !strchr(r->repository, '/')) {
+    if (image_host_is_hub(host) && !strchr(r->repository, '/')) {
         char *whole = xasprintf("library/%s", r->repository);
 
         free(r->repository);

@@ -28,6 +28,9 @@ static inline const char *image_ref_tag(const struct image_ref *r)
 int image_ref_resolve(struct image_ref *r, const char *default_registry, char **ret_base,
                       struct fl_err *err);
 
+/* Whether "host[:port]" is Docker's hub, under any of its names. */
+bool image_host_is_hub(const char *host);
+
 /* "sha256:" and 64 hex digits; -EINVAL. *ret_hex points into `digest`. */
 int image_digest_hex(const char *digest, const char **ret_hex);
 

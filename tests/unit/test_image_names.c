@@ -88,6 +88,7 @@ static const struct {
     {"r.example:80/a", HUB, "http://r.example:80", "a"},
     {"r.example/a", HUB, "https://r.example", "a"},
     {"r.example:5000/a", HUB, "https://r.example:5000", "a"},
+    {"docker.io.evil.example/a", HUB, "https://docker.io.evil.example", "a"},
     {"r.example:5000/a", "http://r.example:5000", "http://r.example:5000", "a"},
 };
 
@@ -176,6 +177,10 @@ static const struct {
     {"{\"https://r.example\":{\"auth\":\"dXNlcjpwYXNz\"}}", "r.example", "user:pass"},
     {"{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dXNlcjpwYXNz\"}}}",
      "registry-1.docker.io", "user:pass"},
+    {"{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"dXNlcjpwYXNz\"}}}",
+     "docker.io.evil.example", NULL},
+    {"{\"auths\":{\"docker.io\":{\"auth\":\"dXNlcjpwYXNz\"}}}", "notdocker.io", NULL},
+    {"{\"auths\":{\"docker.io\":{\"auth\":\"dXNlcjpwYXNz\"}}}", "index.docker.io:443", "user:pass"},
     {"{\"auths\":{\"r.example\":{\"username\":\"u\",\"password\":\"p\"}}}", "r.example", "u:p"},
     {"{\"auths\":{\"r.example\":{\"auth\":\"dXNlcjpwYXNz\"}}}", "r.example:5000", NULL},
     {"{\"auths\":{\"r.example\":{\"auth\":\"%%\"}}}", "r.example", NULL},
