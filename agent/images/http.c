@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -107,8 +108,11 @@ static void set_up(struct getting *g, const char *url, struct curl_slist *header
     curl_easy_setopt(g->curl, CURLOPT_HEADERDATA, g);
     curl_easy_setopt(g->curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(g->curl, CURLOPT_WRITEDATA, g);
-    if (rq->from)
-        curl_easy_setopt(g->curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)rq->from);
+    /* Not CURLOPT_RESUME_FROM: an answer 200, from a server without ranges, would be an error. begin() sees to it. */
+    if (rq->from) {
+        _cleanup_free_ char *range = xasprintf("%" PRIu64 "-", rq->from);
+        curl_easy_setopt(g->curl, CURLOPT_RANGE, range);
+    }
 }
 
 static bool may_pass(CURLcode c)
