@@ -16,7 +16,9 @@ static void limit_ourselves(void)
         int what;
         rlim_t most;
     } limits[] = {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow is larger */
         {RLIMIT_AS, (rlim_t)3 << 30},
+#endif
         {RLIMIT_NOFILE, 4096},
         {RLIMIT_CORE, 0},
     };
