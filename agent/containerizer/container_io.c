@@ -459,7 +459,7 @@ int container_io_input(struct containerizer *base, const char *id, const void *d
         return fl_err_set(err, FL_LIMIT, "container '%s' reads its input too slowly", id);
     if (n > 0)
         fl_buf_add(&io->typed, data, n);
-    else if (io->master >= 0)
+    else if (io->in == io->out || io->master >= 0)
         fl_buf_add(&io->typed, &end_of_transmission, 1); /* a terminal's way to say so */
     else
         io->eof = true;
