@@ -278,8 +278,8 @@ static void finish(struct fetch *x, const char *why)
 
     leave(x, !why);
     fetch_free(x);
+    done(arg, text); /* before the others, whose failure may end this container */
     wake(f);
-    done(arg, text);
 }
 
 static void stop_fetcher(const struct fetch *x)
@@ -318,6 +318,7 @@ static void on_size(struct fetches *f, struct fetch *x, const struct fetch_note 
 {
     struct fetch_note answer = {.type = FETCH_NOTE_ANSWER, .item = n->item, .value = -1};
     struct fetch_use *use = use_of(x, n);
+    bool dropped = false;
 
     if (use && use->first && use->entry->state == FETCH_PENDING && !use->entry->size) {
         if (n->value > 0 && fetch_cache_reserve(&f->cache, use->entry, (uint64_t)n->value) == 0) {
@@ -328,10 +329,12 @@ static void on_size(struct fetches *f, struct fetch *x, const struct fetch_note 
                      : n->value == 0 ? "it is empty"
                                      : n->text);
             fetch_cache_drop(&f->cache, use->entry, false);
-            wake(f);
+            dropped = true;
         }
     }
     fetch_note_send(x->note_fd, &answer);
+    if (dropped)
+        wake(f); /* last: what it starts may fail, and take x along */
 }
 
 static void on_cached(struct fetches *f, struct fetch *x, const struct fetch_note *n)
