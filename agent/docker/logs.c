@@ -248,8 +248,9 @@ static int open_output(struct docker_container *c, const char *name, int *ret_fd
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return fl_err_errno(err, errno, "open '%s'", path);
-    if (!S_ISREG(st.st_mode))
-        return fl_err_set(err, FL_INVALID, "'%s' is no regular file", path);
+    if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+        return fl_err_set(err, FL_INVALID, "'%s' is no regular file, or has another name as well",
+                          path);
     if (st.st_size == 0 && stat(c->sandbox, &sandbox) == 0 && sandbox.st_uid != st.st_uid &&
         fchown(fd, sandbox.st_uid, sandbox.st_gid) < 0)
         log_debug("Cannot give '%s' to the task's user: %s", path, strerror(errno));

@@ -14,6 +14,7 @@
 
 #define DEFAULT_OUTPUT (64u << 10)
 #define CHILD_MAGIC    0xc411d001u
+#define MAX_READS      64 /* more than a pipe holds */
 
 /* One of stdin, stdout, stderr, our end. */
 struct pipe_end {
@@ -96,18 +97,20 @@ static void finish(void *arg)
     release(c);
 }
 
-/* Returns false at the end of it. */
+/* Returns false at the end of it. Not for ever: others wait for the loop, and who writes may be as quick as we are. */
 static bool take_output(struct child *c, struct pipe_end *e)
 {
     char buf[16 << 10];
-    ssize_t n;
 
-    while ((n = read(e->fd, buf, sizeof(buf))) > 0) {
+    for (unsigned i = 0; i < MAX_READS; i++) {
+        ssize_t n = read(e->fd, buf, sizeof(buf));
+        if (n <= 0)
+            return n < 0 && (errno == EAGAIN || errno == EINTR);
         size_t room = c->max_output - FL_MIN(e->data.len, c->max_output);
         c->cut = c->cut || (size_t)n > room;
         fl_buf_add(&e->data, buf, FL_MIN((size_t)n, room));
     }
-    return n < 0 && (errno == EAGAIN || errno == EINTR);
+    return true;
 }
 
 static void on_output(int fd, bool readable, bool writable, void *arg)
