@@ -124,3 +124,45 @@ int device_program_attach(int program, const char *group, struct fl_err *err)
         return fl_err_errno(err, errno, "attach the BPF program of cgroups/devices to '%s'", group);
     return 0;
 }
+
+/* The one program at a group: that of cgroups/devices. */
+static int attached(int group_fd, int *ret_program)
+{
+    uint32_t ids[2];
+    union bpf_attr attr;
+
+    memset(&attr, 0, sizeof(attr));
+    attr.query.target_fd = (uint32_t)group_fd;
+    attr.query.attach_type = BPF_CGROUP_DEVICE;
+    attr.query.prog_ids = (uint64_t)(uintptr_t)ids;
+    attr.query.prog_cnt = ARRAY_SIZE(ids);
+    if (bpf(BPF_PROG_QUERY, &attr) < 0)
+        return -errno;
+    if (attr.query.prog_cnt != 1)
+        return -EUCLEAN;
+    memset(&attr, 0, sizeof(attr));
+    attr.prog_id = ids[0];
+    *ret_program = bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+    return *ret_program < 0 ? -errno : 0;
+}
+
+int device_program_replace(int program, const char *group, struct fl_err *err)
+{
+    _cleanup_close_ int fd = open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int old = -EBADF;
+    union bpf_attr attr;
+    int r = fd < 0 ? -errno : attached(fd, &old);
+
+    if (r < 0)
+        return fl_err_errno(err, -r, "find the one BPF program of cgroups/devices at '%s'", group);
+    memset(&attr, 0, sizeof(attr));
+    attr.target_fd = (uint32_t)fd;
+    attr.attach_bpf_fd = (uint32_t)program;
+    attr.attach_type = BPF_CGROUP_DEVICE;
+    attr.attach_flags = BPF_F_ALLOW_MULTI | BPF_F_REPLACE;
+    attr.replace_bpf_fd = (uint32_t)old;
+    if (bpf(BPF_PROG_ATTACH, &attr) < 0)
+        return fl_err_errno(err, errno, "replace the BPF program of cgroups/devices at '%s'",
+                            group);
+    return 0;
+}

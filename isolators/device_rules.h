@@ -29,5 +29,7 @@ struct bpf_insn *device_rules_program(const struct device_rules *r, size_t *ret_
 /* Loads that program and attaches it to a version 2 group (which keeps it until it is removed): -errno as a message. */
 int device_program_load(const struct bpf_insn *code, size_t n, int *ret_fd, struct fl_err *err);
 int device_program_attach(int program, const char *group, struct fl_err *err);
+/* Puts it in the place of the one that was attached, at once. */
+int device_program_replace(int program, const char *group, struct fl_err *err);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Which GPUs a container has is kept in <work_dir>/meta/gpus/<container>, for an agent that comes later; the file goes with the container.
  * What is nested uses the GPUs of its root.
- * Version 1 of cgroups only, which gives and takes devices one by one.
+ * Version 1 of cgroups gives and takes devices one by one; on version 2 the program of cgroups/devices is replaced by one that knows them.
  */
 #include "isolators/stateless.h"
 
@@ -19,6 +19,7 @@
 
 #include "common/base/log.h"
 #include "isolators/cgroup.h"
+#include "isolators/device_rules.h"
 #include "isolators/gpu_choice.h"
 #include "isolators/gpu_volume.h"
 #include "isolators/id_map.h"
@@ -41,6 +42,7 @@ struct node {
 struct gpu_isolator {
     struct stateless_isolator base; /* first */
     struct cgroup_room room;
+    struct device_rules rules; /* version 2: those of cgroups/devices */
     struct gpu *gpus;
     size_t n_gpus;
     struct node *nodes;
@@ -100,13 +102,19 @@ static void recall(struct gpu_isolator *x, const char *id)
 
 /* ---- what cgroups let it open ---- */
 
+static struct device_rule rule_of(dev_t device, bool control)
+{
+    return (struct device_rule){'c',    (int64_t)major(device), (int64_t)minor(device), true, true,
+                                control};
+}
+
 static int write_rule(const struct gpu_isolator *x, const char *id, const char *file, dev_t device,
                       bool control, struct fl_err *err)
 {
+    const struct device_rule rule = rule_of(device, control);
     char text[64];
 
-    fl_snprintf(text, sizeof(text), "c %u:%u rw%s", major(device), minor(device),
-                control ? "m" : "");
+    device_rule_text(&rule, text, sizeof(text));
     return cgroup_write(&x->room, id, file, text, err);
 }
 
@@ -115,9 +123,8 @@ static bool has(const struct gpu *g, const char *id)
     return g->owner && streq(g->owner, id);
 }
 
-/* In the group of `id` the GPUs of `owner`. */
-static int allow(const struct gpu_isolator *x, const char *id, const char *owner,
-                 struct fl_err *err)
+static int allow_v1(const struct gpu_isolator *x, const char *id, const char *owner,
+                    struct fl_err *err)
 {
     int r = 0;
 
@@ -128,6 +135,36 @@ static int allow(const struct gpu_isolator *x, const char *id, const char *owner
         if (has(&x->gpus[i], owner))
             r = write_rule(x, id, "devices.allow", x->gpus[i].device, false, err);
     return r;
+}
+
+static int allow_v2(const struct gpu_isolator *x, const char *id, const char *owner,
+                    struct fl_err *err)
+{
+    struct device_rules all = {
+        .v = xcalloc(x->rules.n + x->n_nodes + x->n_gpus, sizeof(struct device_rule))};
+    _cleanup_close_ int program = -EBADF;
+    _cleanup_free_ char *group = cgroup_path(&x->room, id, "");
+    size_t n;
+
+    memcpy(all.v, x->rules.v, x->rules.n * sizeof(*all.v));
+    all.n = x->rules.n;
+    for (size_t i = 0; i < x->n_nodes; i++)
+        if (x->nodes[i].control)
+            all.v[all.n++] = rule_of(x->nodes[i].device, true);
+    for (size_t i = 0; i < x->n_gpus; i++)
+        if (has(&x->gpus[i], owner))
+            all.v[all.n++] = rule_of(x->gpus[i].device, false);
+    _cleanup_free_ struct bpf_insn *code = device_rules_program(&all, &n);
+    device_rules_done(&all);
+    int r = device_program_load(code, n, &program, err);
+    return r < 0 ? r : device_program_replace(program, group, err);
+}
+
+/* In the group of `id` the GPUs of `owner`; on version 2 no others. */
+static int allow(const struct gpu_isolator *x, const char *id, const char *owner,
+                 struct fl_err *err)
+{
+    return x->room.v2 ? allow_v2(x, id, owner, err) : allow_v1(x, id, owner, err);
 }
 
 /* ---- allocation ---- */
@@ -161,7 +198,7 @@ static int take(struct gpu_isolator *x, const char *id, size_t n, struct fl_err 
     return 0;
 }
 
-static int deny(const struct gpu_isolator *x, const char *id, struct fl_err *err)
+static int deny_v1(const struct gpu_isolator *x, const char *id, struct fl_err *err)
 {
     int r = 0;
 
@@ -186,8 +223,8 @@ static int resize(struct gpu_isolator *x, const struct isolated_container *c, bo
         r = take(x, c->id, want - now, err);
     else
         release(x, c->id, now - want);
-    if (r == 0 && want < now)
-        r = deny(x, c->id, err);
+    if (r == 0 && want < now && !x->room.v2)
+        r = deny_v1(x, c->id, err);
     if (r == 0)
         r = allow(x, c->id, c->id, err);
     return r == 0 ? keep(x, c->id, err) : r;
@@ -297,6 +334,7 @@ static void gpu_free(struct isolator *i)
     free(x->nodes);
     free(x->volume);
     free(x->folder);
+    device_rules_done(&x->rules);
     id_map_done(&x->containers);
     if (x->room.mount)
         cgroup_room_done(&x->room);
@@ -414,14 +452,12 @@ static int fill(struct gpu_isolator *x, struct fl_err *err)
         r = fl_err_set(err, FL_INVALID,
                        "The 'cgroups/devices' or 'cgroups/all' isolator must be enabled in order "
                        "to use the 'gpu/nvidia' isolator");
-    if (r == 0 && cgroup_is_v2(c))
-        r = fl_err_set(err, FL_UNSUPPORTED,
-                       "it needs version 1 of cgroups, and version 2 is mounted at '%s'",
-                       c->cgroups_hierarchy);
     if (r == 0)
         r = find_all(x, err);
     if (r == 0)
         r = cgroup_room_open(c, "devices", &x->room, err);
+    if (r == 0)
+        r = device_rules_make(c->allowed_devices, &x->rules, err);
     x->folder = xasprintf("%s/meta/gpus", c->work_dir);
     return r == 0 ? make_folders(x->folder, err) : r;
 }

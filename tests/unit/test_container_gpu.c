@@ -1,6 +1,6 @@
 /* gpu/nvidia with a stand-in for NVIDIA's library (tests/modules/nvml_fake.c) and device nodes of NVIDIA's numbers, behind which is no driver:
- * opening one that cgroups allow fails with ENXIO, one that they do not with EPERM. As root with --launcher=linux and version 1 of cgroups;
- * elsewhere only the choice of GPUs is tested. */
+ * opening one that cgroups allow fails with ENXIO, one that they do not with EPERM. As root with --launcher=linux, on each version of
+ * cgroups that is there; elsewhere only the choice of GPUs is tested. */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +138,7 @@ END_TEST
 
 /* ---- containers ---- */
 
+#define UNIFIED   "/sys/fs/cgroup/unified"
 #define ISOLATION "gpu/nvidia,cgroups/devices,filesystem/linux"
 
 static void make_device(const char *name, unsigned major, unsigned minor)
@@ -197,9 +198,12 @@ static char *opened(const char *id, const char *resources)
     return sandbox_read(&f, id, "stdout");
 }
 
+/* The machine's own, which may be either version; beside version 1, version 2. */
+static const char *const hierarchies[] = {NULL, "--cgroups_hierarchy=" UNIFIED};
+
 START_TEST(other_gpus_cannot_be_opened)
 {
-    open_with(NULL);
+    open_with(hierarchies[_i]);
     _cleanup_free_ char *one = opened("a", "cpus:0.1;mem:32;gpus:1");
     ck_assert_str_eq(one, "yes yes yes no no ");
     _cleanup_free_ char *none = opened("b", "cpus:0.1;mem:32");
@@ -247,7 +251,7 @@ static void resize(const char *id, const char *text)
 
 START_TEST(gpus_are_taken_and_given_back)
 {
-    open_with(NULL);
+    open_with(hierarchies[_i]);
     begin("a", "cpus:0.1;mem:32;gpus:1");
     begin("b", "cpus:0.1;mem:32;gpus:2");
     _cleanup_free_ char *b = go("b");
@@ -266,7 +270,7 @@ START_TEST(a_restarted_agent_knows_who_has_which)
 {
     static const char *const ids[] = {"a", "b"};
 
-    open_with(NULL);
+    open_with(hierarchies[_i]);
     begin("x", "cpus:0.1;mem:32;gpus:1");
     begin("a", "cpus:0.1;mem:32;gpus:1");
     begin("b", "cpus:0.1;mem:32");
@@ -357,17 +361,18 @@ static Suite *suite(void)
     tcase_add_test(t, the_linkers_cache_is_read);
     tcase_add_test(t, images_say_that_they_want_the_driver);
     suite_add_tcase(s, t);
-    if (geteuid() != 0 || access("/sys/fs/cgroup/devices/cgroup.procs", W_OK) < 0 ||
-        !isolator_find("cgroups/devices")) {
+    bool v1 = access("/sys/fs/cgroup/devices/cgroup.procs", W_OK) == 0;
+    if (geteuid() != 0 || (!v1 && access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0)) {
         printf("not root, or no cgroup of devices: who may open GPUs is not tested\n");
         return s;
     }
+    int n = v1 && access(UNIFIED "/cgroup.controllers", F_OK) == 0 ? 2 : 1;
     t = tcase_create("containers");
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, make_devices, close_it);
-    tcase_add_test(t, other_gpus_cannot_be_opened);
-    tcase_add_test(t, gpus_are_taken_and_given_back);
-    tcase_add_test(t, a_restarted_agent_knows_who_has_which);
+    tcase_add_loop_test(t, other_gpus_cannot_be_opened, 0, n);
+    tcase_add_loop_test(t, gpus_are_taken_and_given_back, 0, n);
+    tcase_add_loop_test(t, a_restarted_agent_knows_who_has_which, 0, n);
     tcase_add_test(t, a_root_has_the_nodes_and_the_driver);
     tcase_add_test(t, what_is_missing_is_said);
     suite_add_tcase(s, t);
