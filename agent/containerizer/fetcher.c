@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "agent/containerizer/containerizer.h"
 #include "agent/containerizer/fetch_extract.h"
 #include "agent/containerizer/fetch_get.h"
 #include "agent/containerizer/fetch_note.h"
@@ -280,6 +281,28 @@ static int read_items(struct fetcher *f, const char *folder, struct fl_err *err)
     return r;
 }
 
+/* Of a nested container it lies in folders that a task may write in: "containers/ID", once or more at the path's end, is entered
+ * through no link. */
+static int open_sandbox(const char *path)
+{
+    _cleanup_free_ char *base = xstrdup(path);
+
+    for (;;) {
+        char *name = strrchr(base, '/');
+        char *above = name ? memrchr(base, '/', (size_t)(name - base)) : NULL;
+        if (!above || above == base || !str_starts(above, "/containers/") ||
+            name != above + strlen("/containers"))
+            break;
+        *above = '\0';
+    }
+    const char *below = path + strlen(base);
+    if (!*below)
+        return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = container_open_below(base, below + 1);
+    errno = fd < 0 ? -fd : 0;
+    return fd;
+}
+
 static int fetch_all(struct fetcher *f, const char *folder, const char *user, const char *path,
                      struct fl_err *err)
 {
@@ -290,7 +313,7 @@ static int fetch_all(struct fetcher *f, const char *folder, const char *user, co
     if (r < 0)
         return r;
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* the launcher goes with the agent; a new user clears it */
-    f->sandbox = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    f->sandbox = open_sandbox(path);
     if (f->sandbox < 0 || fchdir(f->sandbox) < 0)
         return fl_err_errno(err, errno, "open the sandbox '%s'", path);
     curl_global_init(CURL_GLOBAL_DEFAULT);
