@@ -265,7 +265,7 @@ static void on_stdin(int fd, bool readable, bool writable, void *arg)
     }
     if (n > 0) {
         send_data(s, buf, (size_t)n);
-        if (s->stdin_watch && http_call_unsent(s->in) <= UNSENT_HIGH)
+        if (!s->in || (s->stdin_watch && http_call_unsent(s->in) <= UNSENT_HIGH))
             return;
         stop_reading(s);
         fl_timer_set(s->look, http_call_unsent(s->in) > UNSENT_HIGH ? LOOK_US : 0);

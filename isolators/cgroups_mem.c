@@ -224,11 +224,11 @@ static void on_inotify(int fd, bool readable, bool writable, void *arg)
     while ((n = read(fd, buf, sizeof(buf))) > 0)
         for (ssize_t at = 0; at < n;) {
             const struct inotify_event *ev = (const struct inotify_event *)(buf + at);
-            struct id_entry *e, *next;
-            HASH_ITER (hh, m->entries.head, e, next) {
-                if (((struct mem_entry *)e)->event == ev->wd)
-                    look((struct mem_entry *)e);
-            }
+            struct id_entry *e = m->entries.head;
+            while (e && ((struct mem_entry *)e)->event != ev->wd)
+                e = e->hh.next;
+            if (e)
+                look((struct mem_entry *)e); /* which may drop it, and others */
             at += (ssize_t)sizeof(*ev) + ev->len;
         }
 }

@@ -38,18 +38,21 @@ static int remove_folder(struct removal *r, int dir, const char *name, int depth
     _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat outer, inner;
     char other[32];
+    int k;
 
     if (fd < 0 || fstat(dir, &outer) < 0 || fstat(fd, &inner) < 0)
         return fl_err_errno(err, errno, "open the folder '%s' to remove it", name);
     if (outer.st_dev != inner.st_dev)
         return fl_err_errno(err, EBUSY, "remove '%s', where something is mounted", name);
     if (depth >= REMOVE_DEPTH) {
-        fl_snprintf(other, sizeof(other), ".fairlead-deep-%u", r->moved++);
-        return renameat(dir, name, r->top, other) == 0
-                   ? 0
-                   : fl_err_errno(err, errno, "move the folder '%s' to remove it", name);
+        /* A layer may have that very name: then another. */
+        do {
+            fl_snprintf(other, sizeof(other), ".fairlead-deep-%u", r->moved++);
+            k = renameat(dir, name, r->top, other) == 0 ? 0 : errno;
+        } while (k == ENOTEMPTY || k == EEXIST || k == ENOTDIR);
+        return k == 0 ? 0 : fl_err_errno(err, k, "move the folder '%s' to remove it", name);
     }
-    int k = remove_below(r, fd, depth + 1, err);
+    k = remove_below(r, fd, depth + 1, err);
     if (k < 0)
         return k;
     return unlinkat(dir, name, AT_REMOVEDIR) == 0

@@ -372,6 +372,10 @@ START_TEST(test_remove_deep)
         at = next;
     }
     close(at);
+    /* Names that a layer has, so that ours must be others. */
+    ck_assert_int_eq(mkdirat(base_fd, "d/.fairlead-deep-0", 0755), 0);
+    ck_assert_int_eq(mkdirat(base_fd, "d/.fairlead-deep-0/x", 0755), 0);
+    ck_assert_int_eq(mknodat(base_fd, "d/.fairlead-deep-1", S_IFREG | 0644, 0), 0);
     ck_assert_msg(tree_remove(base_fd, "d", &err) == 0, "%s", err.msg);
     ck_assert_int_eq(tree_remove(base_fd, "d", &err), 0);
     ck_assert_int_eq(stat_of("d").st_mode, 0);
