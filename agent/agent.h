@@ -69,6 +69,8 @@ struct agent_io {
     int (*readlink)(void *ctx, const char *path, struct fl_buf *out, struct fl_err *err);
     int (*remove)(void *ctx, const char *path,
                   struct fl_err *err); /* a whole tree; no error when there is none */
+    /* The same for what may be large: the name is free at once, the rest takes its time. */
+    int (*discard)(void *ctx, const char *path, struct fl_err *err);
     /* What was written to the file, or the names in the folder, outlive a power failure once this returns. */
     int (*sync)(void *ctx, const char *path, struct fl_err *err);
     /* Removes what is in a folder, whatever its users made of it, and with `root` the folder. No error when there is none. */

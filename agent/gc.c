@@ -48,7 +48,7 @@ static void remove_entry(struct agent_gc *g, struct entry *x)
 
     if (x->attached)
         env->io->detach(env->ctx, x->path);
-    if (env->io->remove(env->ctx, x->path, &err) < 0) {
+    if (env->io->discard(env->ctx, x->path, &err) < 0) {
         agent_count(g->core, COUNT_GC_FAILED);
         log_warning("Cannot remove '%s': %s, ignoring", x->path, err.msg);
         return;

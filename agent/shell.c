@@ -14,6 +14,7 @@
 #include "agent/containers.h"
 #include "agent/detect.h"
 #include "agent/disk.h"
+#include "agent/trash.h"
 #include "common/base/log.h"
 #include "common/base/tls.h"
 #include "common/model/plain_http.h"
@@ -84,6 +85,13 @@ static void io_detach(void *ctx, const char *real)
     http_files_detach_real(s->files, real);
 }
 
+static int io_discard(void *ctx, const char *path, struct fl_err *err)
+{
+    struct agent_shell *s = ctx;
+
+    return agent_trash_put(s->trash, path, err);
+}
+
 static void io_background(void *ctx, void (*work)(void *arg), void (*done)(void *arg), void *arg)
 {
     struct agent_shell *s = ctx;
@@ -119,6 +127,7 @@ static const struct agent_io io = {
     .link = agent_disk_link,
     .readlink = agent_disk_readlink,
     .remove = agent_disk_remove,
+    .discard = io_discard,
     .sync = agent_disk_sync,
     .empty = agent_disk_empty,
     .empty_below = agent_disk_empty_below,
@@ -318,6 +327,7 @@ static int make_loop(struct agent_shell *s, struct fl_err *err)
     s->log_toggle = log_toggle_new(&s->env.env);
     s->link = agent_link_new(s);
     s->disk = agent_disk_thread_new(s->loop);
+    s->trash = agent_trash_new(s->loop, s->flags->work_dir);
     s->prober = net_prober_new(s->loop);
     fl_daemon_serve_log(s->files, AGENT_LOG_PATH, s->flags->external_log_file);
     r = fl_tls_from_env(&s->tls_server, &s->tls_client, err);
@@ -387,6 +397,7 @@ void agent_shell_done(struct agent_shell *s)
     if (s->core)
         agent_set_containerizer(s->core, NULL);
     agent_disk_thread_free(s->disk);
+    agent_trash_free(s->trash);
     agent_free(s->core);
     net_prober_free(s->prober);
     http_guard_free(s->guard);

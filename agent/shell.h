@@ -28,6 +28,7 @@ struct agent_shell {
     struct agent_api api;
     struct agent_link *link;
     struct agent_disk_thread *disk;
+    struct agent_trash *trash;
     struct net_prober *prober;
     struct fl_tls *tls_server, *tls_client;
     struct fl_signal *term, *interrupt, *usr1, *hup;

@@ -305,6 +305,7 @@ static const struct agent_io io = {
     .link = io_link,
     .readlink = io_readlink,
     .remove = io_remove,
+    .discard = io_remove,
     .sync = io_sync,
     .empty = io_empty,
     .background = io_background,

@@ -449,8 +449,8 @@ static void h_exit(void *ctx, int status, const char *why)
 static const struct agent_io h_io = {
     h_master_send, h_master_find, h_master_reset, h_executor_send, h_executor_close, h_write,
     h_append,      h_truncate,    h_read,         h_list,          h_mkdir,          h_link,
-    h_readlink,    h_remove,      h_sync,         h_empty,         h_empty_below,    h_background,
-    NULL, /* probes of ports: no test needs an answer */
+    h_readlink,    h_remove,      h_remove,       h_sync,          h_empty,          h_empty_below,
+    h_background,  NULL, /* probes of ports: no test needs an answer */
     NULL,          h_attach,      h_detach,       h_exit,
 };
 
