@@ -1,5 +1,5 @@
 """Run inside of a container, as text: tries to get out of it, to see its neighbours and to change the machine, in ways that do no harm where
-they succeed: files are opened and not written, signals are number 0. Prints the names of the tricks that worked, as JSON.
+they succeed: files are opened and not written, signals are number 0, what is traced is not stopped. Prints the names of the tricks that worked, as JSON.
 
 Its argument says as JSON what there is outside: `pids` (number: name), `secrets` (files and folders that are not the container's), `disk`
 (major and minor of the machine's), `image` (whether the container has a root of its own)."""
@@ -63,7 +63,7 @@ def signal_others():
 
 @trick
 def trace_others():
-    return [p for p in list(OUTSIDE["pids"]) + ["1"] if (p == "1" or is_theirs(p)) and C.ptrace(16, int(p), 0, 0) == 0]
+    return [p for p in list(OUTSIDE["pids"]) + ["1"] if (p == "1" or is_theirs(p)) and C.ptrace(0x4206, int(p), 0, 0) == 0]
 
 
 @trick
