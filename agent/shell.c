@@ -14,7 +14,7 @@
 #include "agent/containers.h"
 #include "agent/detect.h"
 #include "agent/disk.h"
-#include "agent/trash.h"
+#include "agent/disk_trash.h"
 #include "common/base/log.h"
 #include "common/base/tls.h"
 #include "common/model/plain_http.h"

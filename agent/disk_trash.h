@@ -1,8 +1,8 @@
 /* Folders that nobody needs any more: out of the way at once, removed by a program beside the agent. A task may leave a million files,
  * which take the better part of a minute; the agent's thread has none of it, and an agent that ends need not wait. What is left over
  * is removed by the next agent. The loop's thread. */
-#ifndef AGENT_TRASH_H
-#define AGENT_TRASH_H
+#ifndef AGENT_DISK_TRASH_H
+#define AGENT_DISK_TRASH_H
 
 #include "common/base/err.h"
 #include "common/base/loop.h"

@@ -1,4 +1,4 @@
-#include "agent/trash.h"
+#include "agent/disk_trash.h"
 
 #include <errno.h>
 #include <fcntl.h>
