@@ -79,6 +79,22 @@ def ids(c, **show):
     return [x["container_status"]["container_id"] for x in d.get("containers", [])]
 
 
+def test_what_is_fetched_lies_in_its_sandbox(parent, tmp_path):
+    """Also two deep; and not where a link in the parent's sandbox leads."""
+    (tmp_path / "f").write_text("fetched\n")
+    (tmp_path / "elsewhere").mkdir()
+    outer = parent.launch("sleep 1000")
+    inner = {"value": "n-" + str(uuid.uuid4()), "parent": outer}
+    command = {"value": "cat f", "uris": [{"value": str(tmp_path / "f")}]}
+    for cid, box in ((parent.child("one"), parent.box({"value": "one"})), (inner, parent.box(outer) + "/containers/" + inner["value"])):
+        ask(parent.c, "LAUNCH_NESTED_CONTAINER", container_id=cid, command=command)
+        assert parent.wait(cid)["exit_status"] == 0 and read(box + "/stdout") == "fetched\n"
+    os.symlink(str(tmp_path / "elsewhere"), parent.box({"value": "two"}))
+    body = {"container_id": parent.child("two"), "command": command}
+    assert post_json(parent.c.agent.address, "/api/v1", {"type": "LAUNCH_NESTED_CONTAINER", "launch_nested_container": body}).status >= 400
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
 def test_end_and_sandbox(parent):
     cid = parent.launch("echo $PWD; echo $MESOS_SANDBOX; exit 7")
     assert parent.wait(cid)["exit_status"] == 7 << 8
@@ -436,19 +452,3 @@ def test_rules():
         assert alone["value"] not in [x["container_id"]["value"] for x in shown]
         assert cid in ids(c, show_nested=True) and alone in ids(c, show_standalone=True)
         p.end()
-
-
-def test_what_is_fetched_lies_in_its_sandbox(parent, tmp_path):
-    """Also two deep; and not where a link in the parent's sandbox leads."""
-    (tmp_path / "f").write_text("fetched\n")
-    (tmp_path / "elsewhere").mkdir()
-    outer = parent.launch("sleep 1000")
-    inner = {"value": "n-" + str(uuid.uuid4()), "parent": outer}
-    command = {"value": "cat f", "uris": [{"value": str(tmp_path / "f")}]}
-    for cid, box in ((parent.child("one"), parent.box({"value": "one"})), (inner, parent.box(outer) + "/containers/" + inner["value"])):
-        ask(parent.c, "LAUNCH_NESTED_CONTAINER", container_id=cid, command=command)
-        assert parent.wait(cid)["exit_status"] == 0 and read(box + "/stdout") == "fetched\n"
-    os.symlink(str(tmp_path / "elsewhere"), parent.box({"value": "two"}))
-    body = {"container_id": parent.child("two"), "command": command}
-    assert post_json(parent.c.agent.address, "/api/v1", {"type": "LAUNCH_NESTED_CONTAINER", "launch_nested_container": body}).status >= 400
-    assert os.listdir(tmp_path / "elsewhere") == []
