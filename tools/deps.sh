@@ -11,8 +11,7 @@ build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler l
        musl-tools"
 run="procps iproute2"
 tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl
-       docker-registry skopeo umoci xfsprogs"
-tests="$tests containernetworking-plugins iptables"
+       containernetworking-plugins iptables docker.io docker-registry skopeo umoci xfsprogs crun"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
 # Node and npm often come from elsewhere, newer than Debian's: only what the machine does not have at all.
 interop=
@@ -23,7 +22,6 @@ plots=
 vm=
 [ "${1:-}" != vm ] || vm="qemu-system-x86 linux-image-cloud-amd64 busybox-static"
 
-tests="$tests docker.io" # a Docker Engine for the Docker containerizer
 missing=
 for p in $build $run $tests $lint $interop $plots $vm; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
@@ -34,6 +32,14 @@ fi
 if [ "$(id -u)" != 0 ]; then
     echo "These packages are missing; install them as root and run this again: $missing" >&2
     exit 1
+fi
+# The tests start their own Docker Engine and registry. Those of the packages would run on this machine from now on, and the Engine
+# would change its packet filter.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
