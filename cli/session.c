@@ -238,17 +238,26 @@ static bool leaves(struct session *s, const char *p, ssize_t n)
 
 static void on_stdin(int fd, bool readable, bool writable, void *arg);
 
+/* Files and /dev/null are always readable, which the kernel does not watch for. */
+static bool can_be_watched(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && (!S_ISCHR(st.st_mode) || isatty(fd));
+}
+
 static void read_on(void *arg)
 {
     struct session *s = arg;
     struct fl_err err;
 
-    if (http_call_unsent(s->in) > UNSENT_HIGH) {
+    if (http_call_unsent(s->in) > UNSENT_HIGH)
         fl_timer_set(s->look, LOOK_US);
-    } else if (!s->stdin_watch && fl_watch_new(s->loop, STDIN_FILENO, true, false, on_stdin, s,
-                                               &s->stdin_watch, &err) < 0) {
-        on_stdin(STDIN_FILENO, true, false, s); /* a file: always readable */
-    }
+    else if (!can_be_watched(STDIN_FILENO))
+        on_stdin(STDIN_FILENO, true, false, s);
+    else if (!s->stdin_watch && fl_watch_new(s->loop, STDIN_FILENO, true, false, on_stdin, s,
+                                             &s->stdin_watch, &err) < 0)
+        finish(s, err.code, &err);
 }
 
 static void on_stdin(int fd, bool readable, bool writable, void *arg)

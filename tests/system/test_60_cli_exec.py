@@ -107,7 +107,12 @@ def test_input_from_a_file(world, tmp_path):
     (tmp_path / "f").write_bytes(b"x" * 300000)
     with open(tmp_path / "f", "rb") as f:
         a = subprocess.run(command(world, "exec", world["plain"], "--", "wc", "-c"), stdin=f, capture_output=True, timeout=20)
-    assert (a.stdout.strip(), a.returncode) == (b"300000", 0), a
+    assert (a.stdout.strip(), a.returncode, a.stderr) == (b"300000", 0, b""), a
+
+
+def test_nothing_to_read(world):
+    a = subprocess.run(command(world, "exec", world["plain"], "--", "wc", "-c"), stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+    assert (a.stdout.strip(), a.returncode, a.stderr) == (b"0", 0, b""), a
 
 
 def test_killed_by_a_signal(world):
