@@ -459,14 +459,15 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("cgroups2");
-    TCase *t = tcase_create("cgroups2");
-
     if (!can()) {
         printf("skipped: not root, or /sys/fs/cgroup is not version 2 of cgroups\n100%%: Checks: "
                "0, Failures: 0, Errors: 0\n");
         return 0;
     }
+
+    Suite *s = suite_create("cgroups2");
+    TCase *t = tcase_create("cgroups2");
+
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, NULL, close_it);
     tcase_add_test(t, values_and_places);

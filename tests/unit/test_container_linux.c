@@ -390,16 +390,17 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("container_linux");
-    TCase *t = tcase_create("linux");
-    SRunner *r;
-    int failed;
-
     if (!can()) {
         printf("skipped: not root, or no cgroups that can be written\n100%%: Checks: 0, Failures: "
                "0, Errors: 0\n");
         return 0;
     }
+
+    Suite *s = suite_create("container_linux");
+    TCase *t = tcase_create("linux");
+    SRunner *r;
+    int failed;
+
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, NULL, close_it);
     tcase_add_loop_test(t, every_isolation_runs_and_leaves_nothing, 0, (int)ARRAY_SIZE(isolations));
