@@ -29,11 +29,11 @@ const char *module_parameter(const struct module_parameters *p, const char *key)
     return NULL;
 }
 
-static bool is_one_of(const char *const *names, const char *name)
+bool module_has_name(const char *const *names, const char *name)
 {
-    while (*names && !streq(*names, name))
+    while (name && *names && !streq(*names, name))
         names++;
-    return *names != NULL;
+    return name && *names;
 }
 
 static int take_module(const json_t *module, struct module_parameters *out, struct fl_err *err)
@@ -72,7 +72,7 @@ static int take_document(const char *text, const char *where, const char *const 
         {
             const char *name = json_string_value(json_object_get(module, "name"));
 
-            if (r == 0 && is_one_of(names, name))
+            if (r == 0 && module_has_name(names, name))
                 r = take_module(module, out, err);
         }
     }

@@ -23,7 +23,8 @@ struct module_source {
     const struct agent_io *io;
     void *ctx;
 };
-/* Each of `names` is a name of the module; NULL ends. */
+/* Each of `names` is a name of the module; NULL ends. A module may have no name. */
+bool module_has_name(const char *const *names, const char *name);
 int module_parameters_read(const struct module_source *src, const char *const *names,
                            struct module_parameters *out, struct fl_err *err);
 void module_parameters_set(struct module_parameters *p, const char *key, const char *value);

@@ -1,33 +1,11 @@
 /* environment_secret: the values of environment variables that are secrets. Always on, as in the reference; they come before what the
  * command's own environment says plainly. */
 #include "isolators/secret_resolver.h"
-#include "isolators/stateless.h"
-
-struct secret_isolator {
-    struct stateless_isolator base; /* first */
-    struct secret_resolver resolver;
-};
-
-static void secret_isolator_free(struct isolator *i)
-{
-    secret_resolver_close(&((struct secret_isolator *)i)->resolver);
-    free(i);
-}
 
 static int create(struct fl_loop *loop, const struct isolator_config *config,
                   isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err)
 {
-    struct secret_isolator *x = xnew0(struct secret_isolator);
-    int r = secret_resolver_open(config, &x->resolver, err);
-
-    if (r < 0) {
-        free(x);
-        return r;
-    }
-    x->base.base.ops = &isolator_environment_secret;
-    x->base.config = config;
-    *ret = &x->base.base;
-    return 0;
+    return secret_isolator_new(&isolator_environment_secret, config, ret, err);
 }
 
 static int add_variable(const struct secret_isolator *x, const V1__Environment__Variable *v,

@@ -44,7 +44,7 @@ struct making {
     int r;
 };
 
-static bool is_one_of(const char *name, const char *const *v, size_t n)
+static bool begins_as_one_of(const char *name, const char *const *v, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (strncmp(name, v[i], strlen(v[i])) == 0)
@@ -134,8 +134,8 @@ static void one(void *arg, const char *name, const char *path)
     struct making *m = arg;
 
     if (m->r == 0 &&
-        (is_one_of(name, libraries, ARRAY_SIZE(libraries)) ||
-         (is_one_of(name, shared_names, ARRAY_SIZE(shared_names)) && is_nvidias(path))))
+        (begins_as_one_of(name, libraries, ARRAY_SIZE(libraries)) ||
+         (begins_as_one_of(name, shared_names, ARRAY_SIZE(shared_names)) && is_nvidias(path))))
         m->r = put_library(m, name, path);
 }
 

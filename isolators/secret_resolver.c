@@ -206,3 +206,25 @@ int secret_resolve(const struct secret_resolver *resolver, const V1__Secret *s, 
         memcpy(*ret, s->value->data.data, *ret_n);
     return 0;
 }
+
+int secret_isolator_new(const struct isolator_ops *ops, const struct isolator_config *config,
+                        struct isolator **ret, struct fl_err *err)
+{
+    struct secret_isolator *x = xnew0(struct secret_isolator);
+    int r = secret_resolver_open(config, &x->resolver, err);
+
+    if (r < 0) {
+        free(x);
+        return r;
+    }
+    x->base.base.ops = ops;
+    x->base.config = config;
+    *ret = &x->base.base;
+    return 0;
+}
+
+void secret_isolator_free(struct isolator *i)
+{
+    secret_resolver_close(&((struct secret_isolator *)i)->resolver);
+    free(i);
+}

@@ -8,7 +8,7 @@
 #ifndef ISOLATORS_SECRET_RESOLVER_H
 #define ISOLATORS_SECRET_RESOLVER_H
 
-#include "isolators/isolator.h"
+#include "isolators/stateless.h"
 
 struct secret_resolver {
     int dir; /* owned; -1: only by value */
@@ -22,5 +22,14 @@ void secret_resolver_close(struct secret_resolver *r);
 int secret_resolve(const struct secret_resolver *r, const V1__Secret *secret, char **ret,
                    size_t *ret_n, struct fl_err *err);
 void secret_free(char *value, size_t n);
+
+/* An isolator that keeps nothing but the resolver. */
+struct secret_isolator {
+    struct stateless_isolator base; /* first */
+    struct secret_resolver resolver;
+};
+int secret_isolator_new(const struct isolator_ops *ops, const struct isolator_config *config,
+                        struct isolator **ret, struct fl_err *err);
+void secret_isolator_free(struct isolator *i);
 
 #endif

@@ -5,34 +5,12 @@
 
 #include <errno.h>
 
-struct secret_isolator {
-    struct stateless_isolator base; /* first */
-    struct secret_resolver resolver;
-};
-
-static void secret_isolator_free(struct isolator *i)
-{
-    secret_resolver_close(&((struct secret_isolator *)i)->resolver);
-    free(i);
-}
-
 static int create(struct fl_loop *loop, const struct isolator_config *config,
                   isolator_limit_f *limit, void *arg, struct isolator **ret, struct fl_err *err)
 {
     int r = need_linux(config, err);
 
-    if (r < 0)
-        return r;
-    struct secret_isolator *x = xnew0(struct secret_isolator);
-    r = secret_resolver_open(config, &x->resolver, err);
-    if (r < 0) {
-        free(x);
-        return r;
-    }
-    x->base.base.ops = &isolator_volume_secret;
-    x->base.config = config;
-    *ret = &x->base.base;
-    return 0;
+    return r < 0 ? r : secret_isolator_new(&isolator_volume_secret, config, ret, err);
 }
 
 static int add_secret(const struct secret_isolator *x, const struct isolated_container *c,

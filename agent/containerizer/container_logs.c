@@ -28,13 +28,6 @@ static const struct {
     {"max_stderr_size", "logrotate_stderr_options", "MAX_STDERR_SIZE", "LOGROTATE_STDERR_OPTIONS"},
 };
 
-static bool is_one_of(const char *const *names, const char *name)
-{
-    while (*names && !streq(*names, name))
-        names++;
-    return *names != NULL;
-}
-
 /* The number behind the word `rotate` in a text of options. */
 static void take_rotate(const char *options, uint32_t *keep)
 {
@@ -103,14 +96,14 @@ int container_logs_init(struct container_logs *l, const struct agent_flags *flag
     int r = 0;
 
     *l = (struct container_logs){.prefix = NULL};
-    if (name && is_one_of(logrotate_names, name)) {
+    if (name && module_has_name(logrotate_names, name)) {
         r = module_parameters_read(&source, logrotate_names, &p, err);
         if (r == 0)
             r = take_module(l, &p, err);
         module_parameters_done(&p);
         return r < 0 ? fl_err_wrap(err, "--container_logger") : 0;
     }
-    if (name && !is_one_of(sandbox_names, name))
+    if (name && !module_has_name(sandbox_names, name))
         return fl_err_set(err, FL_INVALID,
                           "--container_logger: there is no '%s'; there are %s and %s", name,
                           sandbox_names[0], logrotate_names[0]);
