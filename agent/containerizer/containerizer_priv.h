@@ -166,6 +166,8 @@ void containerizer_recover(struct containerizer *base, const char *const *ids, s
 /* Says `recovery_done` once every wanted container has been reported, running or ended. */
 void containerizer_recovery_check(struct real_containerizer *cz);
 
+extern const struct containerizer_ops containerizer_real_ops;
+
 static inline struct real_containerizer *real_of(struct containerizer *c)
 {
     struct real_containerizer *cz = (struct real_containerizer *)c;

@@ -1,5 +1,5 @@
 /* See create.h. What `docker run` is given by the reference, option by option, is here a field of the API (docs/docker.md). */
-#include "agent/docker/create.h"
+#include "agent/docker/create_priv.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,22 +15,6 @@
 #define MIN_CFS_QUOTA_US   1000
 #define MEGA               (UINT64_C(1) << 20)
 #define MIN_MEMORY         (32 * MEGA)
-
-struct making {
-    const struct agent_flags *flags;
-    const struct container_spec *spec;
-    const V1__ContainerInfo *info;
-    const V1__ContainerInfo__DockerInfo *docker;
-    const char *name;
-    json_t *body, *host; /* host: borrowed from it */
-    const char *network;
-    const char *volume_driver; /* or NULL */
-};
-
-static int refuse(struct fl_err *err, const char *why)
-{
-    return fl_err_set(err, FL_INVALID, "%s", why);
-}
 
 static void put_int(json_t *in, const char *name, int64_t v)
 {
@@ -98,7 +82,7 @@ static int put_command(struct making *m, struct fl_err *err)
     bool shell = c && (!c->has_shell || c->shell);
 
     if (shell && !c->value)
-        return refuse(err, "Shell specified but no command value provided");
+        return making_refuse(err, "Shell specified but no command value provided");
     if (shell) {
         json_object_set_new(m->body, "Entrypoint", json_pack("[s]", "/bin/sh"));
         docker_append(m->body, "Cmd", "-c");
@@ -176,7 +160,7 @@ static int put_environment(struct making *m, struct fl_err *err)
 static int take_driver(struct making *m, const char *driver, const char *why, struct fl_err *err)
 {
     if (m->volume_driver && !streq(m->volume_driver, driver))
-        return refuse(err, why);
+        return making_refuse(err, why);
     m->volume_driver = driver;
     return 0;
 }
@@ -218,7 +202,7 @@ static int put_volume(struct making *m, const V1__Volume *v, struct fl_err *err)
     if (v->host_path)
         return put_host_volume(m, v, to, err);
     if (!v->source)
-        return refuse(err, "Host path or volume source is required");
+        return making_refuse(err, "Host path or volume source is required");
     if (v->source->type != V1__VOLUME__SOURCE__TYPE__DOCKER_VOLUME || !dv) {
         log_info("A volume at '%s' of container '%s' is not one that Docker has, ignoring",
                  v->container_path, m->name);
@@ -263,150 +247,6 @@ static int put_volumes(struct making *m, struct fl_err *err)
     return r;
 }
 
-/* ---- network ---- */
-
-/* A parameter `net` or `network` comes before what the message says. */
-static const char *network_parameter(const struct making *m)
-{
-    for (size_t i = 0; i < m->docker->n_parameters; i++)
-        if (streq(m->docker->parameters[i]->key, "net") ||
-            streq(m->docker->parameters[i]->key, "network"))
-            return m->docker->parameters[i]->value;
-    return NULL;
-}
-
-static int find_network(struct making *m, struct fl_err *err)
-{
-    const V1__ContainerInfo *i = m->info;
-
-    switch (m->docker->has_network ? m->docker->network
-                                   : V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__HOST) {
-    case V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__HOST:
-        m->network = "host";
-        return 0;
-    case V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__BRIDGE:
-        m->network = "bridge";
-        return 0;
-    case V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__NONE:
-        m->network = "none";
-        return 0;
-    case V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__USER:
-        if (i->n_network_infos == 0)
-            return refuse(err, "No network info found in container info");
-        if (i->n_network_infos > 1)
-            return refuse(err, "Only a single network can be defined in Docker run");
-        if (!i->network_infos[0]->name)
-            return refuse(err, "No network name found in network info");
-        m->network = i->network_infos[0]->name;
-        return 0;
-    default:
-        return refuse(err, "Unsupported Network mode");
-    }
-}
-
-static bool has_port(V1__Resource *const *res, size_t n, uint64_t port)
-{
-    for (size_t i = 0; i < n; i++) {
-        const V1__Value__Ranges *r = streq(res[i]->name, "ports") ? res[i]->ranges : NULL;
-        for (size_t k = 0; r && k < r->n_range; k++)
-            if (port >= r->range[k]->begin && port <= r->range[k]->end)
-                return true;
-    }
-    return false;
-}
-
-static int put_ports(struct making *m, struct fl_err *err)
-{
-    _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(2048);
-    V1__Resource **res;
-    size_t n = resources_to_pb(m->spec->resources, RESOURCES_POST_REFINEMENT, false, arena, &res);
-
-    if (m->docker->n_port_mappings > 0 && (streq(m->network, "host") || streq(m->network, "none")))
-        return refuse(err, "Port mappings are only supported for bridge and user-defined networks");
-    for (size_t i = 0; i < m->docker->n_port_mappings; i++) {
-        const V1__ContainerInfo__DockerInfo__PortMapping *p = m->docker->port_mappings[i];
-        char outer[16], inner[16];
-
-        if (!has_port(res, n, p->host_port))
-            return fl_err_set(err, FL_INVALID, "Port [%" PRIu32 "] not included in resources",
-                              p->host_port);
-        fl_snprintf(outer, sizeof outer, "%" PRIu32, p->host_port);
-        fl_snprintf(inner, sizeof inner, "%" PRIu32, p->container_port);
-        docker_port_put(m->body, "", outer, inner, p->protocol);
-    }
-    return 0;
-}
-
-/* ---- DNS of --default_container_dns ---- */
-
-static void put_dns_list(json_t *host, const char *name, const json_t *from)
-{
-    const json_t *v;
-    size_t i;
-
-    json_array_foreach(from, i, v)
-    {
-        if (json_is_string(v))
-            docker_append(host, name, json_string_value(v));
-    }
-}
-
-/* The entry for this network: by its name before the one for all of its kind. */
-static const json_t *dns_entry(const json_t *entries, const char *mode, const char *network)
-{
-    const json_t *e, *any = NULL;
-    size_t i;
-
-    json_array_foreach(entries, i, e)
-    {
-        const char *of = json_string_value(json_object_get(e, "network_mode"));
-        const char *name = json_string_value(json_object_get(e, "network_name"));
-
-        if (!of || !streq(of, mode))
-            continue;
-        if (!name || streq(mode, "BRIDGE"))
-            any = e;
-        else if (streq(name, network))
-            return e;
-    }
-    return any;
-}
-
-static bool has_dns_parameter(const struct making *m)
-{
-    for (size_t i = 0; i < m->docker->n_parameters; i++)
-        if (str_starts(m->docker->parameters[i]->key, "dns"))
-            return true;
-    return false;
-}
-
-static int put_dns(struct making *m, struct fl_err *err)
-{
-    const char *text = m->flags->default_container_dns;
-    const char *mode =
-        !m->docker->has_network                                                  ? NULL
-        : m->docker->network == V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__BRIDGE ? "BRIDGE"
-        : m->docker->network == V1__CONTAINER_INFO__DOCKER_INFO__NETWORK__USER   ? "USER"
-                                                                                 : NULL;
-    json_error_t where;
-
-    if (!text || !mode || has_dns_parameter(m))
-        return 0;
-    json_t *all = json_loads(text, 0, &where);
-    if (!json_is_object(all)) {
-        json_decref(all);
-        return fl_err_set(err, FL_INVALID, "--default_container_dns is no JSON object: %s",
-                          all ? "it is another value" : where.text);
-    }
-    const json_t *dns =
-        json_object_get(dns_entry(json_object_get(all, "docker"), mode, m->network), "dns");
-    put_dns_list(m->host, "Dns", json_object_get(dns, "nameservers"));
-    put_dns_list(m->host, "DnsSearch", json_object_get(dns, "search"));
-    put_dns_list(m->host, "DnsOptions", json_object_get(dns, "options"));
-    json_decref(all);
-    return 0;
-}
-
 /* ---- all of it ---- */
 
 static int put_parameters(struct making *m, struct fl_err *err)
@@ -421,23 +261,6 @@ static int put_parameters(struct making *m, struct fl_err *err)
         else
             r = docker_parameter_put(m->body, p->key, p->value, err);
     }
-    return r;
-}
-
-static int put_network(struct making *m, struct fl_err *err)
-{
-    int r = find_network(m, err);
-
-    if (r < 0)
-        return r;
-    if (m->info->hostname && streq(m->network, "host"))
-        return refuse(err, "Unable to set hostname with host network mode");
-    if (m->info->hostname)
-        json_object_set_new(m->body, "Hostname", docker_json_text(m->info->hostname));
-    r = put_ports(m, err);
-    if (r == 0 && network_parameter(m))
-        m->network = network_parameter(m);
-    json_object_set_new(m->host, "NetworkMode", docker_json_text(m->network));
     return r;
 }
 
@@ -469,8 +292,9 @@ static int make(struct making *m, struct fl_err *err)
     if (r < 0)
         return r;
     if (resources_scalar(spec->resources, "gpus") > 0)
-        return refuse(err, "the resource 'gpus' is not given to Docker containers, for nothing "
-                           "would keep two from the same one; use a container of type MESOS");
+        return making_refuse(err,
+                             "the resource 'gpus' is not given to Docker containers, for nothing "
+                             "would keep two from the same one; use a container of type MESOS");
     json_object_set_new(m->body, "Image", docker_json_text(m->docker->image));
     if (m->docker->has_privileged && m->docker->privileged)
         json_object_set_new(m->host, "Privileged", json_true());
@@ -483,10 +307,10 @@ static int make(struct making *m, struct fl_err *err)
     if (r == 0)
         r = put_volumes(m, err);
     if (r == 0)
-        r = put_network(m, err);
+        r = making_put_network(m, err);
     if (r == 0)
         r = put_parameters(m, err);
-    return r == 0 ? put_dns(m, err) : r;
+    return r == 0 ? making_put_dns(m, err) : r;
 }
 
 int docker_create_body(const struct agent_flags *flags, const struct container_spec *spec,
@@ -503,13 +327,14 @@ int docker_create_body(const struct agent_flags *flags, const struct container_s
 
     json_object_set_new(m.body, "HostConfig", m.host);
     if (!m.docker)
-        r = refuse(err, "No docker info found in container info");
+        r = making_refuse(err, "No docker info found in container info");
     else
         r = make(&m, err);
     if (r == 0) {
         _cleanup_free_ char *whole = json_dumps(m.body, JSON_COMPACT);
         if (!whole)
-            r = refuse(err, "a text of the command or container is no UTF-8, which Docker wants");
+            r = making_refuse(err,
+                              "a text of the command or container is no UTF-8, which Docker wants");
     }
     if (r < 0) {
         json_decref(m.body);

@@ -9,7 +9,8 @@ from harness.cluster import Cluster
 from harness.http import eventually
 from harness.scheduler import Scheduler, new_id
 
-MODULE = {"libraries": [{"modules": [{"name": "org_apache_mesos_LogrotateContainerLogger", "parameters": [
+# A module without a name is somebody else's mistake, and passed over.
+MODULE = {"libraries": [{"modules": [{"parameters": []}, {"name": "org_apache_mesos_LogrotateContainerLogger", "parameters": [
     {"key": "max_stdout_size", "value": "64KB"}, {"key": "logrotate_stdout_options", "value": "rotate 2\ncompress"},
     {"key": "max_stderr_size", "value": "32KB"}]}]}]}
 LINE = "%07d 0123456789012345678901234567890123456789012345678901\n"  # 61 bytes
