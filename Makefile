@@ -100,7 +100,17 @@ $(LIBFL): $(PROTO_OBJ) $(OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/obj/master/api/page.o: webui/index.html
+# The web page: built by npm below build/, compiled in. The list of its sources is a source of its own, so that one that is deleted counts.
+WEBUI_SRC  := $(sort $(shell find webui -type f -not -path '*/node_modules/*'))
+WEBUI_OBJ  := $(BUILD)/obj/gen/webui_assets.o
+$(shell mkdir -p $(BUILD)/gen; echo '$(WEBUI_SRC)' | cmp -s - $(BUILD)/gen/webui.list || echo '$(WEBUI_SRC)' > $(BUILD)/gen/webui.list)
+$(BUILD)/gen/webui.stamp: $(WEBUI_SRC) $(BUILD)/gen/webui.list tools/build_webui.sh
+	tools/build_webui.sh $(BUILD)/webui
+	@touch $@
+$(BUILD)/gen/webui_assets.c: $(BUILD)/gen/webui.stamp tools/embed_assets.py
+	tools/embed_assets.py $(BUILD)/webui $@
+$(WEBUI_OBJ): master/api/page_assets.h
+$(LIBFL): $(WEBUI_OBJ)
 
 define BINARY_RULE
 $(BUILD)/bin/$(call BIN_OF,$(1)): $(BUILD)/obj/$(patsubst %.c,%.o,$(call MAIN_OF,$(1))) $(LIBFL)
