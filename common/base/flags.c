@@ -1,5 +1,5 @@
 /* The flags of a program: its rows sorted by name, what each has now, and the sources they are set from. A parse is
- * staged: all values of the environment and the command line are found, read and checked before the first one reaches
+ * staged: all values of the command line, the environment and the files are found, read and checked before the first one reaches
  * the program's struct. One thread. */
 #include "common/base/flags_priv.h"
 
@@ -12,11 +12,12 @@ extern char **environ;
 struct flag_state {
     const struct fl_flag *row; /* borrowed from the program's table, or own_rows below */
     char *text;                /* owned; the value as shown, NULL = not set */
-    bool given;                /* by the environment or the command line */
+    bool given;                /* by any source */
 
     char *staged;         /* owned; the value to be set, as given */
     char *staged_by;      /* owned; "--port" or "FAIRLEAD_PORT", for messages */
     bool staged_by_alias; /* an older name was used */
+    bool staged_by_file;
     union flag_value parsed;
     char *parsed_text; /* owned; NULL = `parsed` is not valid */
 };
@@ -29,6 +30,7 @@ struct fl_flags {
     size_t n;
     char **warnings; /* owned, each owned */
     size_t n_warnings, cap_warnings;
+    bool in_files; /* what is staged now is from files */
     struct own_values {
         bool help;
         bool version;
@@ -157,7 +159,7 @@ static void clear_staged(struct flag_state *s)
     free(s->staged);
     free(s->staged_by);
     s->parsed_text = s->staged = s->staged_by = NULL;
-    s->staged_by_alias = false;
+    s->staged_by_alias = s->staged_by_file = false;
 }
 
 void fl_flags_free(struct fl_flags *f)
@@ -239,6 +241,8 @@ static int stage(struct fl_flags *f, const char *name, const char *value, const 
     struct flag_state *s = find(f, plain);
     if (!s)
         return unknown(f, plain, err);
+    if (f->in_files && s->staged && !s->staged_by_file)
+        return 0;
     if (s->staged)
         return fl_err_set(err, FL_INVALID,
                           "flag '--%s' is given twice, by '%s' and '%s'; leave one out",
@@ -259,6 +263,7 @@ static int stage(struct fl_flags *f, const char *name, const char *value, const 
     s->staged = xstrdup(value);
     s->staged_by = xstrdup(source);
     s->staged_by_alias = s->row->alias && streq(s->row->alias, plain);
+    s->staged_by_file = f->in_files;
     return 0;
 }
 
@@ -345,6 +350,45 @@ static int stage_arguments(struct fl_flags *f, int argc, char **argv, int *ret_r
     return 0;
 }
 
+/* ---- files ---- */
+
+static int stage_found(void *arg, const char *name, const char *value, const char *source,
+                       struct fl_err *err)
+{
+    struct fl_flags *f = arg;
+    _cleanup_free_ char *folded = lower(name, strlen(name));
+    struct flag_state *s = find(f, str_starts(folded, "no-") ? folded + 3 : folded);
+    if (s && (is_own(s->row) || (s->row->opts & (FLAG_SOURCE_FILE | FLAG_SOURCE_DIR))))
+        return fl_err_set(err, FL_INVALID,
+                          "%s: flag '--%s' cannot be set in a file; write it on the command line",
+                          source, s->row->name);
+    int r = stage(f, folded, value, source, err);
+    if (r == 0)
+        return 0;
+    return strstr(err->msg, source) ? r : fl_err_wrap(err, "%s", source);
+}
+
+/* What the command line or the environment has staged for rows that name files. */
+static int stage_files(struct fl_flags *f, struct fl_err *err)
+{
+    int r = 0;
+    f->in_files = true;
+    for (size_t i = 0; r == 0 && i < f->n; i++) {
+        struct flag_state *s = &f->states[i];
+        _cleanup_free_ char *path = NULL;
+        if (!s->staged || !(s->row->opts & (FLAG_SOURCE_FILE | FLAG_SOURCE_DIR)))
+            continue;
+        r = flag_fetch(FLAG_PATH, s->staged, &path, err);
+        if (r == 0)
+            r = s->row->opts & FLAG_SOURCE_FILE ? flag_file_each(path, stage_found, f, err)
+                                                : flag_dir_each(path, stage_found, f, err);
+        if (r < 0)
+            r = fl_err_wrap(err, "flag '%s'", s->staged_by);
+    }
+    f->in_files = false;
+    return r;
+}
+
 /* ---- the parse --------------------------------------------------------------------------------------------------- */
 
 static int check_staged(struct flag_state *s, struct fl_err *err)
@@ -359,6 +403,11 @@ static int check_staged(struct flag_state *s, struct fl_err *err)
         return fl_err_wrap(err, "flag '%s'", s->staged_by);
     s->parsed_text = flag_value_format(s->row->type, &s->parsed);
     return 0;
+}
+
+static bool asks_for_exit(const struct fl_flags *f)
+{
+    return find(f, "help")->staged || find(f, "version")->staged;
 }
 
 static bool wants_exit(struct fl_flags *f)
@@ -409,6 +458,8 @@ int fl_flags_parse(struct fl_flags *f, int argc, char **argv, int *ret_rest, boo
         r = stage_environment(f, "MESOS_", err);
     if (r == 0)
         r = stage_named_variables(f, err);
+    if (r == 0 && !asks_for_exit(f))
+        r = stage_files(f, err);
     for (size_t i = 0; r == 0 && i < f->n; i++)
         r = check_staged(&f->states[i], err);
     if (r == 0 && !wants_exit(f))

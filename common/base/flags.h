@@ -1,6 +1,7 @@
 /* Flags from one table: command line (--name=value; --name and --no-name for booleans), environment
- * (FAIRLEAD_NAME, and the reference's MESOS_NAME; the first wins), file:// values, units. The same rows make
- * --help, /flags and the manual. Setting is all or nothing: on any error nothing has changed.
+ * (FAIRLEAD_NAME, and the reference's MESOS_NAME; the first wins), a file of lines name=value and a directory with one
+ * file a flag (rows with FLAG_SOURCE_*), file:// values, units. The same rows make --help, /flags and the manual.
+ * Setting is all or nothing: on any error nothing has changed.
  *
  * A program's rows live in one .def file (master/flags.def, agent/flags.def) as
  *   FLAG(name, type, field, default text, flags, "help"[, .alias = "older_name"][, .check = "1..65535"])
@@ -35,7 +36,9 @@ enum fl_flag_opts {
     FLAG_HIDDEN = 1 << 2, /* not in --help */
     FLAG_REPLACED =
         1 << 3, /* names a mechanism that ours replaces; accepted silently or with one line */
-    FLAG_IGNORED = 1 << 4, /* no meaning here; accepted with a warning line */
+    FLAG_IGNORED = 1 << 4,     /* no meaning here; accepted with a warning line */
+    FLAG_SOURCE_FILE = 1 << 5, /* its value is a file of lines name=value with further flags */
+    FLAG_SOURCE_DIR = 1 << 6,  /* its value is a directory with a file for each further flag */
 };
 
 struct fl_flag {
@@ -85,8 +88,9 @@ struct fl_flags;
 int fl_flags_new(const char *program, const char *usage, const struct fl_flag *rows, size_t n,
                  void *values, struct fl_flags **ret_flags, struct fl_err *err);
 void fl_flags_free(struct fl_flags *f); /* also frees the strings in values */
-/* Environment first, then the command line, which wins. Unknown flags are an error that names the nearest known one;
- * so is a flag given twice. *ret_rest: index of the first argument that is no flag, or that follows "--"; argc when
+/* The command line wins over the environment, and that over the files that FLAG_SOURCE_* rows name. Unknown flags are an
+ * error that names the nearest known one; so is a flag given twice, also by the file and the directory; what is wrong in a
+ * file is named with file and line. With --help or --version no file is read. *ret_rest: index of the first argument that is no flag, or that follows "--"; argc when
  * there is none. --help and --version set the bools and parse on, and then nothing is required. */
 int fl_flags_parse(struct fl_flags *f, int argc, char **argv, int *ret_rest, bool *ret_help,
                    bool *ret_version, struct fl_err *err);
@@ -98,7 +102,7 @@ void fl_flags_help(const struct fl_flags *f, struct fl_buf *out);
 void fl_flags_each(const struct fl_flags *f,
                    void (*fn)(const char *name, const char *text, void *arg), void *arg);
 
-/* Whether the environment or the command line gave the flag (a default does not count). */
+/* Whether the flag was given (a default does not count). */
 bool fl_flags_given(const struct fl_flags *f, const char *name);
 /* A default known only at run time: sets the value unless the flag was given. */
 int fl_flags_set_default(struct fl_flags *f, const char *name, const char *text,
