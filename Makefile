@@ -269,6 +269,11 @@ conformance: all
 install: all
 	DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BUILD='$(BUILD)' tools/install.sh
 
+# Debian packages of what is built, in build/deb. DEB_VERSION names another version, DEB_DBGSYM=1 makes packages of symbols, too.
+.PHONY: deb
+deb: all
+	BUILD='$(BUILD)' tools/deb.sh
+
 clean:
 	rm -rf $(BUILD)
 

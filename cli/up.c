@@ -52,6 +52,17 @@ static char *bin_folder(void)
     return xstrdup(path);
 }
 
+/* Beside us, or where an installation has its daemons. */
+static char *program_path(const char *bin, const char *name)
+{
+    char *path = xasprintf("%s/%s", bin, name);
+
+    if (access(path, X_OK) == 0)
+        return path;
+    free(path);
+    return xasprintf("%s/../sbin/%s", bin, name);
+}
+
 static int make_folder(const char *path, struct fl_err *err)
 {
     if (mkdir(path, 0755) < 0 && errno != EEXIST)
@@ -89,7 +100,7 @@ static int spawn_daemon(struct up *u, const char *name, char *const argv[], stru
 /* What the emulator prints about the file when it is given `option`, without the line's end. */
 static int ask_emulator(struct up *u, const char *option, char **ret, struct fl_err *err)
 {
-    _cleanup_free_ char *program = xasprintf("%s/fairlead-emulator", u->bin);
+    _cleanup_free_ char *program = program_path(u->bin, "fairlead-emulator");
     _cleanup_free_ char *path = xasprintf("%s/emulator.answer", u->dir);
     char *const argv[] = {program, (char *)u->emulate, (char *)option, NULL};
     posix_spawn_file_actions_t files;
@@ -164,7 +175,7 @@ static int spawn_with(struct up *u, const char *name, char *const own[], size_t 
 
 static int start_emulator(struct up *u, struct fl_err *err)
 {
-    _cleanup_free_ char *program = xasprintf("%s/fairlead-emulator", u->bin);
+    _cleanup_free_ char *program = program_path(u->bin, "fairlead-emulator");
     _cleanup_free_ char *master = xasprintf("--master=%s", u->address);
     _cleanup_free_ char *control = xasprintf("--control=127.0.0.1:%u", u->port + 1);
     char *const argv[] = {program, (char *)u->emulate, master, control};
@@ -176,7 +187,7 @@ static int start_master(struct up *u, struct fl_err *err)
 {
     _cleanup_free_ char *domain =
         u->domain && *u->domain ? xasprintf("--domain=%s", u->domain) : NULL;
-    _cleanup_free_ char *program = xasprintf("%s/fairlead-master", u->bin);
+    _cleanup_free_ char *program = program_path(u->bin, "fairlead-master");
     _cleanup_free_ char *port = xasprintf("--port=%u", u->port);
     _cleanup_free_ char *work = xasprintf("--work_dir=%s/master", u->dir);
     char *const argv[] = {program, (char *)"--ip=127.0.0.1",  port,
@@ -190,7 +201,7 @@ static int start_master(struct up *u, struct fl_err *err)
 static int start_agent(struct up *u, unsigned i, struct fl_err *err)
 {
     _cleanup_free_ char *name = xasprintf("agent%u", i + 1);
-    _cleanup_free_ char *program = xasprintf("%s/fairlead-agent", u->bin);
+    _cleanup_free_ char *program = program_path(u->bin, "fairlead-agent");
     _cleanup_free_ char *port = xasprintf("--port=%u", u->port + 1 + i);
     _cleanup_free_ char *master = xasprintf("--master=%s", u->address);
     _cleanup_free_ char *work = xasprintf("--work_dir=%s/%s", u->dir, name);

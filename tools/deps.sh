@@ -10,6 +10,7 @@ build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler l
        libcgroup-dev libcap-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libre2-dev libyaml-dev
        musl-tools"
 run="procps iproute2"
+packages="dpkg-dev debhelper"
 tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl
        containernetworking-plugins iptables docker.io docker-registry skopeo umoci xfsprogs crun"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
@@ -23,7 +24,7 @@ vm=
 [ "${1:-}" != vm ] || vm="qemu-system-x86 linux-image-cloud-amd64 busybox-static"
 
 missing=
-for p in $build $run $tests $lint $interop $plots $vm; do
+for p in $build $run $packages $tests $lint $interop $plots $vm; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
 done
 if [ -z "$missing" ]; then
