@@ -67,7 +67,7 @@ static void stream_done(struct http_call *c, const struct http_client_response *
 
 void exec_link_subscribe(struct exec_link *l, const void *body, size_t n)
 {
-    static const struct http_call_ops ops = {stream_headers, stream_data, stream_done};
+    static const struct http_call_ops ops = {stream_headers, stream_data, stream_done, NULL};
     struct fl_err err = {0};
 
     if (fw_open_stream(l->http, l->host, l->port, API_PATH, l->authorization, body, n, &ops, l,

@@ -9,6 +9,7 @@
 #include "common/base/tls.h"
 #include "common/coord/store.h"
 #include "master/api/handlers.h"
+#include "master/api/relay.h"
 #include "master/api/scheduler.h"
 #include "master/api/state.h"
 #include "master/shell.h"
@@ -109,6 +110,7 @@ static int make_core(struct shell *s, struct fl_err *err)
     s->api.master = s->master;
     s->api.flags = s->flags_table;
     s->api.sched = sched_api_new();
+    s->api.relay = relay_service_new(&s->flags, s->client_tls, s->metrics);
     s->api.log_toggle = log_toggle_new(&s->env.env);
     s->api.files = http_files_new();
     fl_daemon_serve_log(s->api.files, MASTER_LOG_PATH, s->flags.external_log_file);
@@ -210,6 +212,7 @@ static void stop(struct shell *s)
     shell_close_store(s); /* first: completes nothing afterwards */
     http_server_free(s->http);
     state_free(&s->api);
+    relay_service_free(s->api.relay);
     sched_api_free(s->api.sched);
     log_toggle_free(s->api.log_toggle);
     http_files_free(s->api.files);

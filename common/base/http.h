@@ -73,6 +73,7 @@ struct http_route {
     bool json_alias;  /* "/x.json" */
     bool exact;       /* no deeper paths: 404 */
     bool stream_body; /* handler is called when the headers are complete; body by http_on_body() */
+    bool side_body;   /* the same for a handler that ends with http_side_move(): the body waits */
     const char *stream_type; /* the same, for requests of this Content-Type only; or NULL */
     /* Runs on the I/O thread when the body is complete, for parsing off the owner's thread. Its result is
      * request.decoded; on failure it returns NULL and fills err, kept in request.decode_err. Optional.
@@ -249,6 +250,8 @@ struct http_call_ops {
      * freed afterwards. */
     void (*on_done)(struct http_call *c, const struct http_client_response *r,
                     const struct fl_err *err, void *arg);
+    /* All of the request, as far as it was written, has left (optional). */
+    void (*on_sent)(struct http_call *c, void *arg);
 };
 struct http_call_config {
     const char *method; /* "GET" */
@@ -278,6 +281,8 @@ void http_call_write(struct http_call *c, const void *p, size_t n); /* one chunk
 void http_call_end_body(struct http_call *c);
 size_t http_call_unsent(const struct http_call *c); /* of what was written, bytes that still wait */
 void http_call_cancel(struct http_call *c);         /* no callback follows */
+/* Streaming calls: the answer is not read for now, but for what came already. */
+void http_call_pause(struct http_call *c, bool pause);
 
 /* Splits "http://host:port/path", "//host:port", "host:port" or "[::1]:5050". */
 int http_parse_host_port(const char *s, uint16_t default_port, char **ret_host, uint16_t *ret_port,

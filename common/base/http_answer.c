@@ -14,7 +14,7 @@ static const struct http_limits *limits(const struct http_conn *c)
     return &c->io->server->config.limits;
 }
 
-static void put(struct http_exchange *ex, const void *p, size_t n)
+void conn_put(struct http_exchange *ex, const void *p, size_t n)
 {
     struct http_conn *c = ex->conn;
     HTTP_COUNT(c->io->stats.bytes_out, n);
@@ -78,6 +78,8 @@ static bool must_block(const struct http_conn *c)
         return true;
     if (r && atomic_load(&((struct http_exchange *)r)->body_ahead) > BODY_AHEAD_MAX)
         return true;
+    if (r && !r->out_end && (r->side ? r->side_holds : r->dispatched && r->route->side_body))
+        return true;
     for (const struct http_exchange *ex = c->first; ex; ex = ex->next)
         if (ex->wants_upgrade)
             return true;
@@ -116,7 +118,7 @@ static void send_continue(struct http_exchange *ex)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     if (ex->continue_due && !ex->out_started)
-        put(ex, text, sizeof text - 1);
+        conn_put(ex, text, sizeof text - 1);
     ex->continue_due = false;
 }
 
@@ -143,6 +145,8 @@ void conn_advance(struct http_conn *c)
         }
         put_waiting_region(c, ex);
         send_continue(ex);
+        if (ex->upgrade && !ex->body_done)
+            break;
         if (ex->upgrade) {
             _cleanup_(msg_freep) struct http_msg *m = TAKE_PTR(ex->upgrade);
             switch_protocol(ex, m);
@@ -169,7 +173,7 @@ void conn_advance(struct http_conn *c)
     conn_unblock(c);
 }
 
-static void start_answer(struct http_exchange *ex, struct http_head *h)
+void conn_head(struct http_exchange *ex, struct http_head *h)
 {
     struct http_io *io = ex->conn->io;
     if (io->draining || ex->conn->eof)
@@ -178,7 +182,7 @@ static void start_answer(struct http_exchange *ex, struct http_head *h)
         HTTP_COUNT(io->stats.responses_5xx, 1);
     ex->out_started = true;
     const struct fl_buf *head = response_head(io, ex, h);
-    put(ex, head->data, head->len);
+    conn_put(ex, head->data, head->len);
 }
 
 static void overrun(struct http_conn *c)
@@ -209,7 +213,7 @@ static void whole_answer(struct http_exchange *ex, struct http_msg *m)
     }
     h.content_length = m->region ? fl_region_len(m->region) : m->body.len;
     h.gzip |= m->gzipped;
-    start_answer(ex, &h);
+    conn_head(ex, &h);
     if (!ex->head_only && m->region)
         put_region(ex, m->region);
     else if (!ex->head_only && m->body.len > 0)
@@ -230,11 +234,11 @@ static void stream_head(struct http_exchange *ex, struct http_msg *m)
         conn_close(c); /* nobody would read it */
         return;
     }
-    start_answer(ex, &(struct http_head){.status = m->status,
-                                         .content_type = m->content_type,
-                                         .headers = &m->headers,
-                                         .chunked = ex->chunked_out,
-                                         .raw = ex->raw_out});
+    conn_head(ex, &(struct http_head){.status = m->status,
+                                      .content_type = m->content_type,
+                                      .headers = &m->headers,
+                                      .chunked = ex->chunked_out,
+                                      .raw = ex->raw_out});
     ex->wants_upgrade = false;
 }
 
@@ -253,15 +257,15 @@ static void stream_region(struct http_exchange *ex, struct fl_region *r)
         return;
     ex->unsent_more += n;
     if (ex->chunked_out)
-        put(ex, line, chunk_line(line, n));
+        conn_put(ex, line, chunk_line(line, n));
     if (ex->conn->first == ex) {
         HTTP_COUNT(ex->conn->io->stats.bytes_out, n);
         fl_stream_write_region(ex->conn->stream, r);
     } else {
-        put(ex, fl_region_data(r), n);
+        conn_put(ex, fl_region_data(r), n);
     }
     if (ex->chunked_out)
-        put(ex, "\r\n", 2);
+        conn_put(ex, "\r\n", 2);
     atomic_store(&ex->unsent, unsent_of(ex));
 }
 
@@ -280,7 +284,7 @@ static void stream_data(struct http_exchange *ex, struct http_msg *m)
         memcpy(piece, line, len);
         memcpy(piece + len, m->body.data, n);
         memcpy(piece + len + n, "\r\n", 2);
-        put(ex, piece, len + n + 2);
+        conn_put(ex, piece, len + n + 2);
     } else {
         _cleanup_buf_ struct fl_buf piece = FL_BUF_INIT;
         fl_buf_reserve(&piece, n + sizeof line + 2);
@@ -297,7 +301,7 @@ static void stream_data(struct http_exchange *ex, struct http_msg *m)
 static void stream_end(struct http_exchange *ex)
 {
     if (ex->chunked_out && !ex->head_only)
-        put(ex, "0\r\n\r\n", 5);
+        conn_put(ex, "0\r\n\r\n", 5);
     ex->out_end = true;
     conn_advance(ex->conn);
 }
@@ -315,6 +319,9 @@ void conn_sent(struct http_conn *c)
     if (c->first) {
         atomic_store(&c->first->unsent, unsent_of(c->first));
         tell_drained(c->first);
+        side_sent(c->first);
+        if (c->dead)
+            return;
     }
     conn_unblock(c);
 }
@@ -322,7 +329,7 @@ void conn_sent(struct http_conn *c)
 static void switch_protocol(struct http_exchange *ex, struct http_msg *m)
 {
     struct http_conn *c = ex->conn;
-    start_answer(ex, &(struct http_head){.status = 101, .headers = &m->headers});
+    conn_head(ex, &(struct http_head){.status = 101, .headers = &m->headers});
     struct fl_stream *s = TAKE_PTR(c->stream);
     exchange_ref(ex);
     pop(c);
@@ -360,6 +367,12 @@ static void apply(struct http_exchange *ex, struct http_msg *m)
     case MSG_WANT_DRAINED:
         ex->want_drained = true;
         tell_drained(ex);
+        break;
+    case MSG_SIDE:
+        if (ex->conn->eof)
+            conn_close(ex->conn); /* nobody would read it */
+        else
+            side_begin(ex, m);
         break;
     case MSG_BODY_TAKEN:
         conn_unblock(ex->conn);

@@ -207,16 +207,16 @@ static struct http_principal *authenticate(const struct http_auth *a, const stru
     return NULL;
 }
 
-bool http_auth_refused(const struct http_auth *a, struct http_exchange *ex)
+bool http_auth_refused_in(const struct http_auth *a, struct http_exchange *ex,
+                          const char *realm_name)
 {
-    const struct http_route *route = http_exchange_route(ex);
     const struct realm *realm = NULL;
     const char *header;
     struct http_principal *p;
     _cleanup_buf_ struct fl_buf challenges = FL_BUF_INIT;
 
-    for (size_t i = 0; route && route->realm && i < a->n_realms; i++) {
-        if (streq(a->realms[i].name, route->realm))
+    for (size_t i = 0; realm_name && i < a->n_realms; i++) {
+        if (streq(a->realms[i].name, realm_name))
             realm = &a->realms[i];
     }
     if (!realm)
@@ -232,4 +232,11 @@ bool http_auth_refused(const struct http_auth *a, struct http_exchange *ex)
     http_exchange_add_header(ex, "WWW-Authenticate", fl_buf_cstr(&challenges));
     http_respond(ex, 401, HTTP_TEXT, "401 Unauthorized.\n");
     return true;
+}
+
+bool http_auth_refused(const struct http_auth *a, struct http_exchange *ex)
+{
+    const struct http_route *route = http_exchange_route(ex);
+
+    return http_auth_refused_in(a, ex, route ? route->realm : NULL);
 }

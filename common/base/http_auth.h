@@ -69,5 +69,8 @@ void http_auth_free(struct http_auth *a);
 int http_auth_add(struct http_auth *a, const struct http_auth_realm *realm, struct fl_err *err);
 /* For http_server_config.before: true when it answered 401. */
 bool http_auth_refused(const struct http_auth *a, struct http_exchange *ex);
+/* The same for a realm that the handler of an open route chose. */
+bool http_auth_refused_in(const struct http_auth *a, struct http_exchange *ex,
+                          const char *realm_name);
 
 #endif

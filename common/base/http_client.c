@@ -228,6 +228,12 @@ size_t http_call_unsent(const struct http_call *c)
     return c->done || !c->conn ? 0 : fl_stream_unsent(c->conn->stream);
 }
 
+void http_call_pause(struct http_call *c, bool pause)
+{
+    if (!c->done && c->conn)
+        fl_stream_pause_read(c->conn->stream, pause);
+}
+
 void http_call_end_body(struct http_call *c)
 {
     if (c->done || !c->body_open)

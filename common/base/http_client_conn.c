@@ -275,8 +275,17 @@ static void on_closed(struct fl_stream *s, const struct fl_err *why, void *arg)
     call_done(c, &err);
 }
 
+static void on_drained(struct fl_stream *s, void *arg)
+{
+    struct client_conn *conn = FL_CAST(client_conn, CLIENT_CONN_MAGIC, arg);
+    struct http_call *c = conn->call;
+    if (c && c->ops.on_sent && !c->done)
+        c->ops.on_sent(c, c->arg);
+}
+
 static const struct fl_stream_ops ops = {
     .on_read = on_read,
+    .on_drained = on_drained,
     .on_closed = on_closed,
 };
 

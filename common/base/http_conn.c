@@ -30,7 +30,9 @@ static void destroy(void *arg)
 static void drop_exchange(struct http_conn *c, struct http_exchange *ex)
 {
     ex->conn = NULL;
-    if (ex->dispatched && !ex->out_end)
+    if (ex->side)
+        side_gone(ex);
+    else if (ex->dispatched && !ex->out_end)
         owner_send(c->io, msg_new(MSG_GONE, ex));
     exchange_unref(ex);
 }
@@ -130,7 +132,7 @@ static bool serve_after_eof(struct http_conn *c)
     if (!c->first || c->reading)
         return false;
     for (struct http_exchange *ex = c->first; ex; ex = ex->next)
-        if (ex->chunked_out || ex->raw_out)
+        if (ex->chunked_out || ex->raw_out || ex->side)
             return false;
     return true;
 }

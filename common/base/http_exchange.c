@@ -5,6 +5,7 @@
 
 #include "common/base/http_auth.h"
 #include "common/base/http_priv.h"
+#include "common/base/http_side.h"
 
 _Thread_local struct http_io *io_here;
 
@@ -532,6 +533,15 @@ void http_on_body(struct http_exchange *ex, http_body_f *fn, void *arg)
 void http_hold_body(struct http_exchange *ex)
 {
     ex->on_body = NULL;
+}
+
+void http_side_move(struct http_exchange *ex, const struct http_side_ops *ops, void *arg)
+{
+    struct http_msg *m = answer_msg(ex, MSG_SIDE, 0, NULL);
+    m->side = ops;
+    m->arg = arg;
+    send(ex, m);
+    owner_release(ex);
 }
 
 void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,

@@ -173,7 +173,7 @@ static bool streams_body(const struct http_exchange *ex)
 {
     const struct http_route *r = ex->route;
 
-    return r && (r->stream_body ||
+    return r && (r->stream_body || r->side_body ||
                  (r->stream_type &&
                   streq(http_request_header(&ex->req, "Content-Type"), r->stream_type)));
 }
@@ -266,6 +266,10 @@ static int on_body(http_parser *p, const char *at, size_t n)
         c->deadline_us = c->now_us + l->idle_timeout_s * 1000000ull;
         if (ex->out_end)
             return GO_ON; /* answered before it was read */
+        if (ex->route->side_body) {
+            side_body(ex, at, n);
+            return c->dead || c->closing ? STOP : GO_ON;
+        }
         struct http_msg *m = msg_new(MSG_BODY, ex);
         fl_buf_add(&m->body, at, n);
         if (atomic_fetch_add(&ex->body_ahead, n) + n > FL_LOOP_SCRATCH * 4)
@@ -300,6 +304,11 @@ static int on_complete(http_parser *p)
     conn_block_if_full(c);
     if (!ex->dispatched) {
         conn_decode(c, ex);
+    } else if (ex->route->side_body) {
+        if (ex->side)
+            side_body(ex, NULL, 0);
+        if (!c->dead)
+            conn_advance(c);
     } else {
         owner_send(c->io, msg_new(MSG_BODY_END, ex));
         if (!c->dead)

@@ -56,6 +56,7 @@ enum http_msg_kind {
     MSG_STREAM_END_CLOSE,
     MSG_ABORT,
     MSG_WANT_DRAINED,
+    MSG_SIDE, /* http_side_move() */
     MSG_BODY_TAKEN,
     MSG_UPGRADE,
     MSG_ADOPT, /* I/O thread 0 to another: a new connection */
@@ -86,6 +87,7 @@ struct http_msg {
     int fd; /* MSG_ADOPT; owned */
     struct fl_loop *loop;
     http_taken_f *taken;
+    const struct http_side_ops *side; /* MSG_SIDE; NULL: `arg` went on */
     void *arg;
 };
 
@@ -112,6 +114,8 @@ struct http_stats {
                           memory_order_relaxed)
 
 struct gzip;
+
+struct http_side_ops;
 
 struct http_io {
     struct http_server *server; /* borrowed; read-only parts, and the owner's side of the queues */
@@ -209,7 +213,10 @@ struct http_exchange {
     bool want_drained;
     struct http_msg *upgrade; /* owned; waits for the answers before */
     size_t body_seen;
-    size_t counted; /* in the connection's `ahead` */
+    size_t counted;                   /* in the connection's `ahead` */
+    const struct http_side_ops *side; /* http_side.c: who answers here, or NULL */
+    void *side_arg;
+    bool side_holds;
 
     /* Both. */
     size_t max_unsent;        /* of this stream; set before anything is sent */
@@ -332,12 +339,23 @@ void conn_dispatch(struct http_conn *c, struct http_exchange *ex);
 void conn_refuse(struct http_conn *c, int status, const char *text);
 
 /* http_answer.c */
+struct http_head;
 void conn_apply(struct http_msg *m);    /* what the owner sent for an exchange; takes m */
 void conn_advance(struct http_conn *c); /* sends what has its turn now */
 void conn_sent(struct http_conn *c);    /* the kernel took bytes */
 /* Reads no more when too much of it waits already; conn_unblock() looks again. */
 void conn_block_if_full(struct http_conn *c);
 void conn_unblock(struct http_conn *c);
+
+void conn_head(struct http_exchange *ex, struct http_head *h);
+void conn_put(struct http_exchange *ex, const void *p, size_t n); /* when it has its turn */
+
+/* http_side.c */
+void side_never(struct http_msg *m);
+void side_begin(struct http_exchange *ex, struct http_msg *m);
+void side_body(struct http_exchange *ex, const char *p, size_t n); /* (NULL, 0): its end */
+void side_sent(struct http_exchange *ex);
+void side_gone(struct http_exchange *ex);
 
 /* http_parse.c */
 void conn_parser_init(struct http_conn *c);

@@ -140,7 +140,7 @@ static void on_done(struct http_call *c, const struct http_client_response *r,
 static int begin_http(struct net_probe *p, const struct net_target *t, const char *host,
                       struct fl_err *err)
 {
-    static const struct http_call_ops ops = {on_headers, on_data, on_done};
+    static const struct http_call_ops ops = {on_headers, on_data, on_done, NULL};
     static const struct fl_tls_config trusting = {.verify_peer = false};
     static const struct http_header accept[] = {{"Accept", "*/*"}};
     struct http_call_config cfg = {

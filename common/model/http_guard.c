@@ -166,6 +166,14 @@ bool http_guard_forbidden(const struct http_guard *g, struct http_exchange *ex,
     return true;
 }
 
+bool http_guard_refused_in(const struct http_guard *g, struct http_exchange *ex, const char *realm)
+{
+    const struct http_route *route = http_exchange_route(ex);
+
+    return g && g->auth && route &&
+           (http_auth_refused_in(g->auth, ex, realm) || claims_refused(g, ex, route));
+}
+
 bool http_guard_refused(const struct http_guard *g, struct http_exchange *ex)
 {
     const struct http_route *route = g ? http_exchange_route(ex) : NULL;

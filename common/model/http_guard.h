@@ -38,6 +38,8 @@ FL_DEFINE_CLEANUP(struct http_guard *, http_guard_free, http_guard_freep)
 
 /* For http_server_config.before: true when it answered. `g` may be NULL. */
 bool http_guard_refused(const struct http_guard *g, struct http_exchange *ex);
+/* For the handler of an open route that chooses its realm by the request: true when it answered. `g` may be NULL. */
+bool http_guard_refused_in(const struct http_guard *g, struct http_exchange *ex, const char *realm);
 /* The rules, or NULL. `g` may be NULL. */
 const struct acls *http_guard_acls(const struct http_guard *g);
 /* The principal's value, or NULL. */

@@ -12,6 +12,7 @@
 
 struct api_subscriber;
 struct http_files;
+struct relay_service;
 
 struct master_api {
     struct master *master;              /* borrowed */
@@ -22,6 +23,7 @@ struct master_api {
     struct log_toggle *log_toggle;  /* owned by the shell */
     struct sched_api *sched;        /* scheduler.c's own */
     struct state_service *state;    /* state_answer.c's own */
+    struct relay_service *relay;    /* owned by the shell */
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
 };
 

@@ -14,6 +14,7 @@ enum {
     ROUTE_READONLY = 8,   /* --authenticate_http_readonly */
     ROUTE_FRAMEWORK = 16, /* --authenticate_http_frameworks */
     ROUTE_AGENT = 32,     /* --authenticate_agents */
+    ROUTE_SIDE = 64,      /* ends with http_side_move() */
 };
 #define ROUTE_REALM(opts)                                                                          \
     ((opts)&ROUTE_OPEN        ? NULL                                                               \

@@ -9,6 +9,7 @@
         .decoded_free = api_call_free,                                                             \
         .json_alias = ((opts)&ROUTE_JSON_ALIAS) != 0,                                              \
         .exact = ((opts)&ROUTE_EXACT) != 0,                                                        \
+        .side_body = ((opts)&ROUTE_SIDE) != 0,                                                     \
         .help = (text),                                                                            \
         .realm = ROUTE_REALM(opts),                                                                \
     },

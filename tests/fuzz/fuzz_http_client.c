@@ -56,7 +56,7 @@ static void on_done(struct http_call *c, const struct http_client_response *r,
         *(size_t *)arg += strlen(r->body);
 }
 
-static const struct http_call_ops ops = {on_headers, on_data, on_done};
+static const struct http_call_ops ops = {on_headers, on_data, on_done, NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

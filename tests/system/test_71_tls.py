@@ -60,6 +60,12 @@ def test_a_scheduler_over_https(cluster, scheduler):
     assert end["message"] == "Command exited with status 0"
 
 
+def test_the_relay_to_agents(cluster):
+    """The master's connection to the agent is TLS, too, and the agent's certificate is verified."""
+    agent_id = cluster.slaves()[0]["id"]
+    assert get_json(cluster.master.address, "/agent/%s/state" % agent_id)["id"] == agent_id
+
+
 def test_big_answers_come_whole(cluster):
     """More than one TLS record and more than the socket takes at once."""
     with Connection(cluster.master.address) as c:

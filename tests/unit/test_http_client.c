@@ -77,7 +77,7 @@ static void on_done(struct http_call *c, const struct http_client_response *r,
     fl_loop_stop(o->loop);
 }
 
-static const struct http_call_ops ops = {on_headers, on_data, on_done};
+static const struct http_call_ops ops = {on_headers, on_data, on_done, NULL};
 
 struct world {
     struct fixture f;
