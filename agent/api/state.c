@@ -16,6 +16,18 @@ static void write_task(struct json_out *j, const struct agent_task *t, const str
     legacy_json_task(j, agent_task_pb(t, arena), &t->resources);
 }
 
+static void write_queued_task(struct json_out *j, const struct agent_task *t,
+                              const struct agent_viewer *v)
+{
+    _cleanup_(fl_arena_freep) struct fl_arena *arena = NULL;
+
+    if (!agent_viewer_task(v, t))
+        return;
+    arena = fl_arena_new(8192);
+    legacy_json_queued_task(j, agent_task_pb(t, arena), t->info ? t->info->command : NULL,
+                            &t->resources);
+}
+
 /* "tasks": launched and terminated ones; "queued_tasks": those that wait. */
 static void write_tasks(struct json_out *j, const struct agent_executor *e,
                         const struct agent_viewer *v)
@@ -29,7 +41,7 @@ static void write_tasks(struct json_out *j, const struct agent_executor *e,
     json_karray(j, "queued_tasks");
     for (struct agent_task *t = e->tasks; t; t = t->next) {
         if (t->phase == AGENT_TASK_QUEUED)
-            write_task(j, t, v);
+            write_queued_task(j, t, v);
     }
     json_end_array(j);
 }
@@ -191,7 +203,8 @@ static void write_head(struct json_out *j, const struct agent_core *a)
     }
     if (a->drain) {
         json_kpb(j, "drain_config", &a->drain->base, FL_JSON_LEGACY);
-        json_kdouble(j, "estimated_drain_start_time_seconds", a->drain_start_time);
+        /* Whole seconds here, unlike the master. */
+        json_kint(j, "estimated_drain_start_time_seconds", (int64_t)a->drain_start_time);
     }
 }
 

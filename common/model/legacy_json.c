@@ -145,6 +145,28 @@ void legacy_json_command(struct json_out *j, const V1__CommandInfo *c)
     json_end_object(j);
 }
 
+void legacy_json_queued_task(struct json_out *j, const V1__Task *t, const V1__CommandInfo *command,
+                             const struct resources *res)
+{
+    const char *role = resources_allocation_role(res);
+
+    json_object(j);
+    json_kstr(j, "id", t->task_id ? t->task_id->value : "");
+    json_kstr(j, "name", t->name);
+    json_kstr(j, "slave_id", t->agent_id ? t->agent_id->value : "");
+    json_key(j, "resources");
+    resources_json_summary(res, j);
+    json_kstr(j, "role", role ? role : "*");
+    if (command) {
+        json_key(j, "command");
+        legacy_json_command(j, command);
+    }
+    if (t->executor_id)
+        json_kstr(j, "executor_id", t->executor_id->value);
+    optional_pb(j, "discovery", t->discovery);
+    json_end_object(j);
+}
+
 void legacy_json_executor_fields(struct json_out *j, const V1__ExecutorInfo *e,
                                  const struct resources *res)
 {

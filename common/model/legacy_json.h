@@ -11,6 +11,9 @@
 /* The fields of a task; `res` is what it holds, with allocation_info (its `resources` field is not
  * looked at). */
 void legacy_json_task(struct json_out *j, const V1__Task *t, const struct resources *res);
+/* One that waits for its executor: it has neither state nor statuses. `command`: NULL when an executor runs it. */
+void legacy_json_queued_task(struct json_out *j, const V1__Task *t, const V1__CommandInfo *command,
+                             const struct resources *res);
 /* Fields of an executor as the master lists them: executor_id, name, framework_id, command,
  * resources, role, labels, type. */
 void legacy_json_executor_fields(struct json_out *j, const V1__ExecutorInfo *e,
