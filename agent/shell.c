@@ -249,6 +249,7 @@ static int make_guard(struct agent_shell *s, struct fl_err *err)
         .acls = f->acls,
         .authorizer = f->authorizer,
         .firewall_rules = f->firewall_rules,
+        .cors_origins = f->http_cors_origins,
         .process_id = PROCESS_ID,
         .claims_below = "/api/v1",
         .realms = realms,
@@ -286,6 +287,7 @@ static int start_http(struct agent_shell *s, const struct fl_daemon_address *whe
         .n_routes = agent_routes_n,
         .arg = &s->api,
         .before = s->guard ? before : NULL,
+        .fallback = plain_not_found,
     };
     int r = http_server_new(s->loop, &config, &s->http, err);
 

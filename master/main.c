@@ -20,13 +20,6 @@
 
 /* ---- parts ---- */
 
-static bool before(struct http_exchange *ex, void *arg)
-{
-    const struct master_api *api = arg;
-
-    return http_guard_refused(api->guard, ex);
-}
-
 /* Agents are not asked for credentials unless --authenticate_agents, but those they give must be right. */
 static int make_guard(struct shell *s, struct fl_err *err)
 {
@@ -53,6 +46,7 @@ static int make_guard(struct shell *s, struct fl_err *err)
         .acls = f->acls,
         .authorizer = f->authorizers,
         .firewall_rules = f->firewall_rules,
+        .cors_origins = f->http_cors_origins,
         .process_id = PROCESS_ID,
         .realms = realms,
         .n_realms = ARRAY_SIZE(realms),
@@ -77,7 +71,7 @@ static int listen_http(struct shell *s, struct fl_err *err)
         .fallback = page_get,
         .n_routes = master_routes_n,
         .arg = &s->api,
-        .before = s->guard ? before : NULL,
+        .before = api_before,
         .own_files = true, /* tens of thousands of agents */
     };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR.
+# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR. GENERATOR is gen_flags_doc; gen_http_doc is beside it.
 set -eu
 generator=$1
 dir=$2
@@ -11,6 +11,8 @@ write() { # FILE argument: whole or not at all
 write flags.md md
 write man/fairlead-master.8 master
 write man/fairlead-agent.8 agent
+generator=$(dirname "$generator")/gen_http_doc
+write http-api.md md
 for header in libframework/fairlead/*.h; do
     page=fairlead_$(basename "$header" .h).3
     tools/gen_header_man.py "$header" >"$dir/man/$page.new"

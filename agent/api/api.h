@@ -27,6 +27,9 @@ struct agent_api {
 /* Made from routes.def; `arg` of the server is the struct agent_api. */
 extern const struct http_route agent_routes[];
 extern const size_t agent_routes_n;
+/* The same rows, for people. */
+struct api_doc;
+extern const struct api_doc agent_api_doc;
 
 /* For agent_io: `stream` as the executor API handed it to agent_executor_subscribe(). */
 void agent_api_executor_send(void *stream, const Exec__Event *ev);

@@ -15,6 +15,10 @@ enum {
     AGENT_ROUTE_READONLY = 8,  /* --authenticate_http_readonly */
     AGENT_ROUTE_EXECUTOR = 16, /* --authenticate_http_executors */
     AGENT_ROUTE_RECORDIO = 32, /* a body of records is taken as it comes */
+    AGENT_ROUTE_OWN =
+        64, /* its first token names a process, as in the reference, so "/slave(1)" does not belong before it */
+    AGENT_ROUTE_FILTERED = 128, /* shows what the caller may see (VIEW_* rules) */
+    AGENT_ROUTE_GET = 256,      /* with access rules only GET is served */
 };
 #define AGENT_ROUTE_REALM(opts)                                                                    \
     ((opts)&AGENT_ROUTE_OPEN       ? NULL                                                          \
@@ -44,6 +48,10 @@ struct agent_container_acl {
 int agent_container_allowed(const struct agent_api *api, const struct http_exchange *ex,
                             const char *id, const struct agent_container_acl *acl,
                             struct fl_err *err);
+
+/* ---- providers.c: calls about resource providers; the check as agent_container_check() ---- */
+int agent_provider_check(const Aapi__Call *c, struct fl_err *err);
+int agent_provider_call(const Aapi__Call *c, struct fl_err *err);
 
 /* ---- attach.c: standard input and output ---- */
 struct agent_stream_type {

@@ -1,6 +1,7 @@
 /* POST /api/v1 of the agent: the operator API (features.md 1.6). A table of calls; those that are not in it answer 501, once their
  * message has been found complete. */
 #include <ctype.h>
+#include <errno.h>
 
 #include "agent/api/handlers.h"
 #include "common/base/log.h"
@@ -304,38 +305,17 @@ static int prune_images(struct operation *op, struct fl_err *err)
     return r < 0 ? r : 1;
 }
 
+static int provider_call(struct operation *op, struct fl_err *err)
+{
+    return agent_provider_call(op->call, err);
+}
+
 static const struct {
     Aapi__Call__Type type;
     operation_f *fn;
 } calls[] = {
-    {AAPI__CALL__TYPE__GET_HEALTH, get_health},
-    {AAPI__CALL__TYPE__GET_FLAGS, get_flags},
-    {AAPI__CALL__TYPE__GET_VERSION, get_version},
-    {AAPI__CALL__TYPE__GET_METRICS, get_metrics},
-    {AAPI__CALL__TYPE__GET_LOGGING_LEVEL, get_logging_level},
-    {AAPI__CALL__TYPE__SET_LOGGING_LEVEL, set_logging_level},
-    {AAPI__CALL__TYPE__LIST_FILES, list_files},
-    {AAPI__CALL__TYPE__READ_FILE, read_file},
-    {AAPI__CALL__TYPE__GET_STATE, get_state},
-    {AAPI__CALL__TYPE__GET_CONTAINERS, get_containers},
-    {AAPI__CALL__TYPE__GET_FRAMEWORKS, get_frameworks},
-    {AAPI__CALL__TYPE__GET_EXECUTORS, get_executors},
-    {AAPI__CALL__TYPE__GET_TASKS, get_tasks},
-    {AAPI__CALL__TYPE__GET_AGENT, get_agent},
-    {AAPI__CALL__TYPE__GET_OPERATIONS, get_operations},
-    {AAPI__CALL__TYPE__GET_RESOURCE_PROVIDERS, get_resource_providers},
-    {AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER_SESSION, session},
-    {AAPI__CALL__TYPE__ATTACH_CONTAINER_OUTPUT, attach_output},
-    {AAPI__CALL__TYPE__ATTACH_CONTAINER_INPUT, attach_input},
-    {AAPI__CALL__TYPE__LAUNCH_NESTED_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__WAIT_NESTED_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__KILL_NESTED_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__REMOVE_NESTED_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__LAUNCH_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__WAIT_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__KILL_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__REMOVE_CONTAINER, container_call},
-    {AAPI__CALL__TYPE__PRUNE_IMAGES, prune_images},
+#define OPERATOR_CALL(type, fn, answers, text) {AAPI__CALL__TYPE__##type, fn},
+#include "agent/api/operator_calls.def"
 };
 
 /* ---- the endpoint ---- */
@@ -358,7 +338,7 @@ static int check_part(const Aapi__Call *c, struct fl_err *err)
     if (f && !*(void *const *)((const char *)c + f->offset))
         return fl_err_set(err, FL_INVALID,
                           "Failed to validate agent::Call: Expecting '%s' to be present", field);
-    return agent_container_check(c, err);
+    return agent_provider_check(c, err) < 0 ? -EINVAL : agent_container_check(c, err);
 }
 
 void *agent_operator_decode(const struct http_request *r, struct fl_err *err)

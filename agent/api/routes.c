@@ -1,5 +1,6 @@
 /* The table of the agent's endpoints, made from routes.def, and the handlers that only pass on. */
 #include "agent/api/handlers.h"
+#include "common/model/api_doc.h"
 
 #define ROUTE(p, h, d, opts, text)                                                                 \
     {                                                                                              \
@@ -12,11 +13,55 @@
         .stream_type = (opts)&AGENT_ROUTE_RECORDIO ? "application/recordio" : NULL,                \
         .help = (text),                                                                            \
         .realm = AGENT_ROUTE_REALM(opts),                                                          \
+        .rules_get = ((opts)&AGENT_ROUTE_GET) != 0,                                                \
     },
 const struct http_route agent_routes[] = {
 #include "agent/api/routes.def"
 };
 const size_t agent_routes_n = ARRAY_SIZE(agent_routes);
+
+#define ROUTE(p, h, d, opts, t)                                                                    \
+    {                                                                                              \
+        .kind = API_DOC_ROUTE,                                                                     \
+        .name = (p),                                                                               \
+        .text = (t),                                                                               \
+        .realm = AGENT_ROUTE_REALM(opts),                                                          \
+        .json_alias = ((opts)&AGENT_ROUTE_JSON_ALIAS) != 0,                                        \
+        .own_process = ((opts)&AGENT_ROUTE_OWN) != 0,                                              \
+        .filtered = ((opts)&AGENT_ROUTE_FILTERED) != 0,                                            \
+    },
+#define METHOD(name, text) API_DOC_PART(API_DOC_METHOD, name, text)
+#define QUERY(name, text)  API_DOC_PART(API_DOC_QUERY, name, text)
+#define FORM(name, text)   API_DOC_PART(API_DOC_FORM, name, text)
+#define ANSWER(name, text) API_DOC_PART(API_DOC_ANSWER, name, text)
+static const struct api_doc_row doc_rows[] = {
+#include "agent/api/routes.def"
+};
+
+#define OPERATOR_CALL(type, fn, answers, text) {#type, answers, text},
+static const struct api_doc_call doc_calls[] = {
+#include "agent/api/operator_calls.def"
+};
+
+const struct api_doc agent_api_doc = {
+    .title = "Agent",
+    .process_id = "slave(1)",
+    .rows = doc_rows,
+    .n_rows = ARRAY_SIZE(doc_rows),
+    .calls_path = "/api/v1",
+    .calls = doc_calls,
+    .n_calls = ARRAY_SIZE(doc_calls),
+};
+
+void agent_help_get(struct http_exchange *ex, void *arg)
+{
+    api_doc_help(ex, &agent_api_doc);
+}
+
+void agent_processes_get(struct http_exchange *ex, void *arg)
+{
+    api_doc_processes(ex, &agent_api_doc);
+}
 
 void agent_flags_get(struct http_exchange *ex, void *arg)
 {

@@ -82,6 +82,9 @@ struct http_route {
     void (*decoded_free)(void *decoded);
     const char *help;  /* one line for /help and the documents */
     const char *realm; /* who must authenticate (http_auth.h); NULL: open to all */
+    /* Not looked at by the server, but by the daemon's config.before: */
+    bool leader_only; /* who does not lead sends clients to who does */
+    bool rules_get;   /* with access rules only GET is served */
 };
 
 struct http_limits {

@@ -3,11 +3,15 @@
 
 #include <jansson.h>
 
+#include "common/base/http_v1.h"
+#include "common/model/http_cors.h"
+
 struct http_guard {
     struct http_auth *auth; /* or NULL */
     struct acls *acls;      /* or NULL */
     char **disabled;        /* owned; paths of routes */
     size_t n_disabled;
+    struct http_cors *cors;   /* or NULL */
     const char *claims_below; /* borrowed: static */
 };
 
@@ -20,6 +24,7 @@ void http_guard_free(struct http_guard *g)
     for (size_t i = 0; i < g->n_disabled; i++)
         free(g->disabled[i]);
     free(g->disabled);
+    http_cors_free(g->cors);
     free(g);
 }
 
@@ -111,9 +116,11 @@ int http_guard_new(const struct env *env, const struct http_guard_config *c,
         r = fl_err_wrap(err, "flag '--acls'");
     if (r == 0 && c->firewall_rules)
         r = read_firewall(c, g, err);
+    if (r == 0 && c->cors_origins && http_cors_new(c->cors_origins, &g->cors, err) < 0)
+        r = fl_err_wrap(err, "flag '--http_cors_origins'");
     if (r < 0)
         return r;
-    *ret_guard = g->auth || g->acls || g->n_disabled ? TAKE_PTR(g) : NULL;
+    *ret_guard = g->auth || g->acls || g->n_disabled || g->cors ? TAKE_PTR(g) : NULL;
     return 0;
 }
 
@@ -174,16 +181,32 @@ bool http_guard_refused_in(const struct http_guard *g, struct http_exchange *ex,
            (http_auth_refused_in(g->auth, ex, realm) || claims_refused(g, ex, route));
 }
 
+static bool method_refused(struct http_exchange *ex, const struct http_route *route)
+{
+    enum http_method method = http_exchange_request(ex)->method;
+
+    if (!route->rules_get || method == HTTP_M_GET || method == HTTP_M_HEAD)
+        return false;
+    api_refuse_method(ex, "GET");
+    return true;
+}
+
 bool http_guard_refused(const struct http_guard *g, struct http_exchange *ex)
 {
     const struct http_route *route = g ? http_exchange_route(ex) : NULL;
 
+    /* Before all else: a browser shows its page no answer without these headers, not even a refusal; and it asks without credentials. */
+    if (g && g->cors && http_cors_answered(g->cors, ex))
+        return true;
     if (!route)
         return false;
     if (g->n_disabled && firewall_refused(g, ex, route))
         return true;
     if (g->auth && (http_auth_refused(g->auth, ex) || claims_refused(g, ex, route)))
         return true;
-    return g->acls && acl_is_endpoint(route->path) &&
-           http_guard_forbidden(g, ex, ACL_GET_ENDPOINTS, route->path);
+    if (!g->acls)
+        return false;
+    return method_refused(ex, route) ||
+           (acl_is_endpoint(route->path) &&
+            http_guard_forbidden(g, ex, ACL_GET_ENDPOINTS, route->path));
 }

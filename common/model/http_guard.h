@@ -1,4 +1,4 @@
-/* The door of a daemon's HTTP face, the same for master and agent: endpoints that are switched off (--firewall_rules), who must
+/* The door of a daemon's HTTP face, the same for master and agent: origins whose pages may read it (--http_cors_origins), endpoints that are switched off (--firewall_rules), who must
  * authenticate where (common/base/http_auth.h), and endpoints that access rules close (get_endpoints of acls.h). What else the rules
  * say is asked by the handlers.
  *
@@ -22,6 +22,7 @@ struct http_guard_config {
     const char *acls;           /* JSON, or NULL */
     const char *authorizer;     /* "local" */
     const char *firewall_rules; /* JSON, or NULL */
+    const char *cors_origins;   /* "https://a.example,https://b.example:8080", or NULL */
     const char *process_id;     /* of the server */
     /* Principals known by claims only (executors) are refused with 403 everywhere but below this path; NULL: everywhere. */
     const char *claims_below;

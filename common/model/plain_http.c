@@ -149,3 +149,46 @@ void plain_logging_toggle(struct http_exchange *ex, struct log_toggle *toggle)
     }
     http_respond(ex, 200, NULL, "");
 }
+
+/* ---- what libprocess has, and this has not: clients ask, and are told what to use ---- */
+
+void plain_profiler(struct http_exchange *ex, void *arg)
+{
+    http_respondf(ex, 400, HTTP_TEXT,
+                  "The profiler is not enabled: this daemon has none built in. To profile it, run "
+                  "'perf record -g -p %d' on its host.\n",
+                  (int)getpid());
+}
+
+void plain_memory_profiler(struct http_exchange *ex, void *arg)
+{
+    http_respondf(ex, 400, HTTP_TEXT,
+                  "The current binary is not linked against jemalloc, so there are no memory "
+                  "profiles. To see the memory of this daemon, read its metrics, or "
+                  "'/proc/%d/smaps' on its host.\n",
+                  (int)getpid());
+}
+
+void plain_memory_profiler_state(struct http_exchange *ex, void *arg)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct json_out j = json_out_on(&out);
+
+    json_object(&j);
+    json_kobject(&j, "memory_profiler");
+    json_kbool(&j, "jemalloc_detected", false);
+    json_kstr(&j, "tmp_dir", "Not yet generated");
+    json_kobject(&j, "current_run");
+    json_key(&j, "id");
+    json_null(&j);
+    json_end_object(&j);
+    json_end_object(&j);
+    json_end_object(&j);
+    http_respond_json(ex, 200, &out);
+}
+
+void plain_not_found(struct http_exchange *ex, void *arg)
+{
+    http_respondf(ex, 404, HTTP_TEXT, "There is nothing at '%s'; /help lists what there is.",
+                  http_exchange_request(ex)->path);
+}

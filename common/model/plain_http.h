@@ -1,5 +1,5 @@
 /* The small HTTP endpoints that master and agent answer alike: /health, /version, /flags, /metrics/snapshot,
- * /system/stats.json, /logging/toggle. Each answers the exchange. Owner loop of the server. */
+ * /system/stats.json, /logging/toggle, /profiler, /memory-profiler. Each answers the exchange. Owner loop of the server. */
 #ifndef COMMON_MODEL_PLAIN_HTTP_H
 #define COMMON_MODEL_PLAIN_HTTP_H
 
@@ -10,6 +10,8 @@
 
 /* As handlers; `arg` is not looked at. */
 http_handler_f plain_health, plain_version, plain_system_stats;
+http_handler_f plain_profiler, plain_memory_profiler, plain_memory_profiler_state;
+http_handler_f plain_not_found; /* for the server's fallback */
 void plain_flags(struct http_exchange *ex, const struct fl_flags *flags);
 void plain_metrics(struct http_exchange *ex, const struct metrics *metrics);
 void plain_logging_toggle(struct http_exchange *ex, struct log_toggle *toggle);

@@ -10,6 +10,7 @@
 #include "common/model/http_guard.h"
 #include "master/master.h"
 
+struct api_doc;
 struct api_subscriber;
 struct http_files;
 struct relay_service;
@@ -25,6 +26,10 @@ struct master_api {
     struct state_service *state;    /* state_answer.c's own */
     struct relay_service *relay;    /* owned by the shell */
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
+    /* Another master leads, or nobody does: routes that are the leader's send clients there. */
+    bool standby;
+    const V1__MasterInfo
+        *leader; /* borrowed; while standby: who leads, NULL when nobody is known to */
 };
 
 #define MASTER_LOG_PATH "/master/log" /* of /files */
@@ -32,6 +37,8 @@ struct master_api {
 /* Made from routes.def. */
 extern const struct http_route master_routes[];
 extern const size_t master_routes_n;
+/* The same rows, for people. */
+extern const struct api_doc master_api_doc;
 
 /* For master_io.publish: to every subscriber of the operator API's event stream. `ctx` is the
  * struct master_api. */

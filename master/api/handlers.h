@@ -14,7 +14,12 @@ enum {
     ROUTE_READONLY = 8,   /* --authenticate_http_readonly */
     ROUTE_FRAMEWORK = 16, /* --authenticate_http_frameworks */
     ROUTE_AGENT = 32,     /* --authenticate_agents */
-    ROUTE_SIDE = 64,      /* ends with http_side_move() */
+    ROUTE_LEADER = 64,    /* only the leader answers; others redirect to it */
+    ROUTE_OWN =
+        128, /* its first token names a process, as in the reference, so "/master" does not belong before it */
+    ROUTE_FILTERED = 256, /* shows what the caller may see (VIEW_* rules) */
+    ROUTE_GET = 512,      /* with access rules only GET is served */
+    ROUTE_SIDE = 1024,    /* ends with http_side_move() */
 };
 #define ROUTE_REALM(opts)                                                                          \
     ((opts)&ROUTE_OPEN        ? NULL                                                               \
@@ -38,6 +43,11 @@ bool api_refuse_unrecovered(struct http_exchange *ex, const struct master_api *a
 
 /* The server's fallback: the page at "/", 404 elsewhere. */
 http_handler_f page_get;
+
+/* For http_server_config.before: true when it answered, because of the guard or because another master leads. */
+bool api_before(struct http_exchange *ex, void *master_api);
+/* Sends the client to the same place at the leader; 503 when nobody leads. */
+void api_redirect(struct http_exchange *ex, const struct master_api *api);
 
 /* FL_NOT_FOUND, FL_FORBIDDEN. */
 int api_teardown(struct master_api *api, const char *principal, const char *framework_id,

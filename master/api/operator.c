@@ -31,7 +31,7 @@ static const struct {
     Mapi__Call__Type type;
     operator_f *fn;
 } calls[] = {
-#define OPERATOR_CALL(type, fn) {MAPI__CALL__TYPE__##type, fn},
+#define OPERATOR_CALL(type, fn, answers, text) {MAPI__CALL__TYPE__##type, fn},
 #include "master/api/operator_calls.def"
 #undef OPERATOR_CALL
 };

@@ -21,7 +21,7 @@ struct operator_call {
 /* Fills op->response and returns 0; or answers by itself, now or later, and returns 1; or fails (the reason says the status). */
 typedef int operator_f(struct operator_call *op, struct fl_err *err);
 
-#define OPERATOR_CALL(type, fn) operator_f fn;
+#define OPERATOR_CALL(type, fn, answers, text) operator_f fn;
 #include "master/api/operator_calls.def"
 #undef OPERATOR_CALL
 

@@ -70,7 +70,7 @@ void page_get(struct http_exchange *ex, void *arg)
 
     /* Every path that no route takes ends here. */
     if (!a) {
-        http_respondf(ex, 404, HTTP_TEXT, "There is nothing at '%s'", r->path);
+        plain_not_found(ex, arg);
     } else if (r->method != HTTP_M_GET && r->method != HTTP_M_HEAD) {
         api_refuse_method(ex, "GET, HEAD");
     } else {

@@ -1,4 +1,4 @@
-/* The small endpoints: flags, redirect, metrics, teardown, logging; what agents have as well is in
+/* The small endpoints: flags, metrics, teardown, logging; what agents have as well is in
  * common/model/plain_http.c. */
 #include "master/api/handlers.h"
 
@@ -7,29 +7,6 @@ bool api_refuse_unrecovered(struct http_exchange *ex, const struct master_api *a
     if (!api->master->recovered)
         http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
     return !api->master->recovered;
-}
-
-void redirect_get(struct http_exchange *ex, void *arg)
-{
-    const struct master_api *api = arg;
-    const V1__MasterInfo *info = api->master->info;
-    const char *path = http_exchange_request(ex)->path;
-    char location[320];
-
-    if (path[strlen(path) - 1] == '/') {
-        /* "/redirect/" and all below it: a client that follows redirections would never end. */
-        http_respond(ex, 404, HTTP_TEXT, "404 Not Found.");
-        return;
-    }
-
-    /* Protocol-relative, so that a client keeps http or https as it came. */
-    if (fl_snprintf(location, sizeof(location), "//%s:%u", info->hostname, (unsigned)info->port) <
-        0) {
-        http_respond(ex, 500, HTTP_TEXT, "the host name of this master is too long");
-        return;
-    }
-    http_exchange_add_header(ex, "Location", location);
-    http_respond(ex, 307, NULL, "");
 }
 
 int api_teardown(struct master_api *api, const char *principal, const char *framework_id,
