@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 jobs=$(nproc)
-parts=${CHECK_PARTS:-unit tools proto system interop}
+parts=${CHECK_PARTS:-unit webui tools proto system interop}
 
 run() { # NAME command...: a part without a closing line of its own counts as one failure
     local name=$1 start=$SECONDS
@@ -31,6 +31,7 @@ run() { # NAME command...: a part without a closing line of its own counts as on
 run_part() {
     case $1 in
     unit) run unit make -s -j"$jobs" unit ;;
+    webui) run webui tools/webui_test.sh ;;
     *) if [ -d "tests/$1" ]; then run "$1" tools/run_pytest.sh "tests/$1"; fi ;;
     esac
 }

@@ -16,4 +16,4 @@ def check(findings, path, text):
 
 
 if __name__ == "__main__":
-    sys.exit(c_source.run("paths", (".c", ".cc", ".h", ".def", ".py", ".sh", ".md", ".proto", ".js", ".html", "Makefile", "run"), check))
+    sys.exit(c_source.run("paths", (".c", ".cc", ".h", ".def", ".py", ".sh", ".md", ".proto", ".js", ".mjs", ".jsx", ".html", "Makefile", "run"), check))

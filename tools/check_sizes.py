@@ -45,4 +45,4 @@ def check(findings, path, text):
 
 
 if __name__ == "__main__":
-    sys.exit(c_source.run("sizes", (".c", ".cc", ".h", ".def", ".py", ".sh", ".js"), check))
+    sys.exit(c_source.run("sizes", (".c", ".cc", ".h", ".def", ".py", ".sh", ".js", ".mjs", ".jsx", ".css"), check))

@@ -67,6 +67,7 @@ step paths tools/check_paths.py
 step shellcheck scripts
 step python python
 step cppcheck static_analysis
+step "the page's sources" node webui/dev/lint.mjs
 step "documents made from tables" docs_current
 step manuals manuals
 step "tests of the checkers" tools/run_pytest.sh tests/tools

@@ -1,0 +1,61 @@
+// What stands above a long table: a search field and choices. All of it is in the address, so that a view can be sent to somebody.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { route, setQuery } from '../router.js';
+import { count } from '../lib/format.js';
+
+const PAUSE = 120; // ms without a key until a search is asked for
+
+export function SearchBox({ label, placeholder, value, onInput }) {
+  const [text, setText] = useState(value);
+  const timer = useRef();
+  const typed = useRef(value);
+  // The address may change by itself: by a link, or by going back.
+  useEffect(() => {
+    if (value !== typed.current) setText((typed.current = value));
+  }, [value]);
+  const input = (e) => {
+    setText((typed.current = e.target.value));
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => onInput(typed.current), PAUSE);
+  };
+  const keys = (e) => {
+    if (e.key === 'Escape') {
+      if (text) {
+        setText((typed.current = ''));
+        onInput('');
+      } else e.target.blur();
+    } else if (e.key === 'ArrowDown' || e.key === 'Enter') {
+      e.preventDefault();
+      document.querySelector('main [role=grid]')?.focus();
+    }
+  };
+  return <input type="search" data-search aria-label={label} placeholder={placeholder} value={text} onInput={input} onKeyDown={keys} spellcheck={false} />;
+}
+
+// Choices of which one holds; `options`: [{value, title, count}], the first is no filter.
+export function Choices({ label, value, options, onChange }) {
+  return (
+    <div class="choices" role="group" aria-label={label}>
+      {options.map((o) => (
+        <button key={o.value} aria-pressed={o.value === value} onClick={() => onChange(o.value)}>
+          {o.title}{o.count != null && <span class="soft num"> {count(o.count)}</span>}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+// A filter that came by a link ("framework: web"), with a button that takes it away.
+export function Filter({ name, children, onRemove }) {
+  return <span class="filter">{name}: <strong>{children}</strong><button aria-label={`Remove the filter ${name}`} onClick={onRemove}>×</button></span>;
+}
+
+// The sort order of the address as the worker wants it: {sort, descending} and what DataTable needs.
+export function useSort(byDefault) {
+  const sort = route.value.query.sort || byDefault;
+  const descending = sort.startsWith('-');
+  return { sort, onSort: (s) => setQuery({ sort: s === byDefault ? null : s }), order: { sort: descending ? sort.slice(1) : sort, descending } };
+}
+
+export { setQuery };
+export const useQuery = () => route.value.query;

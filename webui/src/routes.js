@@ -1,0 +1,9 @@
+// Every view, once: its address, its name, its place in the navigation and its file. Views are loaded when first shown.
+//   nav: a line of the navigation; key: the second letter of "g x"; count: which number of the summary stands beside it.
+//   part: the line of the navigation that is marked, for views that have none.
+export const routes = [
+  { path: '/', title: 'Overview', nav: true, key: 'o', view: () => import('./views/overview.jsx') },
+  { path: '/tasks', title: 'Tasks', nav: true, key: 't', count: 'tasks', view: () => import('./views/tasks.jsx') },
+  { path: '/agents', title: 'Agents', nav: true, key: 'a', count: 'agents', view: () => import('./views/agents.jsx') },
+  { path: '/frameworks', title: 'Frameworks', nav: true, key: 'f', count: 'frameworks', view: () => import('./views/frameworks.jsx') },
+];
