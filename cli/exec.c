@@ -17,8 +17,8 @@ static int find_container(struct cli *c, const char *task_id, struct task_place 
     *ret = session_container(p, arena);
     if (!*ret)
         return fl_err_set(err, FL_NOT_FOUND,
-                          "the task '%s' has no container yet; it is in state %s", task_id,
-                          jstr(p->task, "state"));
+                          "the task '%s' has no container yet; it is in state %s",
+                          jstr(p->task, "id"), jstr(p->task, "state"));
     return 0;
 }
 
@@ -45,8 +45,8 @@ struct exec {
     size_t n_words;
 };
 
-static int run_session(const struct exec *e, const char *agent, V1__ContainerID *id,
-                       int *ret_status, struct fl_err *err)
+static int run_session(struct cli *c, const struct exec *e, const struct peer *peer,
+                       V1__ContainerID *id, int *ret_status, struct fl_err *err)
 {
     Aapi__Call call = AAPI__CALL__INIT;
     Aapi__Call__LaunchNestedContainerSession l = AAPI__CALL__LAUNCH_NESTED_CONTAINER_SESSION__INIT;
@@ -54,7 +54,8 @@ static int run_session(const struct exec *e, const char *agent, V1__ContainerID 
     V1__ContainerInfo info = V1__CONTAINER_INFO__INIT;
     V1__TTYInfo tty = V1__TTYINFO__INIT;
     V1__TTYInfo__WindowSize size = V1__TTYINFO__WINDOW_SIZE__INIT;
-    const struct session_config config = {.agent_address = agent,
+    const struct session_config config = {.cli = c,
+                                          .peer = peer,
                                           .call = &call,
                                           .container = id,
                                           .input = e->input,
@@ -85,20 +86,21 @@ static int run_session(const struct exec *e, const char *agent, V1__ContainerID 
 int verb_exec(struct cli *c, int argc, char **argv)
 {
     struct exec e = {.tty = terminal_is(STDIN_FILENO) && terminal_is(STDOUT_FILENO)};
-    bool help, no_tty = false;
+    bool no_tty = false;
     const struct opt opts[] = {
-        {"--no-tty", OPT_FLAG, &no_tty, "pipes, though this is a terminal"},
-        {"--no-input", OPT_FLAG, &e.no_input, "standard input stays here"},
-        {"--user NAME", OPT_TEXT, &e.user, "who runs it; else the task's user"},
+        {"--no-tty", OPT_FLAG, &no_tty, "pipes, though this is a terminal", 0},
+        {"--no-input", OPT_FLAG, &e.no_input, "standard input stays here", 0},
+        {"--user NAME", OPT_TEXT, &e.user, "who runs it; else the task's user", 0},
     };
     _cleanup_task_place_ struct task_place p = {0};
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
+    _cleanup_peer_ struct peer peer = {0};
     V1__ContainerID *parent = NULL;
     struct fl_err err = {0};
-    int status = 0, i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+    int code, status = 0, i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &code);
 
     if (i < 0)
-        return help ? CLI_OK : CLI_USAGE;
+        return code;
     if (i >= argc)
         return cli_failf("where? `fairlead exec TASK -- COMMAND...`; `fairlead ps` lists tasks"),
                CLI_USAGE;
@@ -111,16 +113,17 @@ int verb_exec(struct cli *c, int argc, char **argv)
     e.tty = e.tty && !no_tty && !e.no_input;
     e.input = !e.no_input;
     if (find_container(c, task, &p, arena, &parent, &err) < 0 ||
-        run_session(&e, p.agent_address, new_session(parent, arena), &status, &err) < 0)
+        task_peer(c, &p, &peer, &err) < 0 ||
+        run_session(c, &e, &peer, new_session(parent, arena), &status, &err) < 0)
         return cli_fail(&err);
     return status;
 }
 
 int verb_attach(struct cli *c, int argc, char **argv)
 {
-    bool help, no_input = false;
+    bool no_input = false;
     const struct opt opts[] = {
-        {"--no-input", OPT_FLAG, &no_input, "only watch"},
+        {"--no-input", OPT_FLAG, &no_input, "only watch", 0},
     };
     _cleanup_task_place_ struct task_place p = {0};
     _cleanup_(fl_arena_freep) struct fl_arena *arena = fl_arena_new(1024);
@@ -128,15 +131,15 @@ int verb_attach(struct cli *c, int argc, char **argv)
     Aapi__Call call = AAPI__CALL__INIT;
     Aapi__Call__AttachContainerOutput a = AAPI__CALL__ATTACH_CONTAINER_OUTPUT__INIT;
     struct fl_err err = {0};
-    int status = 0, i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+    _cleanup_peer_ struct peer peer = {0};
+    int code, status = 0, i = opt_parse_words(c, opts, ARRAY_SIZE(opts), argc, argv, 1, 1, &code);
 
     if (i < 0)
-        return help ? CLI_OK : CLI_USAGE;
-    if (i >= argc)
-        return cli_failf("to what? `fairlead attach TASK`; `fairlead ps` lists tasks"), CLI_USAGE;
-    if (find_container(c, argv[i], &p, arena, &id, &err) < 0)
+        return code;
+    if (find_container(c, argv[i], &p, arena, &id, &err) < 0 || task_peer(c, &p, &peer, &err) < 0)
         return cli_fail(&err);
-    const struct session_config config = {.agent_address = p.agent_address,
+    const struct session_config config = {.cli = c,
+                                          .peer = &peer,
                                           .call = &call,
                                           .container = id,
                                           .input = !no_input,

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/find.h"
 #include "common/base/buf.h"
 
 static json_t *frameworks; /* of the master, for their names; NULL: not known */
@@ -16,56 +16,30 @@ static const char *name_of(const char *framework_id)
 
     json_array_foreach(frameworks, i, f)
     {
-        if (streq(jstr(f, "id"), framework_id))
-            return jstr(f, "name");
+        if (streq(framework_id_of(f), framework_id))
+            return jstr(json_object_get(f, "framework_info"), "name");
     }
     return framework_id;
 }
 
-/* By id, or by name where only one has it. The text is borrowed from `list`. */
-static const char *find_id(const json_t *list, const char *name_key, const char *what,
-                           const char *word)
-{
-    const char *found = NULL;
-    const json_t *o;
-    size_t i, n = 0;
-
-    json_array_foreach(list, i, o)
-    {
-        if (streq(jstr(o, "id"), word))
-            return jstr(o, "id");
-        if (streq(jstr(o, name_key), word)) {
-            found = jstr(o, "id");
-            n++;
-        }
-    }
-    if (n == 1)
-        return found;
-    if (n == 0)
-        cli_failf("there is no %s '%s'", what, word);
-    else
-        cli_failf("%zu of the %ss are called '%s': give the id", n, what, word);
-    return NULL;
-}
-
 /* The path of the question, with ids. */
-static int make_path(struct cli *c, char **words, int n, char **ret_path)
+static int make_path(struct cli *c, char **words, int n, struct fl_buf *path)
 {
-    _cleanup_json_ json_t *agents = NULL;
-    const char *framework, *agent = NULL;
-    int code = cli_get_list(c, "/frameworks", "frameworks", &frameworks);
+    _cleanup_json_ json_t *answer = NULL, *framework = NULL, *agent = NULL;
+    int code = find_framework(c, words[0], false, &framework);
 
+    if (code == CLI_OK)
+        code = cli_call(c, "GET_FRAMEWORKS", NULL, NULL, "get_frameworks", &answer);
     if (code == CLI_OK && n == 2)
-        code = cli_get_list(c, "/slaves", "slaves", &agents);
+        code = find_agent(c, words[1], &agent);
     if (code)
         return code;
-    framework = find_id(frameworks, "name", "framework", words[0]);
-    if (framework && n == 2)
-        agent = find_id(agents, "hostname", "agent", words[1]);
-    if (!framework || (n == 2 && !agent))
-        return CLI_FAILED;
-    *ret_path = xasprintf("/explain?framework_id=%s%s%s", framework, agent ? "&agent_id=" : "",
-                          agent ? agent : "");
+    json_decref(frameworks);
+    frameworks = json_incref(json_object_get(answer, "frameworks"));
+    fl_buf_adds(path, "/explain");
+    query_add(path, "framework_id", framework_id_of(framework));
+    if (agent)
+        query_add(path, "agent_id", jstr(agent, "id"));
     return CLI_OK;
 }
 
@@ -195,9 +169,9 @@ static void add_why(struct table *t, const json_t *agent)
     table_cell(t, "%s", fl_buf_cstr(&text));
 }
 
-static void print_agents(const json_t *agents)
+static void print_agents(struct cli *c, const json_t *agents)
 {
-    static const char *const heads[] = {"AGENT", "HOST", "ROLE", "HOLDS", "FREE", "WHY"};
+    static const char *const heads[] = {"~AGENT", "HOST", "ROLE", "HOLDS", "FREE", "WHY"};
     struct table *t = table_new(heads, ARRAY_SIZE(heads));
     const json_t *a;
     size_t i;
@@ -214,7 +188,7 @@ static void print_agents(const json_t *agents)
         table_cell(t, "%s", is_free);
         add_why(t, a);
     }
-    table_print(t);
+    table_print(c, t);
 }
 
 static void print_holders(const json_t *agent)
@@ -250,7 +224,7 @@ static void print_advice(const json_t *agents)
     }
 }
 
-static void print_answer(const json_t *answer)
+static void print_answer(struct cli *c, const json_t *answer)
 {
     const json_t *agents = json_object_get(answer, "agents"), *role;
     double left_out = jnum(json_object_get(answer, "summary"), "not_shown");
@@ -264,7 +238,7 @@ static void print_answer(const json_t *answer)
                : "");
     json_array_foreach(json_object_get(answer, "roles"), i, role) print_role(role);
     printf("\n");
-    print_agents(agents);
+    print_agents(c, agents);
     if (left_out > 0)
         printf("... and %.0f more\n", left_out);
     printf("\n");
@@ -273,28 +247,24 @@ static void print_answer(const json_t *answer)
 
 int verb_explain(struct cli *c, int argc, char **argv)
 {
-    bool help;
-    int i = opt_parse(c, NULL, 0, argc, argv, &help), code;
-    _cleanup_free_ char *path = NULL;
+    int code, i = opt_parse_words(c, NULL, 0, argc, argv, 1, 2, &code);
+    _cleanup_buf_ struct fl_buf path = FL_BUF_INIT;
     _cleanup_json_ json_t *answer = NULL;
     struct fl_err err = {0};
 
     if (i < 0)
-        return help ? CLI_OK : CLI_USAGE;
-    if (argc - i != 1 && argc - i != 2) {
-        cli_failf("explain takes FRAMEWORK [AGENT], ids or names");
-        return CLI_USAGE;
-    }
+        return code;
     code = make_path(c, argv + i, argc - i, &path);
     if (code)
         return code;
-    if (cli_get_json(c->master, path, &answer, &err) < 0)
+    if (cli_get_json(c, NULL, fl_buf_cstr(&path), &answer, &err) < 0)
         return cli_fail(&err);
     if (c->json) {
         cli_print_json(answer);
     } else {
-        print_answer(answer);
+        print_answer(c, answer);
     }
     json_decref(frameworks);
+    frameworks = NULL;
     return CLI_OK;
 }

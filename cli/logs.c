@@ -59,31 +59,24 @@ static void again(void *arg)
 
 int verb_logs(struct cli *c, int argc, char **argv)
 {
-    bool help, use_stderr = false, follow = false;
+    bool use_stderr = false, follow = false;
+    const char *file = NULL;
     const struct opt opts[] = {
-        {"--stderr", OPT_FLAG, &use_stderr, "what it wrote to stderr"},
-        {"--follow", OPT_FLAG, &follow, "go on until the task has ended"},
+        {"--stderr", OPT_FLAG, &use_stderr, "what it wrote to stderr", 0},
+        {"--file NAME", OPT_TEXT, &file, "another file of its sandbox", 0},
+        {"--follow", OPT_FLAG, &follow, "go on until the task has ended", 'f'},
     };
     _cleanup_task_place_ struct task_place p = {0};
     struct fl_err err = {0};
     struct logs l = {.cli = c, .keep = false};
-    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+    int code, i = opt_parse_words(c, opts, ARRAY_SIZE(opts), argc, argv, 1, 1, &code);
 
     if (i < 0)
-        return help ? CLI_OK : CLI_USAGE;
-    if (i >= argc)
-        return cli_failf("whose? `fairlead logs TASK`; `fairlead ps --all` lists tasks"), CLI_USAGE;
-    l.task_id = argv[i++];
-    /* Options may stand behind the task as well. */
-    if (i < argc) {
-        argv[i - 1] = argv[0];
-        i = opt_parse(c, opts, ARRAY_SIZE(opts), argc - i + 1, argv + i - 1, &help);
-        if (i < 0)
-            return help ? CLI_OK : CLI_USAGE;
-    }
+        return code;
     l.keep = follow;
-    if (task_find(c, l.task_id, &p, &err) < 0)
+    if (task_find(c, argv[i], &p, &err) < 0)
         return cli_fail(&err);
+    l.task_id = jstr(p.task, "id");
     _cleanup_free_ char *directory =
         xasprintf("/frameworks/%s/executors/%s/runs/latest", p.framework_id, p.executor_id);
     if (fl_loop_new(&l.loop, &err) < 0)
@@ -93,19 +86,25 @@ int verb_logs(struct cli *c, int argc, char **argv)
     l.file.out = out;
     l.file.turn = turn;
     l.file.arg = &l;
-    if (follow_init(&l.file, http, p.agent_address, directory, use_stderr ? "stderr" : "stdout",
+    if (follow_init(&l.file, c, http, p.agent_id, p.agent_address, directory,
+                    file         ? file
+                    : use_stderr ? "stderr"
+                                 : "stdout",
                     &err) == 0) {
         follow_poll(&l.file);
         fl_loop_run(l.loop);
     }
-    bool unreadable = l.file.status && l.file.status != 200;
-    int status = l.file.status;
+    struct answer last = {.status = l.file.status};
     follow_done(&l.file);
     fl_timer_free(l.timer);
     http_client_free(http);
     fl_loop_free(l.loop);
-    if (unreadable)
-        return cli_failf("the agent at '%s' does not have the files of '%s' any more (status %d)",
-                         p.agent_address, l.task_id, status);
-    return CLI_OK;
+    if (last.status == 200)
+        return CLI_OK;
+    if (last.status == 0)
+        return cli_fail_as(CLI_UNREACHABLE,
+                           "neither the agent at '%s' nor the master gives the files of '%s'",
+                           p.agent_address, l.task_id);
+    cli_status_err(&last, "the agent", "the file; perhaps the sandbox is gone", &err);
+    return cli_fail(&err);
 }

@@ -1,55 +1,62 @@
 /* fairlead: the command line. See cli.h. */
+#include <locale.h>
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "cli/connection.h"
+#include "cli/watch.h"
 
-static void usage(FILE *f)
+static int unknown(int argc, char **argv, int i)
 {
-    fprintf(f, "usage: fairlead VERB [OPTIONS] ...\n\n");
-    for (size_t i = 0; i < cli_verbs_n; i++)
-        fprintf(f, "  %-11s %s\n", cli_verbs[i].name, cli_verbs[i].help);
-    fprintf(f,
-            "\nEvery verb takes --master HOST:PORT (or FAIRLEAD_MASTER; default " CLI_DEFAULT_MASTER
-            "), --json and --help.\nWho asks is in the file that FAIRLEAD_LOGIN names, where the "
-            "cluster wants to "
-            "know.\n");
+    bool group = false;
+
+    for (size_t k = 0; k < cli_verbs_n; k++)
+        group = group || (str_starts(cli_verbs[k].name, argv[i]) &&
+                          cli_verbs[k].name[strlen(argv[i])] == ' ');
+    if (group && i + 1 < argc)
+        return cli_fail_as(CLI_USAGE, "`%s` has no verb '%s'; `fairlead help` lists them", argv[i],
+                           argv[i + 1]);
+    if (group)
+        return cli_fail_as(CLI_USAGE, "`%s` wants a second word; `fairlead help` lists them",
+                           argv[i]);
+    return cli_fail_as(CLI_USAGE, "there is no verb '%s'; `fairlead help` lists them", argv[i]);
 }
 
-static int load_credential(struct fl_err *err)
+/* `fairlead --context x agents` is `fairlead agents --context x`. */
+static int run_words(struct cli *c, int argc, char **argv)
 {
-    const char *path = getenv("FAIRLEAD_LOGIN");
+    static char version[] = "version";
+    int words, code, i;
 
-    if (!path || !*path)
-        return 0;
-    int r = http_credential_read(path, &cli_credential, err);
-    return r < 0 ? fl_err_wrap(err, "FAIRLEAD_LOGIN") : 0;
+    if (argc > 1 && (streq(argv[1], "--help") || streq(argv[1], "-h") || streq(argv[1], "help"))) {
+        help_all(stdout);
+        return CLI_OK;
+    }
+    if (argc > 1 && streq(argv[1], "--version"))
+        argv[1] = version;
+    i = opt_parse(c, NULL, 0, argc, argv, &code);
+    if (i < 0)
+        return code;
+    if (i >= argc) {
+        help_all(stderr);
+        return CLI_USAGE;
+    }
+    c->verb = verb_of_words(argc - i, argv + i, &words);
+    if (!c->verb)
+        return unknown(argc, argv, i);
+    _cleanup_free_ char *name = xstrdup(c->verb->name);
+    argv[i + words - 1] = name;
+    return watch_verb(c, argc - i - words + 1, argv + i + words - 1);
 }
 
 int main(int argc, char **argv)
 {
-    struct cli c = {.program = argv[0], .master = getenv("FAIRLEAD_MASTER")};
+    struct cli c = {.program = argv[0]};
 
-    struct fl_err err = {0};
-    int status;
-
-    if (!c.master || !*c.master)
-        c.master = CLI_DEFAULT_MASTER;
-    if (argc < 2) {
-        usage(stderr);
-        return CLI_USAGE;
-    }
-    if (streq(argv[1], "--help") || streq(argv[1], "-h") || streq(argv[1], "help")) {
-        usage(stdout);
-        return CLI_OK;
-    }
-    const struct verb *v = verb_find(streq(argv[1], "--version") ? "version" : argv[1]);
-    if (!v) {
-        fprintf(stderr, "fairlead: there is no verb '%s'; `fairlead help` lists them\n", argv[1]);
-        return CLI_USAGE;
-    }
-    if (load_credential(&err) < 0)
-        return cli_fail(&err);
-    status = v->run(&c, argc - 1, argv + 1);
-    http_credential_done(&cli_credential);
-    return status;
+    /* For the widths of characters; what the terminal shows is its own matter. */
+    setlocale(LC_CTYPE, "C.UTF-8");
+    int code = run_words(&c, argc, argv);
+    connection_free(c.connection);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        code = code ? code : CLI_FAILED;
+    return code;
 }

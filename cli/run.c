@@ -78,6 +78,7 @@ static void use_offer(struct run *r, fw_offer *offer)
         tasks[n++] = make_task(r, i);
         i->stage = INSTANCE_LAUNCHED;
         i->agent_address = agent_address(offer);
+        i->agent_id = xstrdup(fw_offer_agent_id(offer));
         r->waiting--;
         for (size_t m = 0; m < ARRAY_SIZE(left); m++)
             left[m] -= each[m];
@@ -222,7 +223,7 @@ static void hint(void *arg)
                 "fairlead: waiting for offers with %g cpus and %g MB (%u of %u instances)\n",
                 r->cpus, r->mem, r->waiting, r->n);
     else
-        fprintf(stderr, "fairlead: waiting for the master at '%s'\n", r->cli->master);
+        fprintf(stderr, "fairlead: waiting for the master at '%s'\n", r->master);
     fl_timer_set(r->hint, 10 * HINT_US);
 }
 
@@ -253,14 +254,14 @@ static int start(struct run *r, struct fl_err *err)
         fw_info_add_capability(info, "GPU_RESOURCES");
     if (r->role)
         fw_info_add_role(info, r->role);
-    rc = fw_scheduler_new(r->cli->master, info, &callbacks, r, &r->scheduler);
+    rc = fw_scheduler_new(r->master, info, &callbacks, r, &r->scheduler);
     fw_info_free(info);
-    if (rc == 0 && cli_credential.header)
-        rc = fw_scheduler_set_credential(r->scheduler, cli_credential.principal,
-                                         cli_credential.secret);
+    if (rc == 0 && connection_principal(r->cli))
+        rc = fw_scheduler_set_credential(r->scheduler, connection_principal(r->cli),
+                                         connection_secret(r->cli));
     if (rc < 0)
         return fl_err_set(err, FL_INVALID, "'%s' cannot be used as a master: HOST:PORT is wanted",
-                          r->cli->master);
+                          r->master);
     rc = fw_scheduler_fd(r->scheduler);
     return rc < 0 ? fl_err_errno(err, -rc, "start the scheduler") : rc;
 }
@@ -333,26 +334,33 @@ static int check_arguments(struct run *r, int argc, char **argv, int first)
     return CLI_OK;
 }
 
+static void instance_done(struct instance *i)
+{
+    free(i->agent_address);
+    free(i->agent_id);
+}
+
 int verb_run(struct cli *c, int argc, char **argv)
 {
     struct run r = {.cli = c, .name = "run", .cpus = 0.1, .mem = 32, .n = 1};
     const struct opt opts[] = {
-        {"--cpus N", OPT_NUMBER, &r.cpus, "processors of each instance (0.1)"},
-        {"--mem MB", OPT_NUMBER, &r.mem, "memory of each instance (32)"},
-        {"--disk MB", OPT_NUMBER, &r.disk, "disk of each instance"},
-        {"--gpus N", OPT_NUMBER, &r.gpus, "GPUs of each instance"},
-        {"--env NAME=VALUE", OPT_LIST, &r.env, "environment variable; may be repeated"},
-        {"--uri URI", OPT_LIST, &r.uris, "fetched into the sandbox and extracted; may be repeated"},
-        {"--instances N", OPT_COUNT, &r.n, "how many (1); their lines are prefixed with [number]"},
-        {"--user NAME", OPT_TEXT, &r.user, "run as this user"},
-        {"--name NAME", OPT_TEXT, &r.name, "of the framework and its tasks (run)"},
-        {"--role ROLE", OPT_TEXT, &r.role, "take offers of this role (*)"},
+        {"--cpus N", OPT_NUMBER, &r.cpus, "processors of each instance (0.1)", 0},
+        {"--mem MB", OPT_NUMBER, &r.mem, "memory of each instance (32)", 0},
+        {"--disk MB", OPT_NUMBER, &r.disk, "disk of each instance", 0},
+        {"--gpus N", OPT_NUMBER, &r.gpus, "GPUs of each instance", 0},
+        {"--env NAME=VALUE", OPT_LIST, &r.env, "environment variable; may be repeated", 0},
+        {"--uri URI", OPT_LIST, &r.uris, "fetched into the sandbox and extracted; may be repeated",
+         0},
+        {"--instances N", OPT_COUNT, &r.n, "how many (1); their lines are prefixed with [number]",
+         0},
+        {"--user NAME", OPT_TEXT, &r.user, "run as this user", 0},
+        {"--name NAME", OPT_TEXT, &r.name, "of the framework and its tasks (run)", 0},
+        {"--role ROLE", OPT_TEXT, &r.role, "take offers of this role (*)", 0},
     };
-    bool help;
-    int first = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help), code;
+    int code, first = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &code);
 
     if (first < 0)
-        return help ? CLI_OK : CLI_USAGE;
+        return code;
     code = check_arguments(&r, argc, argv, first);
     if (code == CLI_OK)
         code = run_check(&r);
@@ -365,9 +373,10 @@ int verb_run(struct cli *c, int argc, char **argv)
         if (code == CLI_OK)
             code = outcome(&r);
         for (unsigned k = 0; k < r.n; k++)
-            free(r.instances[k].agent_address);
+            instance_done(&r.instances[k]);
         free(r.instances);
     }
+    free(r.master);
     free(r.env.items);
     free(r.uris.items);
     return code;

@@ -6,7 +6,7 @@
 
 #include <fairlead/scheduler.h>
 
-#include "cli/cli.h"
+#include "cli/connection.h"
 #include "cli/sandbox.h"
 
 struct run;
@@ -16,7 +16,7 @@ struct instance {
     struct run *run;
     unsigned number; /* 1.. */
     enum { INSTANCE_WAITING, INSTANCE_LAUNCHED, INSTANCE_ENDED } stage;
-    char *agent_address; /* "ip:port"; owned */
+    char *agent_address, *agent_id; /* "ip:port"; owned */
     int exit_code;
     char why[600]; /* of an end that is no exit of the command's own */
     struct follow out, err;
@@ -27,6 +27,7 @@ struct instance {
 
 struct run {
     struct cli *cli;
+    char *master; /* "host:port" of the leader; owned */
     /* what was asked */
     const char *name, *user, *role;
     double cpus, mem, disk, gpus;

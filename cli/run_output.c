@@ -83,9 +83,10 @@ void output_begin(struct instance *i, const char *framework_id, const char *exec
     i->err.out = on_stderr;
     i->out.turn = i->err.turn = turn;
     i->out.arg = i->err.arg = i;
-    i->following =
-        follow_init(&i->out, i->run->http, i->agent_address, directory, "stdout", NULL) == 0 &&
-        follow_init(&i->err, i->run->http, i->agent_address, directory, "stderr", NULL) == 0;
+    i->following = follow_init(&i->out, i->run->cli, i->run->http, i->agent_id, i->agent_address,
+                               directory, "stdout", NULL) == 0 &&
+                   follow_init(&i->err, i->run->cli, i->run->http, i->agent_id, i->agent_address,
+                               directory, "stderr", NULL) == 0;
 }
 
 void output_poll(struct run *r)

@@ -1,20 +1,23 @@
 /* See sandbox.h. A file that is not there yet is one without content. */
 #include "cli/sandbox.h"
 
-#include "cli/cli.h"
-
 #include "proto/agent.pb-c.h"
 
 #define PIECE 65536
 
-int follow_init(struct follow *f, struct http_client *http, const char *agent_address,
-                const char *directory, const char *file, struct fl_err *err)
+int follow_init(struct follow *f, struct cli *c, struct http_client *http, const char *agent_id,
+                const char *agent_address, const char *directory, const char *file,
+                struct fl_err *err)
 {
-    int r = http_parse_host_port(agent_address, 5051, &f->host, &f->port, err);
+    int r = c->via_master ? peer_via_master(c, agent_id, &f->peer, err)
+                          : peer_direct(c, agent_address, &f->peer, err);
 
     if (r < 0)
         return r;
+    f->cli = c;
     f->http = http;
+    f->via_master = c->via_master;
+    f->agent_id = xstrdup(agent_id);
     f->path = xasprintf("%s/%s", directory, file);
     return 0;
 }
@@ -23,9 +26,23 @@ void follow_done(struct follow *f)
 {
     if (f->call)
         http_call_cancel(f->call);
-    free(f->host);
+    peer_done(&f->peer);
+    free(f->agent_id);
     free(f->path);
     *f = (struct follow){0};
+}
+
+/* From now on; what was read stays read. */
+static bool go_via_master(struct follow *f)
+{
+    struct peer other;
+
+    f->via_master = true;
+    if (peer_via_master(f->cli, f->agent_id, &other, NULL) < 0)
+        return false;
+    peer_done(&f->peer);
+    f->peer = other;
+    return true;
 }
 
 static void answered(struct http_call *c, const struct http_client_response *r,
@@ -36,6 +53,10 @@ static void answered(struct http_call *c, const struct http_client_response *r,
     size_t n = 0;
 
     f->call = NULL;
+    if (!r && !f->via_master && go_via_master(f)) {
+        follow_poll(f);
+        return;
+    }
     f->status = r ? r->status : 0;
     if (r && r->status == 200)
         a = aapi__response__unpack(NULL, r->body_len, (const uint8_t *)r->body);
@@ -58,6 +79,7 @@ void follow_poll(struct follow *f)
 
     if (f->call || !f->path)
         return;
+    _cleanup_free_ char *path = xasprintf("%s/api/v1", f->peer.prefix);
     read_file.path = f->path;
     read_file.offset = f->offset;
     read_file.has_length = true;
@@ -68,14 +90,14 @@ void follow_poll(struct follow *f)
     fl_buf_pack(&body, &call.base);
     struct http_call_config cfg = {
         .method = "POST",
-        .host = f->host,
-        .port = f->port,
-        .path = "/api/v1",
+        .path = path,
         .headers = headers,
-        .n_headers = cli_headers("application/x-protobuf", headers),
+        .n_headers = cli_headers(f->cli, "application/x-protobuf", headers),
         .body = body.data,
         .body_len = body.len,
+        .timeout_s = f->via_master ? 30 : 5,
     };
+    cli_fill_call(f->cli, &f->peer, &cfg);
     if (http_client_call(f->http, &cfg, &ops, f, &f->call, NULL) < 0)
         f->call = NULL;
 }

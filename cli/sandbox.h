@@ -2,13 +2,15 @@
 #ifndef CLI_SANDBOX_H
 #define CLI_SANDBOX_H
 
-#include "common/base/http.h"
+#include "cli/connection.h"
 
 /* One file that is followed: what is new is handed to `out`. */
 struct follow {
+    struct cli *cli;
     struct http_client *http; /* borrowed */
-    char *host;               /* of the agent; owned */
-    uint16_t port;
+    struct peer peer;         /* the agent, or the master's way to it */
+    char *agent_id;           /* owned */
+    bool via_master;
     char *path; /* virtual or real path of the file; owned */
     uint64_t offset;
     struct http_call *call; /* under way, or NULL */
@@ -17,8 +19,10 @@ struct follow {
     void (*turn)(void *arg, bool more); /* an answer was dealt with; more: ask again at once */
     void *arg;
 };
-int follow_init(struct follow *f, struct http_client *http, const char *agent_address,
-                const char *directory, const char *file, struct fl_err *err);
+/* The agent is asked at its own address, and through the master when it does not answer there. */
+int follow_init(struct follow *f, struct cli *c, struct http_client *http, const char *agent_id,
+                const char *agent_address, const char *directory, const char *file,
+                struct fl_err *err);
 void follow_done(struct follow *f);
 /* Asks for the next piece unless one is under way. */
 void follow_poll(struct follow *f);

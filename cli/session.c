@@ -27,8 +27,6 @@ struct session {
     const struct session_config *config;
     struct fl_loop *loop;
     struct http_client *http;
-    char *host; /* owned */
-    uint16_t port;
     struct http_call *out, *in, *wait; /* NULL: not asked, or over */
     struct fl_watch *stdin_watch;
     struct fl_timer *look, *beat;
@@ -64,7 +62,7 @@ static int start(struct session *s, const void *body, size_t n, bool chunked, bo
                  const struct http_call_ops *ops, struct http_call **ret, struct fl_err *err)
 {
     struct http_header headers[5];
-    size_t k = cli_headers("application/x-protobuf", headers);
+    size_t k = cli_headers(s->config->cli, "application/x-protobuf", headers);
 
     if (chunked) {
         headers[0].value = "application/recordio";
@@ -74,11 +72,10 @@ static int start(struct session *s, const void *body, size_t n, bool chunked, bo
         headers[1].value = "application/recordio";
         headers[k++] = (struct http_header){"Message-Accept", "application/x-protobuf"};
     }
-    const struct http_call_config cfg = {
+    _cleanup_free_ char *path = xasprintf("%s/api/v1", s->config->peer->prefix);
+    struct http_call_config cfg = {
         .method = "POST",
-        .host = s->host,
-        .port = s->port,
-        .path = "/api/v1",
+        .path = path,
         .headers = headers,
         .n_headers = k,
         .body = body,
@@ -89,6 +86,7 @@ static int start(struct session *s, const void *body, size_t n, bool chunked, bo
         /* Input and the wait for the end are answered when that comes. */
         .timeout_s = records ? 60 : A_YEAR_S,
     };
+    cli_fill_call(s->config->cli, s->config->peer, &cfg);
     return http_client_call(s->http, &cfg, ops, s, ret, err);
 }
 
@@ -423,17 +421,14 @@ static void session_done(struct session *s)
     if (s->http)
         http_client_free(s->http);
     fl_loop_free(s->loop);
-    free(s->host);
 }
 
 int session_run(const struct session_config *config, int *ret_status, struct fl_err *err)
 {
     struct session s = {.config = config};
-    int r = http_parse_host_port(config->agent_address, 5051, &s.host, &s.port, err);
+    int r = fl_loop_new(&s.loop, err);
 
     recordio_reader_init(&s.reader, MAX_RECORD);
-    if (r == 0)
-        r = fl_loop_new(&s.loop, err);
     if (r == 0) {
         s.http = http_client_new(s.loop);
         r = start_output(&s, err);

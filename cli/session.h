@@ -6,8 +6,9 @@
 #include "proto/agent.pb-c.h"
 
 struct session_config {
-    const char *agent_address;
-    const Aapi__Call *call; /* LAUNCH_NESTED_CONTAINER_SESSION or ATTACH_CONTAINER_OUTPUT */
+    struct cli *cli;
+    const struct peer *peer; /* the agent */
+    const Aapi__Call *call;  /* LAUNCH_NESTED_CONTAINER_SESSION or ATTACH_CONTAINER_OUTPUT */
     const V1__ContainerID *container; /* whose input it is, and whose end is waited for */
     bool input;                       /* standard input is sent */
     bool tty;                         /* it is a terminal, ours becomes raw */

@@ -46,3 +46,22 @@ bool terminal_size(unsigned *ret_rows, unsigned *ret_columns)
     *ret_columns = w.ws_col;
     return true;
 }
+
+bool terminal_colours(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && !(no && *no) && !(term && streq(term, "dumb"));
+}
+
+bool terminal_is_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value)
+            return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+    }
+    return false;
+}

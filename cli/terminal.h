@@ -10,5 +10,7 @@ int terminal_raw(struct fl_err *err); /* standard input */
 void terminal_restore(void);          /* also when it was not raw */
 /* False: standard output is no terminal. */
 bool terminal_size(unsigned *ret_rows, unsigned *ret_columns);
+bool terminal_colours(void); /* a terminal, and NO_COLOR is not set */
+bool terminal_is_utf8(void); /* as the environment's LC_CTYPE says */
 
 #endif

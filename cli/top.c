@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/find.h"
 #include "cli/terminal.h"
 
 #define DEFAULT_EVERY_S 2.0
@@ -96,36 +96,42 @@ static void add_container(struct top *t, const char *agent, const char *host, co
 
 static void look_at(struct top *t, const json_t *agent)
 {
-    const char *pid = jstr(agent, "pid"), *at = strrchr(pid, '@');
+    const char *address = agent_address_of(agent), *id = jstr(agent, "id");
+    _cleanup_peer_ struct peer peer = {0};
     _cleanup_json_ json_t *list = NULL;
+    struct fl_err err = {0};
     json_t *c;
     size_t i;
 
-    if (t->agent && !streq(t->agent, jstr(agent, "id")) &&
-        !streq(t->agent, jstr(agent, "hostname")))
-        return;
     t->n_agents++;
-    if (!at || cli_get_json(at + 1, "/containers", &list, NULL) < 0) {
+    if (!address || cli_agent_peer(t->cli, id, address, &peer, &err) < 0 ||
+        cli_get_json(t->cli, &peer, "/containers", &list, &err) < 0) {
         t->n_silent++;
         return;
     }
     json_array_foreach(list, i, c)
     {
-        add_container(t, jstr(agent, "id"), jstr(agent, "hostname"), c);
+        add_container(t, id, jstr(agent, "hostname"), c);
     }
 }
 
 static int look(struct top *t)
 {
     _cleanup_json_ json_t *agents = NULL;
-    json_t *a;
+    json_t *a = NULL;
     size_t i;
-    int code = cli_get_list(t->cli, "/slaves", "slaves", &agents);
+    int code;
 
-    if (code)
-        return code;
     rows_free(t);
     t->n_agents = t->n_silent = 0;
+    if (t->agent) {
+        code = find_agent(t->cli, t->agent, &a);
+        agents = json_pack("[o*]", a);
+    } else {
+        code = cli_get_list(t->cli, "/slaves", "slaves", &agents);
+    }
+    if (code)
+        return code;
     json_array_foreach(agents, i, a)
     {
         look_at(t, a);
@@ -190,7 +196,7 @@ static void print(struct top *t, size_t most)
         table_cell(table, "%s", r->agent);
         table_cell(table, "%s", r->framework);
     }
-    table_print(table);
+    table_print(t->cli, table);
     if (t->n_silent)
         printf("%u of %u agents do not answer\n", t->n_silent, t->n_agents);
 }
@@ -234,21 +240,19 @@ static int run(struct top *t, bool once, double every)
 int verb_top(struct cli *c, int argc, char **argv)
 {
     struct top t = {.cli = c};
-    bool help, once = !terminal_is(STDOUT_FILENO);
+    bool once = !terminal_is(STDOUT_FILENO);
     double every = DEFAULT_EVERY_S;
     const struct opt opts[] = {
-        {"--once", OPT_FLAG, &once, "one picture; where the output is no terminal, always"},
-        {"--every SECONDS", OPT_NUMBER, &every, "time between two (2)"},
-        {"--memory", OPT_FLAG, &t.by_memory, "the largest first, not the busiest"},
-        {"--agent ID", OPT_TEXT, &t.agent, "only this agent; its id or host name"},
+        {"--once", OPT_FLAG, &once, "one picture; where the output is no terminal, always", 0},
+        {"--every SECONDS", OPT_NUMBER, &every, "time between two (2)", 0},
+        {"--memory", OPT_FLAG, &t.by_memory, "the largest first, not the busiest", 0},
+        {"--agent AGENT", OPT_TEXT, &t.agent, "only this agent; its id or host name", 0},
     };
-    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+    int code, i = opt_parse_words(c, opts, ARRAY_SIZE(opts), argc, argv, 0, 0, &code);
 
     if (i < 0)
-        return help ? CLI_OK : CLI_USAGE;
-    if (opt_no_words(argc, argv, i))
-        return CLI_USAGE;
-    int code = run(&t, once || c->json, FL_MAX(every, 0.1));
+        return code;
+    code = run(&t, once || c->json, FL_MAX(every, 0.1));
     rows_free(&t);
     free(t.rows);
     usages_free(t.last, t.n_last);

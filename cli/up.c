@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "cli/cli.h"
+#include "cli/connection.h"
 #include "cli/processes.h"
 
 #define READY_S 30
@@ -239,12 +239,12 @@ static void machine_parts(struct up *u)
         u->disk = 10240;
 }
 
-static size_t agents_ready(const char *address)
+static size_t agents_ready(struct cli *c)
 {
     _cleanup_json_ json_t *all = NULL;
     struct fl_err err = {0};
 
-    if (cli_get_json(address, "/metrics/snapshot", &all, &err) < 0)
+    if (cli_get_json(c, NULL, "/metrics/snapshot", &all, &err) < 0)
         return 0;
     return (size_t)json_number_value(json_object_get(all, "master/slaves_active"));
 }
@@ -257,7 +257,7 @@ static bool is_ours(const struct up *u)
     const char *told;
     struct fl_err err = {0};
 
-    if (cli_get_json(u->address, "/flags", &all, &err) < 0)
+    if (cli_get_json(u->cli, NULL, "/flags", &all, &err) < 0)
         return false;
     told = json_string_value(json_object_get(json_object_get(all, "flags"), "work_dir"));
     return told && streq(told, work_dir);
@@ -274,7 +274,7 @@ static int wait_ready(struct up *u, struct fl_err *err)
             return fl_err_set(err, FL_UNAVAILABLE,
                               "the %s ended at once; its last words are in '%s/%s.log'", dead,
                               u->dir, dead);
-        if (agents_ready(u->address) >= u->agents && is_ours(u))
+        if (agents_ready(u->cli) >= u->agents && is_ours(u))
             return 0;
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
@@ -363,17 +363,21 @@ static void tell(const struct up *u)
 static int up(struct up *u)
 {
     struct fl_err err = {0};
-    int r;
+    int r, code;
 
     u->bin = bin_folder();
     u->address = xasprintf("127.0.0.1:%u", u->port);
+    u->cli->master = u->address;
+    r = connection_new(u->cli, &u->cli->connection, &code);
+    if (r < 0)
+        return code;
     machine_parts(u);
     block_signals();
     r = start_all(u, &err);
     if (r < 0) {
         if (u->started.n) /* else what runs there is another's */
             processes_stop(u->dir);
-        return cli_fail(&err);
+        return cli_failf("%s", err.msg);
     }
     tell(u);
     if (u->detach)
@@ -387,33 +391,28 @@ int verb_up(struct cli *c, int argc, char **argv)
 {
     struct up u = {.cli = c, .agents = 3, .port = 5050, .dir_default = default_dir()};
     const struct opt opts[] = {
-        {"--agents N", OPT_COUNT, &u.agents, "how many agents share this machine (3)"},
-        {"--port N", OPT_COUNT, &u.port,
-         "of the master; the agents take the following ones (5050)"},
-        {"--cpus N", OPT_NUMBER, &u.cpus, "of each agent (an equal part of the machine's)"},
-        {"--mem MB", OPT_NUMBER, &u.mem, "of each agent (an equal part of the machine's)"},
-        {"--disk MB", OPT_NUMBER, &u.disk, "of each agent (10240)"},
-        {"--isolation LIST", OPT_TEXT, &u.isolation, "isolators of the agents"},
-        {"--launcher NAME", OPT_TEXT, &u.launcher, "linux or posix"},
+        {"--agents N", OPT_COUNT, &u.agents, "how many agents share this machine (3)", 0},
+        {"--port N", OPT_COUNT, &u.port, "of the master; the agents take the following ones (5050)",
+         0},
+        {"--cpus N", OPT_NUMBER, &u.cpus, "of each agent (an equal part of the machine's)", 0},
+        {"--mem MB", OPT_NUMBER, &u.mem, "of each agent (an equal part of the machine's)", 0},
+        {"--disk MB", OPT_NUMBER, &u.disk, "of each agent (10240)", 0},
+        {"--isolation LIST", OPT_TEXT, &u.isolation, "isolators of the agents", 0},
+        {"--launcher NAME", OPT_TEXT, &u.launcher, "linux or posix", 0},
         {"--emulate FILE", OPT_TEXT, &u.emulate,
-         "instead of agents: those that FILE declares, by fairlead-emulator"},
+         "instead of agents: those that FILE declares, by fairlead-emulator", 0},
         {"--master-flag FLAG", OPT_LIST, &u.master_flags,
-         "for the master, as it takes it; may be given often"},
-        {"--emulator-flag FLAG", OPT_LIST, &u.emulator_flags, "the same for the emulator"},
-        {"--dir DIR", OPT_TEXT, &u.dir, "where everything lies (/tmp/fairlead-UID)"},
-        {"--detach", OPT_FLAG, &u.detach, "return when it runs; `fairlead down` stops it"},
+         "for the master, as it takes it; may be given often", 0},
+        {"--emulator-flag FLAG", OPT_LIST, &u.emulator_flags, "the same for the emulator", 0},
+        {"--dir DIR", OPT_TEXT, &u.dir, "where everything lies (/tmp/fairlead-UID)", 0},
+        {"--detach", OPT_FLAG, &u.detach, "return when it runs; `fairlead down` stops it", 0},
     };
-    bool help;
-    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help), code;
+    int code;
 
-    if (i < 0) {
-        code = help ? CLI_OK : CLI_USAGE;
-    } else {
+    if (opt_parse_words(c, opts, ARRAY_SIZE(opts), argc, argv, 0, 0, &code) >= 0) {
         if (!u.dir)
             u.dir = u.dir_default;
-        code = opt_no_words(argc, argv, i);
-        if (code == CLI_OK)
-            code = up(&u);
+        code = up(&u);
     }
     processes_done(&u.started);
     free(u.master_flags.items);
@@ -430,14 +429,11 @@ int verb_down(struct cli *c, int argc, char **argv)
     _cleanup_free_ char *standard = default_dir();
     const char *dir = standard;
     const struct opt opts[] = {
-        {"--dir DIR", OPT_TEXT, &dir, "as given to `up` (/tmp/fairlead-UID)"}};
-    bool help;
-    int i = opt_parse(c, opts, ARRAY_SIZE(opts), argc, argv, &help);
+        {"--dir DIR", OPT_TEXT, &dir, "as given to `up` (/tmp/fairlead-UID)", 0}};
+    int code;
 
-    if (i < 0)
-        return help ? CLI_OK : CLI_USAGE;
-    if (opt_no_words(argc, argv, i) != CLI_OK)
-        return CLI_USAGE;
+    if (opt_parse_words(c, opts, ARRAY_SIZE(opts), argc, argv, 0, 0, &code) < 0)
+        return code;
     if (!processes_running(dir))
         return cli_failf("no cluster of '%s' runs", dir);
     processes_stop(dir);

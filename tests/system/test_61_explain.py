@@ -73,6 +73,6 @@ def test_errors(cluster):
     assert get(cluster.master.address, "/explain?framework_id=nobody").status == 404
     assert cli(cluster).returncode == 2
     said = cli(cluster, "nobody")
-    assert said.returncode == 1 and "there is no framework 'nobody'" in said.stderr
+    assert said.returncode == 3 and "there is no framework 'nobody'" in said.stderr
     with framework(cluster, "eng") as s:
         assert get(cluster.master.address, "/explain?framework_id=%s&agent_id=none" % s.id).status == 404
