@@ -227,6 +227,11 @@ vm-cgroups2: all $(BUILD)/tests/unit/test_cgroups2
 bench-cni: all
 	CNI_KILLS=$${CNI_KILLS:-1000} tools/run_pytest.sh tests/system/test_31_cni.py -k killed_at_random
 
+# The Debian packages under systemd, in a virtual machine of its own (tools/deps.sh vm): install, upgrade with tasks running, purge.
+.PHONY: vm-packages
+vm-packages: deb
+	tools/vm_packages.sh
+
 # An hour of load and faults; SOAK_SECONDS makes it shorter.
 soak: all
 	/usr/bin/python3 tests/bench/scale/soak.py

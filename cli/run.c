@@ -250,6 +250,7 @@ static int start(struct run *r, struct fl_err *err)
     int rc;
 
     fw_info_add_capability(info, "PARTITION_AWARE");
+    fw_info_set_checkpoint(info, true); /* else an upgrade of the agent ends the tasks */
     if (r->gpus > 0)
         fw_info_add_capability(info, "GPU_RESOURCES");
     if (r->role)

@@ -2,7 +2,7 @@
 # Installs what Fairlead needs to be built, run and tested on a bare Debian 12. Safe to repeat: it asks
 # for nothing when all is there. Every package the project uses stands here, by purpose.
 # deps.sh plots: what draws the pictures of the documents, besides.
-# deps.sh vm: a kernel and what boots it, for `make vm-cgroups2`, besides.
+# deps.sh vm: a kernel and what boots it, for `make vm-cgroups2`, `vm-xfs` and `vm-packages`, besides.
 set -eu
 
 build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libprotobuf-dev
@@ -21,7 +21,7 @@ command -v npm >/dev/null || interop="$interop npm"
 plots=
 [ "${1:-}" != plots ] || plots="python3-matplotlib"
 vm=
-[ "${1:-}" != vm ] || vm="qemu-system-x86 linux-image-cloud-amd64 busybox-static"
+[ "${1:-}" != vm ] || vm="qemu-system-x86 linux-image-cloud-amd64 busybox-static debootstrap"
 
 missing=
 for p in $build $run $packages $tests $lint $interop $plots $vm; do
