@@ -9,6 +9,9 @@
 
 extern char **environ;
 
+/* The earlier ones win. */
+enum source { FROM_CALLER, FROM_DIR, FROM_FILE };
+
 struct flag_state {
     const struct fl_flag *row; /* borrowed from the program's table, or own_rows below */
     char *text;                /* owned; the value as shown, NULL = not set */
@@ -17,7 +20,7 @@ struct flag_state {
     char *staged;         /* owned; the value to be set, as given */
     char *staged_by;      /* owned; "--port" or "FAIRLEAD_PORT", for messages */
     bool staged_by_alias; /* an older name was used */
-    bool staged_by_file;
+    unsigned staged_from; /* enum source */
     union flag_value parsed;
     char *parsed_text; /* owned; NULL = `parsed` is not valid */
 };
@@ -30,7 +33,7 @@ struct fl_flags {
     size_t n;
     char **warnings; /* owned, each owned */
     size_t n_warnings, cap_warnings;
-    bool in_files; /* what is staged now is from files */
+    unsigned source; /* enum source: what is staged now */
     struct own_values {
         bool help;
         bool version;
@@ -159,7 +162,7 @@ static void clear_staged(struct flag_state *s)
     free(s->staged);
     free(s->staged_by);
     s->parsed_text = s->staged = s->staged_by = NULL;
-    s->staged_by_alias = s->staged_by_file = false;
+    s->staged_by_alias = false;
 }
 
 void fl_flags_free(struct fl_flags *f)
@@ -241,7 +244,7 @@ static int stage(struct fl_flags *f, const char *name, const char *value, const 
     struct flag_state *s = find(f, plain);
     if (!s)
         return unknown(f, plain, err);
-    if (f->in_files && s->staged && !s->staged_by_file)
+    if (s->staged && s->staged_from < f->source)
         return 0;
     if (s->staged)
         return fl_err_set(err, FL_INVALID,
@@ -263,7 +266,7 @@ static int stage(struct fl_flags *f, const char *name, const char *value, const 
     s->staged = xstrdup(value);
     s->staged_by = xstrdup(source);
     s->staged_by_alias = s->row->alias && streq(s->row->alias, plain);
-    s->staged_by_file = f->in_files;
+    s->staged_from = f->source;
     return 0;
 }
 
@@ -368,24 +371,26 @@ static int stage_found(void *arg, const char *name, const char *value, const cha
     return strstr(err->msg, source) ? r : fl_err_wrap(err, "%s", source);
 }
 
+static int stage_from(struct fl_flags *f, struct flag_state *s, struct fl_err *err)
+{
+    _cleanup_free_ char *path = NULL;
+    int r = flag_fetch(FLAG_PATH, s->staged, &path, err);
+    if (r == 0)
+        r = f->source == FROM_FILE ? flag_file_each(path, stage_found, f, err)
+                                   : flag_dir_each(path, stage_found, f, err);
+    return r < 0 ? fl_err_wrap(err, "flag '%s'", s->staged_by) : 0;
+}
+
 /* What the command line or the environment has staged for rows that name files. */
-static int stage_files(struct fl_flags *f, struct fl_err *err)
+static int stage_files(struct fl_flags *f, unsigned option, enum source source, struct fl_err *err)
 {
     int r = 0;
-    f->in_files = true;
+    f->source = source;
     for (size_t i = 0; r == 0 && i < f->n; i++) {
-        struct flag_state *s = &f->states[i];
-        _cleanup_free_ char *path = NULL;
-        if (!s->staged || !(s->row->opts & (FLAG_SOURCE_FILE | FLAG_SOURCE_DIR)))
-            continue;
-        r = flag_fetch(FLAG_PATH, s->staged, &path, err);
-        if (r == 0)
-            r = s->row->opts & FLAG_SOURCE_FILE ? flag_file_each(path, stage_found, f, err)
-                                                : flag_dir_each(path, stage_found, f, err);
-        if (r < 0)
-            r = fl_err_wrap(err, "flag '%s'", s->staged_by);
+        if (f->states[i].staged && (f->states[i].row->opts & option))
+            r = stage_from(f, &f->states[i], err);
     }
-    f->in_files = false;
+    f->source = FROM_CALLER;
     return r;
 }
 
@@ -459,7 +464,9 @@ int fl_flags_parse(struct fl_flags *f, int argc, char **argv, int *ret_rest, boo
     if (r == 0)
         r = stage_named_variables(f, err);
     if (r == 0 && !asks_for_exit(f))
-        r = stage_files(f, err);
+        r = stage_files(f, FLAG_SOURCE_DIR, FROM_DIR, err);
+    if (r == 0 && !asks_for_exit(f))
+        r = stage_files(f, FLAG_SOURCE_FILE, FROM_FILE, err);
     for (size_t i = 0; r == 0 && i < f->n; i++)
         r = check_staged(&f->states[i], err);
     if (r == 0 && !wants_exit(f))

@@ -88,9 +88,9 @@ struct fl_flags;
 int fl_flags_new(const char *program, const char *usage, const struct fl_flag *rows, size_t n,
                  void *values, struct fl_flags **ret_flags, struct fl_err *err);
 void fl_flags_free(struct fl_flags *f); /* also frees the strings in values */
-/* The command line wins over the environment, and that over the files that FLAG_SOURCE_* rows name. Unknown flags are an
- * error that names the nearest known one; so is a flag given twice, also by the file and the directory; what is wrong in a
- * file is named with file and line. With --help or --version no file is read. *ret_rest: index of the first argument that is no flag, or that follows "--"; argc when
+/* The command line wins over the environment, that over the directory that a FLAG_SOURCE_DIR row names, and that over the
+ * file of FLAG_SOURCE_FILE. Unknown flags are an error that names the nearest known one; so is a flag given twice by one of
+ * them; what is wrong in a file is named with file and line. With --help or --version no file is read. *ret_rest: index of the first argument that is no flag, or that follows "--"; argc when
  * there is none. --help and --version set the bools and parse on, and then nothing is required. */
 int fl_flags_parse(struct fl_flags *f, int argc, char **argv, int *ret_rest, bool *ret_help,
                    bool *ret_version, struct fl_err *err);

@@ -137,12 +137,14 @@ START_TEST(what_wins)
 {
     put("conf", "number=1\ncount=2\ntext=file\n");
     put("d/attributes", "a:b");
+    put("d/text", "directory");
+    put("d/count", "11");
     setenv("MESOS_COUNT", "3", 1);
     setenv("FAIRLEAD_NUMBER", "4", 1);
     PARSES("--number=5", file_flag, dir_flag);
     ck_assert_int_eq(v.number, 5);
     ck_assert_uint_eq(v.count, 3);
-    ck_assert_str_eq(v.text, "file");
+    ck_assert_str_eq(v.text, "directory");
     ck_assert_str_eq(v.attributes, "a:b");
 }
 END_TEST
@@ -182,7 +184,11 @@ START_TEST(mistakes_are_placed)
     FAILS("flag '--text' is required", file_flag);
     put("conf", "number=1\ntext=x");
     put("d/number", "1");
-    FAILS("/d/number' and '", file_flag, dir_flag);
+    put("d/NUMBER", "1");
+    FAILS("/d/NUMBER' and '", file_flag, dir_flag);
+    put("d/NUMBER~", "");
+    _cleanup_free_ char *twice = xasprintf("%s/d/NUMBER", room);
+    ck_assert_int_eq(unlink(twice), 0);
     put("d/number", "");
     FAILS("/d/number", dir_flag);
     put("d/number", "x");
