@@ -1,6 +1,5 @@
 /* POST /api/v1 of the agent: the operator API (features.md 1.6). A table of calls; those that are not in it answer 501, once their
  * message has been found complete. */
-#include <ctype.h>
 #include <errno.h>
 
 #include "agent/api/handlers.h"
@@ -320,42 +319,29 @@ static const struct {
 
 /* ---- the endpoint ---- */
 
-/* A call's part bears its type's name in small letters; where the message has such a field it must be there. */
-static int check_part(const Aapi__Call *c, struct fl_err *err)
+static int check_call(const Aapi__Call *c, struct fl_err *err)
 {
     const char *name = fl_enum_name(&aapi__call__type__descriptor, (int)c->type);
-    char field[64];
-    const ProtobufCFieldDescriptor *f;
-    size_t i;
 
+    if (!c->has_type)
+        return fl_err_set(err, FL_INVALID,
+                          "Failed to validate agent::Call: Expecting 'type' to be present");
+    /* These two say something without it. */
     if (!name || c->type == AAPI__CALL__TYPE__GET_CONTAINERS ||
         c->type == AAPI__CALL__TYPE__PRUNE_IMAGES)
         return 0;
-    for (i = 0; name[i] && i < sizeof field - 1; i++)
-        field[i] = (char)tolower((unsigned char)name[i]);
-    field[i] = '\0';
-    f = protobuf_c_message_descriptor_get_field_by_name(&aapi__call__descriptor, field);
-    if (f && !*(void *const *)((const char *)c + f->offset))
-        return fl_err_set(err, FL_INVALID,
-                          "Failed to validate agent::Call: Expecting '%s' to be present", field);
-    return agent_provider_check(c, err) < 0 ? -EINVAL : agent_container_check(c, err);
+    if (api_check_part(&c->base, name, err) < 0)
+        return fl_err_wrap(err, "Failed to validate agent::Call");
+    if (agent_provider_check(c, err) < 0)
+        return -EINVAL;
+    return agent_container_check(c, err);
 }
 
 void *agent_operator_decode(const struct http_request *r, struct fl_err *err)
 {
     struct api_call *c = api_decode(r, &aapi__call__descriptor, err);
-    const Aapi__Call *call;
-    int bad;
 
-    if (!c)
-        return NULL;
-    call = (const Aapi__Call *)c->msg;
-    if (!call->has_type)
-        bad = fl_err_set(err, FL_INVALID,
-                         "Failed to validate agent::Call: Expecting 'type' to be present");
-    else
-        bad = check_part(call, err);
-    if (bad < 0) {
+    if (c && check_call((const Aapi__Call *)c->msg, err) < 0) {
         api_call_free(c);
         return NULL;
     }

@@ -2,6 +2,7 @@
  * (features.md 1.0). */
 #include "common/base/http_v1.h"
 
+#include <ctype.h>
 #include <strings.h>
 
 #define TYPE_JSON     "application/json"
@@ -129,6 +130,22 @@ void *api_decode(const struct http_request *r, const ProtobufCMessageDescriptor 
     struct api_call *c = fl_arena_alloc(arena, sizeof *c);
     *c = (struct api_call){arena, own != NULL, msg, json ? API_JSON : API_PROTOBUF};
     return c;
+}
+
+int api_check_part(const ProtobufCMessage *call, const char *type, struct fl_err *err)
+{
+    char name[64];
+    const ProtobufCFieldDescriptor *f;
+    size_t i;
+
+    for (i = 0; type[i] && i < sizeof(name) - 1; i++)
+        name[i] = (char)tolower((unsigned char)type[i]);
+    name[i] = '\0';
+    f = protobuf_c_message_descriptor_get_field_by_name(call->descriptor, name);
+    if (!f || f->type != PROTOBUF_C_TYPE_MESSAGE ||
+        *(void *const *)((const char *)call + f->offset))
+        return 0;
+    return fl_err_set(err, FL_INVALID, "Expecting '%s' to be present", name);
 }
 
 void api_refuse_method(struct http_exchange *ex, const char *allowed)

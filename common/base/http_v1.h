@@ -19,6 +19,8 @@ struct api_call {
 void *api_decode(const struct http_request *r, const ProtobufCMessageDescriptor *desc,
                  struct fl_err *err);
 void api_call_free(void *call);
+/* A call's part bears its type's name in small letters: FL_INVALID when the message has such a field and it is not there. */
+int api_check_part(const ProtobufCMessage *call, const char *type, struct fl_err *err);
 /* What the client accepts: missing or any = JSON, both = JSON; negative when it accepts neither
  * (406). */
 int api_accept(const struct http_request *r, enum api_encoding *ret_encoding);

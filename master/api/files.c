@@ -63,9 +63,6 @@ int op_list_files(struct operator_call *op, struct fl_err *err)
         OPERATOR_NEW(op, Mapi__Response__ListFiles, mapi__response__list_files);
     int r;
 
-    if (!c)
-        return fl_err_set(err, FL_INVALID,
-                          "Failed to validate master::Call: Expecting 'list_files' to be present");
     r = check_path(op->api, op->principal, c->path, err);
     if (r == 0)
         r = operator_list_files(op->api->files, c->path, op->arena, &m->file_infos,
@@ -81,9 +78,6 @@ int op_read_file(struct operator_call *op, struct fl_err *err)
         OPERATOR_NEW(op, Mapi__Response__ReadFile, mapi__response__read_file);
     int r;
 
-    if (!c)
-        return fl_err_set(err, FL_INVALID,
-                          "Failed to validate master::Call: Expecting 'read_file' to be present");
     r = check_path(op->api, op->principal, c->path, err);
     if (r == 0)
         r = operator_read_file(op->api->files, c->path, c->offset,

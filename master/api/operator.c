@@ -38,13 +38,23 @@ static const struct {
 
 /* ---- the endpoint ---- */
 
+static int check_call(const Mapi__Call *c, struct fl_err *err)
+{
+    const char *name = fl_enum_name(&mapi__call__type__descriptor, (int)c->type);
+    int r = 0;
+
+    if (!c->has_type)
+        r = fl_err_set(err, FL_INVALID, "Expecting 'type' to be present");
+    else if (name)
+        r = api_check_part(&c->base, name, err);
+    return r < 0 ? fl_err_wrap(err, "Failed to validate master::Call") : 0;
+}
+
 void *operator_decode(const struct http_request *r, struct fl_err *err)
 {
     struct api_call *c = api_decode(r, &mapi__call__descriptor, err);
 
-    if (c && !((const Mapi__Call *)c->msg)->has_type) {
-        fl_err_set(err, FL_INVALID,
-                   "Failed to validate master::Call: Expecting 'type' to be present");
+    if (c && check_call((const Mapi__Call *)c->msg, err) < 0) {
         api_call_free(c);
         return NULL;
     }

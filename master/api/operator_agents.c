@@ -5,11 +5,6 @@
 /* Longer than anybody waits, and far from what 64 bits of nanoseconds hold. */
 #define GRACE_MAX_S 1000000000
 
-static int missing(struct fl_err *err, const char *what)
-{
-    return fl_err_set(err, FL_INVALID, "Expecting '%s' to be present", what);
-}
-
 static int read_grace(const V1__Duration *d, V1__DurationInfo *ret, struct fl_err *err)
 {
     if (d->seconds < 0 || d->nanos < 0)
@@ -26,8 +21,6 @@ int op_drain_agent(struct operator_call *op, struct fl_err *err)
     V1__DurationInfo grace = V1__DURATION_INFO__INIT;
     int r = 0;
 
-    if (!c)
-        return missing(err, "drain_agent");
     if (c->has_mark_gone && c->mark_gone)
         r = operator_check(op, ACL_MARK_AGENTS_GONE, NULL, err);
     if (r == 0 && c->max_grace_period)
@@ -43,8 +36,6 @@ int op_deactivate_agent(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__DeactivateAgent *c = op->call->deactivate_agent;
 
-    if (!c)
-        return missing(err, "deactivate_agent");
     drain_deactivate(op->api->master, c->agent_id->value, op->principal, operator_answer, op->ex);
     return 1;
 }
@@ -53,8 +44,6 @@ int op_reactivate_agent(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__ReactivateAgent *c = op->call->reactivate_agent;
 
-    if (!c)
-        return missing(err, "reactivate_agent");
     drain_reactivate(op->api->master, c->agent_id->value, op->principal, operator_answer, op->ex);
     return 1;
 }
@@ -63,8 +52,6 @@ int op_mark_agent_gone(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__MarkAgentGone *c = op->call->mark_agent_gone;
 
-    if (!c)
-        return missing(err, "mark_agent_gone");
     gone_mark(op->api->master, c->agent_id->value, op->principal, operator_answer, op->ex);
     return 1;
 }

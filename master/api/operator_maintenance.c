@@ -2,11 +2,6 @@
 #include "master/api/operator_call.h"
 #include "master/maintenance.h"
 
-static int missing(struct fl_err *err, const char *what)
-{
-    return fl_err_set(err, FL_INVALID, "Expecting '%s' to be present", what);
-}
-
 int op_get_maintenance_schedule(struct operator_call *op, struct fl_err *err)
 {
     Mapi__Response__GetMaintenanceSchedule *g = OPERATOR_NEW(
@@ -31,8 +26,6 @@ int op_update_maintenance_schedule(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__UpdateMaintenanceSchedule *c = op->call->update_maintenance_schedule;
 
-    if (!c)
-        return missing(err, "update_maintenance_schedule");
     maintenance_update(op->api->master, c->schedule, op->principal, operator_answer, op->ex);
     return 1;
 }
@@ -41,8 +34,6 @@ int op_start_maintenance(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__StartMaintenance *c = op->call->start_maintenance;
 
-    if (!c)
-        return missing(err, "start_maintenance");
     maintenance_start(op->api->master, c->machines, c->n_machines, op->principal, operator_answer,
                       op->ex);
     return 1;
@@ -52,8 +43,6 @@ int op_stop_maintenance(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__StopMaintenance *c = op->call->stop_maintenance;
 
-    if (!c)
-        return missing(err, "stop_maintenance");
     maintenance_stop(op->api->master, c->machines, c->n_machines, op->principal, operator_answer,
                      op->ex);
     return 1;

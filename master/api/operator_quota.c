@@ -18,8 +18,6 @@ int op_get_quota(struct operator_call *op, struct fl_err *err)
 
 int op_update_quota(struct operator_call *op, struct fl_err *err)
 {
-    if (!op->call->update_quota)
-        return fl_err_set(err, FL_INVALID, "Expecting 'update_quota' to be present");
     int r = master_update_quota(op->api->master, op->call->update_quota, op->principal,
                                 operator_answer, op->ex, err);
     return r < 0 ? r : 1;
@@ -27,8 +25,6 @@ int op_update_quota(struct operator_call *op, struct fl_err *err)
 
 int op_set_quota(struct operator_call *op, struct fl_err *err)
 {
-    if (!op->call->set_quota || !op->call->set_quota->quota_request)
-        return fl_err_set(err, FL_INVALID, "Expecting 'set_quota' to be present");
     int r = master_set_quota(op->api->master, op->call->set_quota->quota_request, op->principal,
                              operator_answer, op->ex, err);
     return r < 0 ? r : 1;
@@ -36,8 +32,6 @@ int op_set_quota(struct operator_call *op, struct fl_err *err)
 
 int op_remove_quota(struct operator_call *op, struct fl_err *err)
 {
-    if (!op->call->remove_quota)
-        return fl_err_set(err, FL_INVALID, "Expecting 'remove_quota' to be present");
     int r = master_remove_quota(op->api->master, op->call->remove_quota->role, op->principal,
                                 operator_answer, op->ex, err);
     return r < 0 ? r : 1;
@@ -61,8 +55,6 @@ int op_update_weights(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__UpdateWeights *u = op->call->update_weights;
 
-    if (!u)
-        return fl_err_set(err, FL_INVALID, "Expecting 'update_weights' to be present");
     int r = master_update_weights(op->api->master, u->weight_infos, u->n_weight_infos,
                                   op->principal, operator_answer, op->ex, err);
     return r < 0 ? r : 1;

@@ -34,8 +34,6 @@ int op_get_metrics(struct operator_call *op, struct fl_err *err)
     Mapi__Response__GetMetrics *m =
         OPERATOR_NEW(op, Mapi__Response__GetMetrics, mapi__response__get_metrics);
 
-    if (!op->call->get_metrics)
-        return fl_err_set(err, FL_INVALID, "Expecting 'get_metrics' to be present");
     m->n_metrics = operator_metrics(op->api->master->metrics, op->arena, &m->metrics);
     op->response.get_metrics = m;
     return 0;
@@ -54,8 +52,6 @@ int op_set_logging_level(struct operator_call *op, struct fl_err *err)
     const Mapi__Call__SetLoggingLevel *c = op->call->set_logging_level;
     int r;
 
-    if (!c || !c->duration)
-        return fl_err_set(err, FL_INVALID, "Expecting 'set_logging_level' to be present");
     r = log_toggle_set(op->api->log_toggle, c->level,
                        (uint64_t)FL_MAX(c->duration->nanoseconds, 0) / 1000, err);
     if (r < 0)
@@ -119,8 +115,6 @@ int op_teardown(struct operator_call *op, struct fl_err *err)
 {
     int r;
 
-    if (!op->call->teardown || !op->call->teardown->framework_id)
-        return fl_err_set(err, FL_INVALID, "Expecting 'teardown' to be present");
     r = api_teardown(op->api, op->principal, op->call->teardown->framework_id->value, err);
     if (r < 0) {
         /* An unknown framework is a bad request here, not a missing resource. */

@@ -22,16 +22,11 @@ static int run(struct operator_call *op, const V1__AgentID *agent, V1__Offer__Op
     return r < 0 ? r : operator_empty(op, 202);
 }
 
-#define NEED(part)                                                                                 \
-    if (!op->call->part)                                                                           \
-    return fl_err_set(err, FL_INVALID, "Expecting '%s' to be present", #part)
-
 int op_reserve_resources(struct operator_call *op, struct fl_err *err)
 {
     const Mapi__Call__ReserveResources *c = op->call->reserve_resources;
     V1__Offer__Operation *o = operation(op, V1__OFFER__OPERATION__TYPE__RESERVE);
 
-    NEED(reserve_resources);
     o->reserve = OPERATOR_NEW(op, V1__Offer__Operation__Reserve, v1__offer__operation__reserve);
     o->reserve->resources = c->resources;
     o->reserve->n_resources = c->n_resources;
@@ -45,7 +40,6 @@ int op_unreserve_resources(struct operator_call *op, struct fl_err *err)
     const Mapi__Call__UnreserveResources *c = op->call->unreserve_resources;
     V1__Offer__Operation *o = operation(op, V1__OFFER__OPERATION__TYPE__UNRESERVE);
 
-    NEED(unreserve_resources);
     o->unreserve =
         OPERATOR_NEW(op, V1__Offer__Operation__Unreserve, v1__offer__operation__unreserve);
     o->unreserve->resources = c->resources;
@@ -58,7 +52,6 @@ int op_create_volumes(struct operator_call *op, struct fl_err *err)
     const Mapi__Call__CreateVolumes *c = op->call->create_volumes;
     V1__Offer__Operation *o = operation(op, V1__OFFER__OPERATION__TYPE__CREATE);
 
-    NEED(create_volumes);
     o->create = OPERATOR_NEW(op, V1__Offer__Operation__Create, v1__offer__operation__create);
     o->create->volumes = c->volumes;
     o->create->n_volumes = c->n_volumes;
@@ -70,7 +63,6 @@ int op_destroy_volumes(struct operator_call *op, struct fl_err *err)
     const Mapi__Call__DestroyVolumes *c = op->call->destroy_volumes;
     V1__Offer__Operation *o = operation(op, V1__OFFER__OPERATION__TYPE__DESTROY);
 
-    NEED(destroy_volumes);
     o->destroy = OPERATOR_NEW(op, V1__Offer__Operation__Destroy, v1__offer__operation__destroy);
     o->destroy->volumes = c->volumes;
     o->destroy->n_volumes = c->n_volumes;
@@ -80,7 +72,8 @@ int op_destroy_volumes(struct operator_call *op, struct fl_err *err)
 #define NEED_AGENT(c)                                                                              \
     if (!(c)->agent_id)                                                                            \
     return fl_err_set(err, FL_INVALID,                                                             \
-                      "Expecting 'agent_id' to be present: only resources of agents, not of "      \
+                      "Failed to validate master::Call: Expecting 'agent_id' to be present: only " \
+                      "resources of agents, not of "                                               \
                       "resource providers, can be resized")
 
 int op_grow_volume(struct operator_call *op, struct fl_err *err)
@@ -88,7 +81,6 @@ int op_grow_volume(struct operator_call *op, struct fl_err *err)
     const Mapi__Call__GrowVolume *c = op->call->grow_volume;
     V1__Offer__Operation *o = operation(op, V1__OFFER__OPERATION__TYPE__GROW_VOLUME);
 
-    NEED(grow_volume);
     NEED_AGENT(c);
     o->grow_volume =
         OPERATOR_NEW(op, V1__Offer__Operation__GrowVolume, v1__offer__operation__grow_volume);
@@ -102,7 +94,6 @@ int op_shrink_volume(struct operator_call *op, struct fl_err *err)
     const Mapi__Call__ShrinkVolume *c = op->call->shrink_volume;
     V1__Offer__Operation *o = operation(op, V1__OFFER__OPERATION__TYPE__SHRINK_VOLUME);
 
-    NEED(shrink_volume);
     NEED_AGENT(c);
     o->shrink_volume =
         OPERATOR_NEW(op, V1__Offer__Operation__ShrinkVolume, v1__offer__operation__shrink_volume);
