@@ -68,6 +68,11 @@ int agent_session(struct http_exchange *ex, struct agent_api *api, const Aapi__C
 /* A request whose body is a stream of calls: it is here when its head is. */
 void agent_attach_input(struct http_exchange *ex, struct agent_api *api);
 
+/* ---- read_log.c: the log of the agent, or the output of a container ---- */
+int agent_read_log(const struct agent_api *api, const struct agent_viewer *v,
+                   const Aapi__Call__ReadLog *c, struct fl_arena *arena,
+                   Aapi__Response__ReadLog **ret, struct fl_err *err);
+
 /* Measures a container now, in the arena; NULL when that cannot be. Answers show what usage_round.h has read. */
 V1__ResourceStatistics *agent_api_container_statistics(const struct agent_core *a, const char *id,
                                                        struct fl_arena *arena);

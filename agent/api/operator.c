@@ -153,6 +153,12 @@ static int read_file(struct operation *op, struct fl_err *err)
     return r;
 }
 
+static int read_log(struct operation *op, struct fl_err *err)
+{
+    return agent_read_log(op->api, &op->viewer, op->call->read_log, op->arena,
+                          &op->response.read_log, err);
+}
+
 /* ---- state ---- */
 
 static int get_state(struct operation *op, struct fl_err *err)

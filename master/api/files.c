@@ -86,3 +86,20 @@ int op_read_file(struct operator_call *op, struct fl_err *err)
     op->response.read_file = m;
     return r;
 }
+
+int op_read_log(struct operator_call *op, struct fl_err *err)
+{
+    const Mapi__Call__ReadLog *c = op->call->read_log;
+    Mapi__Response__ReadLog *m =
+        OPERATOR_NEW(op, Mapi__Response__ReadLog, mapi__response__read_log);
+    int r = check_path(op->api, op->principal, MASTER_LOG_PATH, err);
+
+    if (r == 0)
+        r = operator_read_file(op->api->files, MASTER_LOG_PATH, c->offset,
+                               c->has_length ? c->length : UINT64_MAX, op->arena, &m->data,
+                               &m->size, err);
+    op->response.read_log = m;
+    return r == 0
+               ? 0
+               : fl_err_wrap(err, "read the log of this master (--log_dir, --external_log_file)");
+}

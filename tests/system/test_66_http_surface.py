@@ -1,14 +1,18 @@
 """The HTTP surface of master and agent, row by row: what each endpoint answers to each parameter, also to wrong ones; jsonp, gzip, prefixes,
 endings; /help and docs/http-api.md; browsers of other origins; endpoints that are switched off."""
+import base64
 import gzip
 import json
 import os
+import shutil
+import tempfile
 import urllib.parse
 
 import pytest
 
 from harness.cluster import ROOT, Cluster
-from harness.http import JSON, PROTOBUF, Connection, Stream, get, get_json, post_json, request, request_bytes
+from harness.http import JSON, PROTOBUF, Connection, Stream, eventually, get, get_json, post_json, request, request_bytes
+from harness.scheduler import Scheduler
 
 TEXT = "text/plain; charset=utf-8"
 MARKDOWN = "text/x-markdown"
@@ -218,6 +222,7 @@ MASTER_CALLS = [
     ("GET_QUOTA", None, 200, "type get_quota"),
     ("GET_MAINTENANCE_SCHEDULE", None, 200, "type get_maintenance_schedule"),
     ("GET_MAINTENANCE_STATUS", None, 200, "type get_maintenance_status"),
+    ("READ_LOG", {}, 404, Has("--log_dir")),
     ("TEARDOWN", {"framework_id": ID}, 400, Has("No framework found with specified ID")),
     ("MARK_AGENT_GONE", {"agent_id": ID}, 404, Has("")),
     ("DRAIN_AGENT", {"agent_id": ID}, 400, Has("")),
@@ -240,6 +245,10 @@ AGENT_CALLS = [
     ("PRUNE_IMAGES", {}, 200, NOTHING),
     ("WAIT_CONTAINER", {"container_id": ID}, 404, Has("nope")),
     ("KILL_CONTAINER", {"container_id": ID}, 404, Has("nope")),
+    ("READ_LOG", None, 400, Has("Expecting 'read_log' to be present")),
+    ("READ_LOG", {"source": "CONTAINER"}, 400, Has("read_log.container_id")),
+    ("READ_LOG", {"source": "CONTAINER", "container_id": ID}, 404, Has("Container nope cannot be found")),
+    ("READ_LOG", {"source": "AGENT"}, 404, Has("--log_dir")),
     ("ADD_RESOURCE_PROVIDER_CONFIG", None, 400, Has("Expecting 'add_resource_provider_config' to be present")),
     ("ADD_RESOURCE_PROVIDER_CONFIG", {"info": dict(PROVIDER, id=ID)}, 400, Has("Expecting 'add_resource_provider_config.info.id' to be unset")),
     ("ADD_RESOURCE_PROVIDER_CONFIG", {"info": PROVIDER}, 400, Has("Unknown local resource provider type")),
@@ -367,6 +376,34 @@ def test_tasks_filters(cluster, scheduler):
     assert request(cluster.master.address, "POST", "/master/tasks.json?framework_id=nope").json() == {"tasks": []}
 
 
+def test_read_log(strict):
+    """READ_LOG of clusterd: the logs of the daemons, and what a container wrote, a part at a time."""
+    def read(d, **part):
+        a = post_json(d.address, "/api/v1", {"type": "READ_LOG", "read_log": part})
+        assert a.status == 200 and a.json()["type"] == "READ_LOG", a
+        return a.json()["read_log"]
+    for d, pick in [(strict.master, lambda r: r), (strict.agent, lambda r: r["stdout"])]:
+        offset = "offset" if d is strict.master else "stdout_offset"
+        source = {} if d is strict.master else {"source": "AGENT"}
+        with open(os.path.join(strict.logs_folder, "fairlead-%s.log" % ("master" if d is strict.master else "agent")), "rb") as f:
+            begin = f.read(100)
+        whole = pick(read(d, **source))
+        assert int(whole["size"]) > 100 and base64.b64decode(whole["data"]).startswith(begin)
+        part = pick(read(d, **dict(source, length=10, **{offset: 20})))
+        assert base64.b64decode(part["data"]) == begin[20:30] and int(part["size"]) >= int(whole["size"])
+    with Scheduler(strict.master.address) as s:
+        _, status = s.run("echo out; echo error >&2; sleep 1000")
+        container = status["container_status"]["container_id"]
+
+        def written():
+            r = read(strict.agent, source="CONTAINER", container_id=container)
+            return {k: base64.b64decode(v["data"]).decode() for k, v in r.items()}
+        eventually(lambda: "out\n" in written()["stdout"] and "error\n" in written()["stderr"])
+        size = int(read(strict.agent, source="CONTAINER", container_id=container)["stderr"]["size"])
+        rest = read(strict.agent, source="CONTAINER", container_id=container, stdout_offset=10 ** 9, stderr_offset=size - 3)
+        assert rest["stdout"]["data"] == "" and base64.b64decode(rest["stderr"]["data"]) == b"or\n"
+
+
 # ---- documents ----
 
 def is_there(address, path):
@@ -408,8 +445,13 @@ def strict():
     """Endpoints switched off, an origin let in, access rules that allow everything, and two subscribers at most."""
     rules = {"firewall_rules": json.dumps({"disabled_endpoints": {"paths": ["/files/browse", "/help", "/logging/toggle"]}}),
              "http_cors_origins": "https://page.example,http://other.example:8080", "acls": json.dumps({"permissive": True})}
-    with Cluster(1, dict(rules, max_operator_event_stream_subscribers=2), rules) as c:
-        yield c
+    logs = tempfile.mkdtemp(prefix="fairlead-logs-")
+    try:
+        with Cluster(1, dict(rules, max_operator_event_stream_subscribers=2, log_dir=logs), dict(rules, log_dir=logs)) as c:
+            c.logs_folder = logs
+            yield c
+    finally:
+        shutil.rmtree(logs)
 
 
 def test_firewall(strict):
