@@ -133,6 +133,7 @@ struct agent *agents_new(struct master *m, const V1__AgentInfo *info, const char
     a->magic = AGENT_MAGIC;
     a->master = m;
     a->id = intern_ref(info->id->value);
+    agent_named(a);
     agents_set_info(a, info);
     HASH_ADD_KEYPTR(hh, m->agents, a->id, strlen(a->id), a);
     agents_set_pid(m, a, pid);
@@ -174,6 +175,7 @@ void agents_free(struct master *m, struct agent *a)
     free(a->pid);
     intern_unref(a->version);
     intern_unref((const char *)a->capabilities);
+    agent_gone(a);
     intern_unref(a->id);
     free(a);
 }

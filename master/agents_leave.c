@@ -284,13 +284,17 @@ void agents_left(struct master *m, struct transition *tr)
         if (a) {
             k->drain_info = TAKE_PTR(a->drain_info);
             k->deactivated = a->deactivated;
+            known_from_agent(k, a);
         } else if (recovered) {
             k->drain_info = TAKE_PTR(recovered->drain_info);
             k->deactivated = recovered->deactivated;
+            known_from_known(m, k, recovered);
+        } else {
+            known_changed(m, k);
         }
     }
     if (recovered)
-        known_remove(&m->recovered_agents, recovered);
+        known_remove(m, &m->recovered_agents, recovered);
     if (tr->reason)
         metric_inc(tr->reason);
     if (a)

@@ -452,7 +452,7 @@ void transition_keep(struct transition *tr, const ProtobufCMessage *msg);
 void transition_free(struct transition *tr);
 struct known_agent *known_find(struct known_agent *list, const char *id);
 struct known_agent *known_add(struct known_agent **list, const char *id);
-void known_remove(struct known_agent **list, struct known_agent *k);
+void known_remove(struct master *m, struct known_agent **list, struct known_agent *k);
 void registry_gc_start(struct master *m);
 /* Writes records of other kinds ("quota/eng", "weight/eng", "maintenance") as one batch, all or nothing. `done` runs on the core's
  * thread when they are durable: only then the change may show. A failed write ends the process. What reads them at start is a

@@ -193,6 +193,10 @@ void drain_stored(struct master *m, struct transition *tr)
     fl_pb_free(*info);
     *info = TAKE_PTR(tr->drain_info);
     *(p.a ? &p.a->deactivated : &p.k->deactivated) = tr->deactivated;
+    if (p.a)
+        agent_changed(p.a, true);
+    else
+        known_changed(m, p.k);
     log_info("agent %s %s", tr->id, done_names[r->kind]);
     if (p.a)
         apply(m, p.a, r->kind);

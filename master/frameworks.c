@@ -80,6 +80,7 @@ static struct framework *framework_new(struct master *m, const V1__FrameworkInfo
     f->failover_timer = env_timer_new(core_env(m), on_failover_timeout, f);
     f->heartbeat_timer = env_timer_new(core_env(m), on_heartbeat, f);
     HASH_ADD_KEYPTR(hh, m->frameworks, f->id, strlen(f->id), f);
+    framework_changed(f, true);
     shares_add(m, f);
     roles_subscribe(m, f);
     return f;
@@ -110,6 +111,7 @@ void framework_free(struct framework *f)
     const struct env *e = core_env(f->master);
 
     free_tasks(f);
+    framework_gone(f);
     free_suppressed(f);
     put_constraints(f, NULL, NULL);
     env_timer_free(e, f->failover_timer);
@@ -181,6 +183,7 @@ static void attach(struct master *m, struct framework *f, void *stream, const ch
     fl_snprintf(f->stream_id, sizeof(f->stream_id), "%s", stream_id);
     f->connected = true;
     f->recovered = false;
+    framework_changed(f, true);
     send_subscribed(m, f);
     on_heartbeat(f);
     if (!f->active) {
@@ -202,6 +205,7 @@ static void disconnect(struct master *m, struct framework *f)
     f->connected = false;
     f->stream = NULL;
     f->stream_id[0] = '\0';
+    framework_changed(f, true);
     env_timer_stop(core_env(m), f->heartbeat_timer);
     if (f->active) {
         f->active = false;
@@ -337,6 +341,7 @@ static void change(struct master *m, struct framework *f, const V1__FrameworkInf
 {
     struct offer_constraints *old = TAKE_PTR(f->constraints);
 
+    framework_changed(f, true);
     shares_remove(m, f);
     roles_unsubscribe(m, f);
     put_info(f, info);
@@ -563,6 +568,7 @@ void framework_remove(struct master *m, struct framework *f)
     end_tasks(m, f);
     end_on_agents(m, f);
     f->unregistered_time = env_wall_s(core_env(m));
+    framework_changed(f, true);
     f->recovered = false;
     shares_remove(m, f);
     roles_unsubscribe(m, f);

@@ -43,5 +43,5 @@ void gone_apply(struct master *m, struct transition *tr)
     }
     while (unreachable->tasks)
         end_unreachable(m, unreachable->tasks, tr->why);
-    known_remove(&m->unreachable_agents, unreachable);
+    known_remove(m, &m->unreachable_agents, unreachable);
 }

@@ -195,6 +195,7 @@ static int start(struct shell *s, struct fl_err *err)
     shell_metrics(s);
     s->delay = shell_delay_new(s);
     state_metrics(&s->api);
+    page_metrics(&s->api);
     r = shell_recover(s, err);
     if (r == 0)
         log_info("master %s %s serves as %s", s->master->id, FL_VERSION, s->master->info->pid);
@@ -205,6 +206,7 @@ static void stop(struct shell *s)
 {
     shell_close_store(s); /* first: completes nothing afterwards */
     http_server_free(s->http);
+    page_free(&s->api);
     state_free(&s->api);
     relay_service_free(s->api.relay);
     sched_api_free(s->api.sched);

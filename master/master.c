@@ -118,12 +118,12 @@ int master_new(struct master_env *env, const struct master_flags *flags, struct 
     return 0;
 }
 
-static void free_known(struct known_agent **list)
+static void free_known(struct master *m, struct known_agent **list)
 {
     struct known_agent *k, *tmp;
 
     HASH_ITER (hh, *list, k, tmp)
-        known_remove(list, k);
+        known_remove(m, list, k);
 }
 
 static void free_frameworks(struct master *m)
@@ -187,9 +187,9 @@ void master_free(struct master *m)
     if (!m)
         return;
     free_agents(m);
-    free_known(&m->recovered_agents);
-    free_known(&m->unreachable_agents);
-    free_known(&m->gone_agents);
+    free_known(m, &m->recovered_agents);
+    free_known(m, &m->unreachable_agents);
+    free_known(m, &m->gone_agents);
     free_frameworks(m);
     free_core(m);
     free(m->role_whitelist);

@@ -23,6 +23,7 @@
 #include "common/model/resources.h"
 #include "common/model/task_state.h"
 #include "master/allocator/allocator.h"
+#include "master/changes.h"
 #include "master/flags.h"
 #include "proto/internal.pb-c.h"
 #include "proto/master.pb-c.h"
@@ -90,8 +91,9 @@ struct task {
     bool has_status_update, has_status_update_uuid;
     bool released;       /* resources were given back to the allocator */
     bool kill_requested; /* KILL came: repeated when the agent comes back with it */
-    UT_hash_handle hh;   /* framework->tasks, ->unreachable_tasks or ->completed_by_id */
-    char id[];           /* the key; what follows it is task_pack.h's */
+    struct change_mark change;
+    UT_hash_handle hh; /* framework->tasks, ->unreachable_tasks or ->completed_by_id */
+    char id[];         /* the key; what follows it is task_pack.h's */
 };
 
 struct executor {
@@ -171,6 +173,7 @@ struct agent {
     struct scalar_sums booked_total;      /* of `total`, as totals.c last saw it */
     struct usage *usages;                 /* per framework */
     struct task *tasks;                   /* list by agent_next */
+    unsigned n_tasks;                     /* in it */
     struct executor *executors;
     struct offer *offers;
     struct inverse_offer *inverse_offers;
@@ -187,7 +190,8 @@ struct agent {
     struct agent *ping_next, *ping_prev; /* core->pings */
     V1__DrainInfo *drain_info;           /* owned or NULL */
     double drain_start_time;
-    bool drain_due;                     /* drain.c will look whether it is drained */
+    bool drain_due; /* drain.c will look whether it is drained */
+    struct change_mark change;
     V1__Unavailability *unavailability; /* owned or NULL */
     V1__Resource **checkpointed; /* owned array of owned messages: as last told by the agent */
     size_t n_checkpointed;
@@ -203,6 +207,7 @@ struct known_agent {
     struct task *tasks;        /* unreachable ones of frameworks: list by agent_next */
     V1__DrainInfo *drain_info; /* owned or NULL */
     bool deactivated;
+    struct change_mark change;
     UT_hash_handle hh;
 };
 
@@ -238,6 +243,7 @@ struct framework {
     struct inverse_offer *inverse_offers;
     bool inverse_pending; /* some of them are not sent yet */
     struct framework *next_inverse_pending;
+    struct change_mark change;
     UT_hash_handle hh; /* master->frameworks */
     struct framework *next_completed;
 };
@@ -266,7 +272,9 @@ struct master {
     uint64_t next_framework, next_agent, next_offer;
     unsigned
         n_subscribers; /* of the operator's event stream; written by master/api. 0: events are not made */
-    const char **role_whitelist; /* interned, from --roles; NULL when not given */
+    struct changes *changes;          /* changes.h: NULL while nobody watches */
+    uint64_t last_key, last_task_key; /* given to things, changes.h */
+    const char **role_whitelist;      /* interned, from --roles; NULL when not given */
     size_t n_role_whitelist;
     const struct acls *acls; /* borrowed, set once by the shell; NULL: everything is allowed */
     struct core *core;       /* core.h: of the core's files only */

@@ -122,6 +122,7 @@ static void put(struct master *m, const char *name, struct quota *q)
 
     quota_free(r->quota);
     r->quota = q;
+    role_changed(m, r, true);
     if (m->alloc_ops->set_quota && q && !quota_is_default(q))
         m->alloc_ops->set_quota(m->alloc, name, &q->guarantees, &q->limits);
     else if (m->alloc_ops->set_quota)

@@ -45,8 +45,9 @@ struct known_agent *known_add(struct known_agent **list, const char *id)
     return k;
 }
 
-void known_remove(struct known_agent **list, struct known_agent *k)
+void known_remove(struct master *m, struct known_agent **list, struct known_agent *k)
 {
+    known_gone(m, k);
     HASH_DEL(*list, k);
     agent_info_release(k->info);
     fl_pb_free(k->drain_info);
@@ -68,6 +69,7 @@ static int recover_agent(struct master *m, const ProtobufCMessage *msg, struct f
     k->info = agent_info_keep(rec->info, false);
     k->drain_info = rec->drain_info ? FL_PB_DUP(rec->drain_info) : NULL;
     k->deactivated = rec->deactivated;
+    known_changed(m, k);
     return 0;
 }
 
@@ -79,6 +81,7 @@ static int recover_unreachable(struct master *m, const ProtobufCMessage *msg, st
     k->since_ns = (uint64_t)rec->timestamp->nanoseconds;
     k->drain_info = rec->drain_info ? FL_PB_DUP(rec->drain_info) : NULL;
     k->deactivated = rec->deactivated;
+    known_changed(m, k);
     return 0;
 }
 
@@ -400,7 +403,7 @@ static void gc_list(struct master *m, struct known_agent **list, const char *pre
         m->env->io->store(m->env->ctx, &op, 1, on_written, m);
         while (k->tasks)
             task_forget_unreachable(m, k->tasks);
-        known_remove(list, k);
+        known_remove(m, list, k);
     }
 }
 

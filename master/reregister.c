@@ -320,13 +320,14 @@ static void forget_elsewhere(struct master *m, struct agent *a)
     if (from) {
         a->drain_info = TAKE_PTR(from->drain_info);
         a->deactivated = from->deactivated;
+        agent_from_known(a, from);
     }
     if (recovered)
-        known_remove(&m->recovered_agents, recovered);
+        known_remove(m, &m->recovered_agents, recovered);
     if (unreachable) {
         while (unreachable->tasks) /* the agent does not have them any more */
             task_forget_unreachable(m, unreachable->tasks);
-        known_remove(&m->unreachable_agents, unreachable);
+        known_remove(m, &m->unreachable_agents, unreachable);
     }
 }
 

@@ -26,6 +26,7 @@ struct role *role_make(struct master *m, const char *name)
     r = xnew0(struct role);
     r->name = intern(name);
     HASH_ADD_KEYPTR(hh, m->core->roles, r->name, strlen(r->name), r);
+    role_changed(m, r, true);
     if (slash) {
         /* As deep as a name has slashes: role_validate() bounds its length. */
         r->parent = role_make(m, intern_n(name, (size_t)(slash - name)));
@@ -45,6 +46,7 @@ static bool holds_something(const struct role *r)
 
 static void forget(struct master *m, struct role *r)
 {
+    role_gone(m, r);
     HASH_DEL(m->core->roles, r);
     for (size_t b = 0; b < ROLE_BOOKS; b++)
         quantities_done(&r->books[b]);
@@ -75,8 +77,11 @@ void roles_free(struct master *m)
 
 void roles_subscribe(struct master *m, const struct framework *f)
 {
-    for (size_t i = 0; i < f->n_roles; i++)
-        role_make(m, f->roles[i])->n_frameworks++;
+    for (size_t i = 0; i < f->n_roles; i++) {
+        struct role *r = role_make(m, f->roles[i]);
+        r->n_frameworks++;
+        role_changed(m, r, true);
+    }
 }
 
 void roles_unsubscribe(struct master *m, const struct framework *f)
@@ -85,6 +90,7 @@ void roles_unsubscribe(struct master *m, const struct framework *f)
         struct role *r = role_find(m, f->roles[i]);
         assert(r && r->n_frameworks > 0);
         r->n_frameworks--;
+        role_changed(m, r, true);
         role_release(m, r);
     }
 }
@@ -109,6 +115,7 @@ static void put(const struct booking *b, const char *role, enum role_book book,
         milli_t left = quantities_change(&p->books[book], item->name, b->sign * item->amount);
         assert(left >= 0);
         (void)left;
+        role_changed(b->m, p, false);
     }
     if (b->sign < 0)
         role_release(b->m, r);

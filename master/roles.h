@@ -27,7 +27,8 @@ struct role {
     struct quantities books[ROLE_BOOKS];
     double weight;       /* 0: none was set, which counts as 1 */
     struct quota *quota; /* owned; NULL: none (quota.h) */
-    UT_hash_handle hh;   /* core->roles */
+    struct change_mark change;
+    UT_hash_handle hh; /* core->roles */
 };
 
 /* ---- reading ---- */

@@ -109,7 +109,11 @@ static struct task *task_new(struct master *m, struct framework *f, struct agent
     t->state = state;
     HASH_ADD_KEYPTR(hh, f->tasks, t->id, strlen(t->id), t);
     DL_APPEND2(a->tasks, t, agent_prev, agent_next);
+    a->n_tasks++;
     count_state(m, state, 1);
+    task_changed(t);
+    agent_changed(a, false);
+    framework_changed(f, false);
     return t;
 }
 
@@ -215,6 +219,7 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
         t->state = now;
     }
     tell |= task_pack_status(m, t, st);
+    task_changed(t);
     if (tell)
         publish_task_updated(m, t, st);
     log_debug("task '%s' of framework %s is %s (told: %s)", t->id, t->framework->id,
@@ -230,6 +235,7 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
 
 void task_free(struct task *t)
 {
+    task_gone(t);
     task_pack_free(t);
 }
 
@@ -279,6 +285,9 @@ void task_remove(struct master *m, struct task *t, bool unreachable)
     release(m, t);
     HASH_DEL(f->tasks, t);
     DL_DELETE2(t->agent->tasks, t, agent_prev, agent_next);
+    t->agent->n_tasks--;
+    agent_changed(t->agent, false);
+    framework_changed(f, false);
     drain_kick(m, t->agent);
     t->agent = NULL;
     if (unreachable) {

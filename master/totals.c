@@ -72,18 +72,22 @@ void agents_total_changed(struct agent *a)
     a->booked_total = (struct scalar_sums){0};
     book(t, &a->booked_total, &a->total, 1);
     add_sums(&t->total, &a->booked_total, 1);
+    agent_changed(a, false);
+    roles_all_changed(a->master);
 }
 
 void agents_set_connected(struct agent *a, bool connected)
 {
     a->master->core->totals->connected += (unsigned)connected - (unsigned)a->connected;
     a->connected = connected;
+    agent_changed(a, true);
 }
 
 void agents_set_active(struct agent *a, bool active)
 {
     a->master->core->totals->active += (unsigned)active - (unsigned)a->active;
     a->active = active;
+    agent_changed(a, true);
 }
 
 void totals_init(struct master *m)

@@ -27,6 +27,8 @@ void usage_add(struct agent *a, struct framework *f, const struct resources *r, 
     resources_add(offered ? &u->offered : &u->used, r);
     totals_change(a, offered ? &a->offered : &a->used, r, true);
     resources_add(offered ? &f->offered : &f->used, r);
+    agent_changed(a, false);
+    framework_changed(f, false);
 }
 
 static void usage_free(struct usage *u)
@@ -48,6 +50,8 @@ void usage_subtract(struct agent *a, struct framework *f, const struct resources
     resources_subtract(offered ? &u->offered : &u->used, r);
     totals_change(a, offered ? &a->offered : &a->used, r, false);
     resources_subtract(offered ? &f->offered : &f->used, r);
+    agent_changed(a, false);
+    framework_changed(f, false);
     if (resources_empty(&u->used) && resources_empty(&u->offered)) {
         LL_DELETE(a->usages, u);
         usage_free(u);

@@ -17,7 +17,10 @@ struct flag_weight {
 
 static void put(struct master *m, const char *name, double weight)
 {
-    role_make(m, name)->weight = weight;
+    struct role *r = role_make(m, name);
+
+    r->weight = weight;
+    role_changed(m, r, true);
     m->alloc_ops->set_weight(m->alloc, name, weight);
 }
 

@@ -11,21 +11,30 @@
 #include "master/master.h"
 
 struct api_doc;
-struct api_subscriber;
 struct http_files;
+struct page_service;
 struct relay_service;
 
+/* All streams of one kind (state_stream.h) that hear of what happens, oldest first. */
+struct state_streams {
+    const struct state_stream_kind *kind;
+    uint64_t limit; /* one more closes the oldest; 0: none */
+    unsigned n;     /* in the list */
+    unsigned n_all; /* with those whose view was not begun yet */
+    struct state_stream *first;
+};
+
 struct master_api {
-    struct master *master;              /* borrowed */
-    const struct fl_flags *flags;       /* borrowed: the parsed table, for /flags */
-    struct api_subscriber *subscribers; /* operator event streams; operator_stream.c */
-    unsigned n_subscribers;
-    struct http_files *files;       /* owned by the shell */
-    struct log_toggle *log_toggle;  /* owned by the shell */
-    struct sched_api *sched;        /* scheduler.c's own */
-    struct state_service *state;    /* state_answer.c's own */
-    struct relay_service *relay;    /* owned by the shell */
-    const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
+    struct master *master;            /* borrowed */
+    const struct fl_flags *flags;     /* borrowed: the parsed table, for /flags */
+    struct state_streams subscribers; /* operator event streams; operator_stream.c */
+    struct page_service *page;        /* page_stream.c's own */
+    struct http_files *files;         /* owned by the shell */
+    struct log_toggle *log_toggle;    /* owned by the shell */
+    struct sched_api *sched;          /* scheduler.c's own */
+    struct state_service *state;      /* state_answer.c's own */
+    struct relay_service *relay;      /* owned by the shell */
+    const struct http_guard *guard;   /* borrowed; NULL: everybody may do everything */
     /* Another master leads, or nobody does: routes that are the leader's send clients there. */
     bool standby;
     const V1__MasterInfo

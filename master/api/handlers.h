@@ -49,6 +49,11 @@ bool api_before(struct http_exchange *ex, void *master_api);
 /* Sends the client to the same place at the leader; 503 when nobody leads. */
 void api_redirect(struct http_exchange *ex, const struct master_api *api);
 
+/* The web page's events (page_stream.c). */
+void page_metrics(struct master_api *api); /* at the start: makes it */
+void page_stop(struct master_api *api);    /* ends the streams */
+void page_free(struct master_api *api);    /* when no connection is left */
+
 /* FL_NOT_FOUND, FL_FORBIDDEN. */
 int api_teardown(struct master_api *api, const char *principal, const char *framework_id,
                  struct fl_err *err);

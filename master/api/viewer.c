@@ -82,6 +82,21 @@ bool viewer_sees_flags(const struct viewer *v)
     return !v || v->flags;
 }
 
+void viewer_begin(struct viewer *v)
+{
+    /* What was remembered may be gone by now, and another at its place. */
+    if (v) {
+        v->last_user = NULL;
+        v->last_framework = NULL;
+    }
+}
+
+bool viewer_sees_users(const struct viewer *v, const char *framework_user, const char *user)
+{
+    return !v ||
+           (acl_approves(v->frameworks, framework_user) && (!user || acl_approves(v->tasks, user)));
+}
+
 /* ---- resources ---- */
 
 V1__AgentInfo *viewer_agent_info(const struct viewer *v, V1__AgentInfo *info,
@@ -147,9 +162,7 @@ bool viewer_sees_event(struct viewer *v, const Mapi__Event *ev)
 {
     if (!v)
         return true;
-    /* What was remembered may be gone by now, and another at its place. */
-    v->last_user = NULL;
-    v->last_framework = NULL;
+    viewer_begin(v);
     if (ev->task_added)
         return sees_task_of(v, ev->task_added->task->framework_id, NULL,
                             ev->task_added->task->user);

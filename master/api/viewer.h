@@ -28,6 +28,10 @@ viewer_agent(const struct viewer *v, Mapi__Response__GetAgents__Agent *a, struct
 /* What is seen of `from`: itself, or `room` (empty), which is filled. */
 const struct resources *viewer_resources(const struct viewer *v, const struct resources *from,
                                          struct resources *room);
+/* A viewer that lasts remembers its last answers, of things that may be gone by now: before it is asked about the state again. */
+void viewer_begin(struct viewer *v);
+/* Of a framework's user, and a task's (NULL: it is no task) that are gone themselves. */
+bool viewer_sees_users(const struct viewer *v, const char *framework_user, const char *user);
 /* An event of the operators' stream. */
 bool viewer_sees_event(struct viewer *v, const Mapi__Event *ev);
 
