@@ -14,10 +14,12 @@ packages="dpkg-dev debhelper"
 tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl
        containernetworking-plugins iptables docker.io docker-registry skopeo umoci xfsprogs crun"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
-# Node and npm often come from elsewhere, newer than Debian's: only what the machine does not have at all.
-interop=
+# Clients of others that the tests install: from PyPI, npm and the Go proxy (tests/interop/install.sh). Node, npm and Go often come from
+# elsewhere, newer than Debian's: only what the machine does not have at all.
+interop="python3-pip python3-http-parser"
 command -v node >/dev/null || interop="$interop nodejs"
 command -v npm >/dev/null || interop="$interop npm"
+command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || interop="$interop golang-go"
 plots=
 [ "${1:-}" != plots ] || plots="python3-matplotlib"
 vm=

@@ -56,8 +56,8 @@ struct http_request {
     struct fl_err decode_err;
     bool tls;
 };
-const char *http_request_header(const struct http_request *r,
-                                const char *name); /* case-insensitive; NULL */
+/* Case-insensitive; NULL when absent. Of several of one name the last, as the reference has it (libprocess decoder.hpp). */
+const char *http_request_header(const struct http_request *r, const char *name);
 /* A query (or form) parameter, decoded into heap memory; NULL when absent. */
 char *http_query_get(const char *query, const char *name);
 

@@ -59,9 +59,10 @@ char *http_query_get(const char *query, const char *name)
     return NULL;
 }
 
+/* Of one that is there twice the last counts: mesos-go sends its default Accept, and then the one it means. */
 const char *http_header_find(const struct http_header *h, size_t n, const char *name)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = n; i-- > 0;)
         if ((h[i].name[0] | 0x20) == (name[0] | 0x20) && strcasecmp(h[i].name, name) == 0)
             return h[i].value;
     return NULL;

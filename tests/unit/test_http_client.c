@@ -443,6 +443,19 @@ START_TEST(queries)
 }
 END_TEST
 
+/* A client that adds the type it means to its default one: what it said last counts. */
+START_TEST(header_twice)
+{
+    const struct http_header h[] = {
+        {"Accept", "application/x-protobuf"}, {"Host", "x"}, {"accept", "application/recordio"}};
+    const struct http_request r = {.headers = h, .n_headers = 3};
+
+    ck_assert_str_eq(http_request_header(&r, "Accept"), "application/recordio");
+    ck_assert_str_eq(http_request_header(&r, "HOST"), "x");
+    ck_assert_ptr_null(http_request_header(&r, "Accep"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("http_client");
@@ -458,6 +471,7 @@ int main(void)
     tcase_add_test(t, unix_sockets);
     tcase_add_test(t, host_port);
     tcase_add_test(t, queries);
+    tcase_add_test(t, header_twice);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
