@@ -16,7 +16,7 @@ SRC_DIRS := common/base common/model common/wire common/coord isolators libframe
             master master/allocator master/api agent agent/containerizer agent/docker agent/images agent/api emulator emulator/load executors/default cli
 PKGS     := libevent libevent_openssl libevent_pthreads openssl jansson libprotobuf-c zlib yaml-0.1
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -llmdb -lcgroup -lcurl -larchive \
+LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -lwslay -llmdb -lcgroup -lcurl -larchive \
             -lcap -lseccomp -lre2 -lstdc++ -lpthread -ldl -lm
 
 SRC_DIRS += isolators/cni

@@ -17,7 +17,7 @@ LAYERS = [
 ]
 
 ROOMS = [
-    (re.compile(r"event2/|^event\.h$|openssl/|http_parser\.h$"), "common/base"),
+    (re.compile(r"event2/|^event\.h$|openssl/|http_parser\.h$|wslay/"), "common/base"),
     (re.compile(r"lmdb\.h$|zookeeper"), "common/coord"),
     (re.compile(r"libcgroup\.h$|libcgroup/|^seccomp\.h$"), "isolators"),
 ]

@@ -6,7 +6,7 @@
 set -eu
 
 build="build-essential pkg-config ccache protobuf-compiler protobuf-c-compiler libprotobuf-c-dev libprotobuf-dev
-       libevent-dev libssl-dev liblmdb-dev uthash-dev libjansson-dev libhttp-parser-dev zlib1g-dev
+       libevent-dev libssl-dev liblmdb-dev uthash-dev libjansson-dev libhttp-parser-dev libwslay-dev zlib1g-dev
        libcgroup-dev libcap-dev libseccomp-dev libcurl4-openssl-dev libarchive-dev libre2-dev libyaml-dev
        musl-tools"
 run="procps iproute2"

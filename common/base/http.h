@@ -230,6 +230,10 @@ void http_hold_body(struct http_exchange *ex);
 typedef void http_taken_f(struct fl_stream *s, void *arg);
 void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
                   http_taken_f *taken, void *arg);
+/* The same; `never` is called instead of `taken`, on either thread, when the client goes away first. */
+void http_upgrade_or(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
+                     http_taken_f *taken, void (*never)(void *arg), void *arg);
+bool http_exchange_asks_upgrade(const struct http_exchange *ex);
 
 /* ---- client ---- */
 struct http_client; /* connections of one loop, keep-alive per host:port */

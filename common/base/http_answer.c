@@ -335,6 +335,7 @@ static void switch_protocol(struct http_exchange *ex, struct http_msg *m)
     pop(c);
     fl_stream_set_idle_timeout(s, 0);
     assert(!c->io->server->own_files || !m->loop || m->loop == c->io->loop);
+    m->never = NULL;
     fl_stream_move(s, m->loop ? m->loop : c->io->loop, m->taken, m->arg);
     exchange_unref(ex);
     conn_close(c);

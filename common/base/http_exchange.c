@@ -539,6 +539,32 @@ void http_side_move(struct http_exchange *ex, const struct http_side_ops *ops, v
 {
     struct http_msg *m = answer_msg(ex, MSG_SIDE, 0, NULL);
     m->side = ops;
+    m->never = ops->never;
+    m->arg = arg;
+    send(ex, m);
+    owner_release(ex);
+}
+
+bool http_exchange_asks_upgrade(const struct http_exchange *ex)
+{
+    return ex->asks_upgrade;
+}
+
+void http_upgrade_or(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
+                     http_taken_f *taken, void (*never)(void *arg), void *arg)
+{
+    http_exchange_add_header(ex, "Upgrade", protocol);
+    if (!ex->asks_upgrade) {
+        http_respond(ex, 426, HTTP_TEXT, "This path only serves a switch of protocol.\n");
+        if (never)
+            never(arg);
+        return;
+    }
+    http_exchange_add_header(ex, "Connection", "Upgrade");
+    struct http_msg *m = answer_msg(ex, MSG_UPGRADE, 101, NULL);
+    m->loop = loop;
+    m->taken = taken;
+    m->never = never;
     m->arg = arg;
     send(ex, m);
     owner_release(ex);
@@ -547,16 +573,5 @@ void http_side_move(struct http_exchange *ex, const struct http_side_ops *ops, v
 void http_upgrade(struct http_exchange *ex, const char *protocol, struct fl_loop *loop,
                   http_taken_f *taken, void *arg)
 {
-    http_exchange_add_header(ex, "Upgrade", protocol);
-    if (!ex->asks_upgrade) {
-        http_respond(ex, 426, HTTP_TEXT, "This path only serves a switch of protocol.\n");
-        return;
-    }
-    http_exchange_add_header(ex, "Connection", "Upgrade");
-    struct http_msg *m = answer_msg(ex, MSG_UPGRADE, 101, NULL);
-    m->loop = loop;
-    m->taken = taken;
-    m->arg = arg;
-    send(ex, m);
-    owner_release(ex);
+    http_upgrade_or(ex, protocol, loop, taken, NULL, arg);
 }

@@ -41,7 +41,8 @@ void msg_free(struct http_msg *m)
         lane_free(container_of(m, struct http_lane, end));
         return;
     }
-    side_never(m);
+    if (m->never)
+        m->never(m->arg);
     free(m->content_type);
     fl_buf_done(&m->headers);
     fl_buf_done(&m->body);

@@ -87,7 +87,8 @@ struct http_msg {
     int fd; /* MSG_ADOPT; owned */
     struct fl_loop *loop;
     http_taken_f *taken;
-    const struct http_side_ops *side; /* MSG_SIDE; NULL: `arg` went on */
+    const struct http_side_ops *side; /* MSG_SIDE */
+    void (*never)(void *arg);         /* instead of what it was sent for; NULL: it was done */
     void *arg;
 };
 
@@ -351,7 +352,6 @@ void conn_head(struct http_exchange *ex, struct http_head *h);
 void conn_put(struct http_exchange *ex, const void *p, size_t n); /* when it has its turn */
 
 /* http_side.c */
-void side_never(struct http_msg *m);
 void side_begin(struct http_exchange *ex, struct http_msg *m);
 void side_body(struct http_exchange *ex, const char *p, size_t n); /* (NULL, 0): its end */
 void side_sent(struct http_exchange *ex);

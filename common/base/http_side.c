@@ -15,17 +15,11 @@ static struct http_side *as_side(struct http_exchange *ex)
 
 /* ---- what the connection tells ---- */
 
-void side_never(struct http_msg *m)
-{
-    const struct http_side_ops *ops = TAKE_PTR(m->side);
-    if (ops)
-        ops->never(m->arg);
-}
-
 /* Any of the calls may answer, which ends `side`. */
 void side_begin(struct http_exchange *ex, struct http_msg *m)
 {
-    ex->side = TAKE_PTR(m->side);
+    m->never = NULL;
+    ex->side = m->side;
     ex->side_arg = m->arg;
     ex->wants_upgrade = false;
     exchange_ref(ex);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "common/base/metrics.h"
+#include "common/base/websocket.h"
 #include "master/api/handlers.h"
 
 /* What of an agent can be reached. Each also as PATH.json when the agent has that name for it. */
@@ -161,6 +163,58 @@ static void pass_on(struct http_exchange *ex, const struct master_api *api, cons
     relay_pipe(ex, &t, path);
 }
 
+/* ---- shells ---- */
+
+/* False: it answered. */
+static bool read_size(struct http_exchange *ex, const char *name, unsigned *ret)
+{
+    _cleanup_free_ char *text = http_query_get(http_exchange_request(ex)->query, name);
+    uint64_t n = 0;
+
+    if (text && *text && (fl_parse_u64(text, &n) < 0 || n > 10000)) {
+        http_respondf(ex, 400, HTTP_TEXT, "'%s=' is the size of a terminal, a number up to 10000\n",
+                      name);
+        return false;
+    }
+    *ret = (unsigned)n;
+    return true;
+}
+
+/* A task's container and below it the new one's name; nothing of it may be empty. */
+static bool is_nested_id(const char *id)
+{
+    size_t n = id ? strlen(id) : 0;
+
+    return n > 0 && n < 4096 && strchr(id, '.') && id[0] != '.' && id[n - 1] != '.' &&
+           !strstr(id, "..");
+}
+
+static void shell_get(struct http_exchange *ex, const struct master_api *api, const char *agent_id)
+{
+    const struct http_request *r = http_exchange_request(ex);
+    const char *authorization = http_request_header(r, "Authorization");
+    _cleanup_free_ char *id = http_query_get(r->query, "container_id");
+    _cleanup_free_ char *command = http_query_get(r->query, "command");
+    struct shell_request q = {0};
+
+    if (http_guard_refused_in(api->guard, ex, REALM_READWRITE) || websocket_refused(ex) ||
+        api_refuse_unrecovered(ex, api))
+        return;
+    if (!is_nested_id(id)) {
+        http_respond(ex, 400, HTTP_TEXT,
+                     "Say where: ?container_id=TASKS_CONTAINER.NEW_NAME (the first from the task's "
+                     "status, the second is yours)\n");
+        return;
+    }
+    if (!read_size(ex, "rows", &q.rows) || !read_size(ex, "columns", &q.columns) ||
+        !open_target(ex, api, agent_id, &q.target))
+        return;
+    q.authorization = authorization ? xstrdup(authorization) : NULL;
+    q.container_id = TAKE_PTR(id);
+    q.command = command && *command ? TAKE_PTR(command) : xstrdup("/bin/sh");
+    shell_open(ex, &q);
+}
+
 void agent_relay_any(struct http_exchange *ex, void *arg)
 {
     const struct master_api *api = arg;
@@ -180,5 +234,8 @@ void agent_relay_any(struct http_exchange *ex, void *arg)
         return;
     }
     _cleanup_free_ char *id = xstrndup(rest, n);
-    pass_on(ex, api, id, rest + n);
+    if (streq(rest + n, "/shell"))
+        shell_get(ex, api, id);
+    else
+        pass_on(ex, api, id, rest + n);
 }

@@ -9,10 +9,10 @@
 #include <stdatomic.h>
 
 #include "common/base/http_side.h"
-#include "common/base/metrics.h"
 #include "master/flags.h"
 
 struct fl_tls;
+struct metrics;
 
 /* Lives longer than the HTTP server's threads. */
 struct relay_service {
@@ -43,6 +43,17 @@ char *relay_target_name(const struct relay_target *t);
 
 /* Passes the exchange on as `path`, with its own query; takes the target. */
 void relay_pipe(struct http_exchange *ex, const struct relay_target *t, const char *path);
+
+/* A WebSocket to a shell: a command with a terminal beside a task, in its container. What becomes of it is told on the WebSocket. */
+struct shell_request {
+    struct relay_target target; /* owned */
+    char *authorization;        /* owned; the caller's, or NULL */
+    char *container_id;         /* owned; dotted, the last part is the new one's */
+    char *command;              /* owned; for /bin/sh -c */
+    unsigned rows, columns;     /* 0: not known */
+};
+/* After websocket_refused(). Takes the request. */
+void shell_open(struct http_exchange *ex, struct shell_request *r);
 
 /* Whether a header of a request goes on to the agent. For tests, too. */
 bool relay_passes_request_header(const struct http_request *r, const struct http_header *h);
