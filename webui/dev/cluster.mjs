@@ -5,7 +5,7 @@ const AGENTS = ['key', 'id', 'hostname', 'pid', 'region', 'zone', 'rack', 'state
 const FRAMEWORKS = ['key', 'id', 'name', 'user', 'host', 'principal', 'roles', 'state', 'webui_url', 'registered', 'used', 'offered', 'tasks'];
 const ROLES = ['name', 'weight', 'frameworks', 'share', 'used', 'offered', 'reserved', 'guarantee', 'limit'];
 const TASKS = ['key', 'framework', 'id', 'name', 'agent', 'role', 'state', 'at', 'healthy', 'resources', 'executor', 'started'];
-const SIZES = [[0.1, 0, 64, 0], [0.2, 0, 512, 1000], [0.5, 0, 1024, 100], [1, 0, 2048, 4000], [1.5, 0, 6144, 0]];
+const SIZES = [[0.1, 0, 64, 0], [0.2, 0, 512, 1000], [0.3, 0, 1024, 100], [0.5, 0, 2048, 4000], [1, 0, 4096, 0]];
 const ID = '5f9c2d1e-8a44-4e0b-9d55-3b1f0c7a6e21';
 
 const zero = () => [0, 0, 0, 0];
@@ -49,8 +49,14 @@ export class Cluster {
     return list[Math.floor(this.#random() * list.length)];
   }
 
+  // The emptiest of some.
+  #roomy() {
+    const full = (a) => Math.max(a.used[0] / a.total[0], a.used[2] / a.total[2]);
+    return [1, 2, 3, 4].map(() => this.#pick(this.agents)).sort((a, b) => full(a) - full(b))[0];
+  }
+
   #launch(at, state) {
-    const f = this.#pick(this.frameworks.slice(0, -1)), a = this.#pick(this.agents);
+    const f = this.#pick(this.frameworks.slice(0, -1)), a = this.#roomy();
     const key = ++this.#key;
     const name = `${f.name}.${this.#pick(['api', 'worker', 'shard', 'db'])}`;
     const t = { key, framework: f.key, id: `${name}.${(key * 7919).toString(36)}`, name, agent: a.key, role: f.roles[0], state, at, healthy: this.#random() < 0.5 ? null : true, resources: this.#pick(SIZES), executor: null, started: at, f, a };

@@ -22,7 +22,7 @@ export function App() {
         <a class="brand" href="#/">Fairlead<span class="soft">{hello.value?.cluster}</span></a>
         <Search />
         <Connection />
-        <button class="plain" onClick={nextTheme} title="Dark, light or as the system (Shift D)">{theme.value === 'auto' ? 'Auto' : theme.value === 'dark' ? 'Dark' : 'Light'}<span class="hidden"> theme</span></button>
+        <button class="plain" onClick={nextTheme} title="Dark, light or as the system (Shift D)"><span aria-hidden="true">◐ </span>{theme.value === 'auto' ? 'Auto' : theme.value === 'dark' ? 'Dark' : 'Light'}<span class="hidden"> theme</span></button>
         <button class="plain help" onClick={() => (helpShown.value = true)} aria-label="Keyboard help" title="Keyboard (?)">?</button>
       </header>
       <Nav open={menu} entry={entry} />

@@ -8,21 +8,27 @@ const PAUSE = 120; // ms without a key until a search is asked for
 export function SearchBox({ label, placeholder, value, onInput }) {
   const [text, setText] = useState(value);
   const timer = useRef();
-  const typed = useRef(value);
-  // The address may change by itself: by a link, or by going back.
+  const said = useRef(value); // what was asked for last: the address then says the same, later, and more may be typed by then
+  const say = (t) => {
+    said.current = t;
+    onInput(t);
+  };
+  // The address may also change by itself: by a link, or by going back.
   useEffect(() => {
-    if (value !== typed.current) setText((typed.current = value));
+    if (value !== said.current) setText((said.current = value));
   }, [value]);
   const input = (e) => {
-    setText((typed.current = e.target.value));
+    const typed = e.target.value;
+    setText(typed);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => onInput(typed.current), PAUSE);
+    timer.current = setTimeout(() => say(typed), PAUSE);
   };
   const keys = (e) => {
     if (e.key === 'Escape') {
       if (text) {
-        setText((typed.current = ''));
-        onInput('');
+        clearTimeout(timer.current);
+        setText('');
+        say('');
       } else e.target.blur();
     } else if (e.key === 'ArrowDown' || e.key === 'Enter') {
       e.preventDefault();

@@ -72,9 +72,10 @@ export function Ago({ time }) {
 
 // Facts as names and values; those without a value are left out.
 export function Facts({ items }) {
-  return (
+  const known = items.filter(([, v]) => v != null && v !== '' && v !== false);
+  return known.length > 0 && (
     <dl class="facts">
-      {items.filter(([, v]) => v != null && v !== '' && v !== false).map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}
+      {known.map(([k, v]) => <div key={k}><dt>{k}</dt><dd>{v}</dd></div>)}
     </dl>
   );
 }

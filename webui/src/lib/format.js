@@ -24,7 +24,7 @@ export function bytes(n) {
 }
 
 // A number of the resource with that place in RESOURCES.
-export const amount = (v, i) => (v == null ? '–' : i === MEM || i === DISK ? megabytes(v) : (v >= 1000 ? whole : some).format(v));
+export const amount = (v, i) => (v == null ? '–' : v === 0 ? '0' : i === MEM || i === DISK ? megabytes(v) : (v >= 1000 ? whole : some).format(v));
 
 // All of an array that are not nothing: "2 CPUs, 1 GB".
 const UNITS = [' CPU', ' GPU', '', ' disk'];
@@ -50,9 +50,15 @@ export function duration(seconds) {
 export const ago = (time, now) => (time ? (now - time < 1 ? 'now' : `${duration(now - time).replace(/ h .*/, ' h')} ago`) : '–');
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const date = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const precise = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, hour12: false });
 export const when = (time) => (time ? clock.format(time * 1000) : '–');
-export const clockTime = (time) => (time ? precise.format(time * 1000) : '–');
+// The time of day, to the millisecond; with the day when that is not today.
+export function clockTime(time) {
+  if (!time) return '–';
+  const day = new Date(time * 1000).toDateString();
+  return (day === new Date().toDateString() ? '' : `${date.format(time * 1000)}, `) + precise.format(time * 1000);
+}
 
 // Ids of Mesos are long and alike in front: what differs is the end.
 export const shortId = (id) => (id == null ? '–' : /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}-/.test(id) ? `…${id.slice(37)}` : id);

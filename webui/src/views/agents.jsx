@@ -18,8 +18,8 @@ const columns = [
   resource(CPUS, 'cpus', 'CPUs'),
   resource(MEM, 'mem', 'Memory', 640),
   resource(DISK, 'disk', 'Disk', 1060),
-  { key: 'version', title: 'Version', sort: true, min: 1400, width: '5rem', cell: (a) => a.version },
-  { key: 'registered', title: 'Registered', sort: true, time: true, min: 1180, width: '7.5rem', cell: (a) => <Ago time={a.registered} /> },
+  { key: 'version', title: 'Version', sort: true, min: 1500, width: '5rem', cell: (a) => a.version },
+  { key: 'registered', title: 'Registered', sort: true, time: true, min: 1400, width: '7.5rem', cell: (a) => <Ago time={a.registered} /> },
 ];
 const withGpus = columns.toSpliced(6, 0, resource(GPUS, 'gpus', 'GPUs', 960));
 

@@ -1,0 +1,53 @@
+// Frame times of the page while a long table is scrolled and searched: `node dev/frames.mjs URL`. One line of JSON.
+import { require } from '../build.mjs';
+
+const { chromium } = require('playwright-core');
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+const begun = performance.now();
+await page.goto(`${process.argv[2]}#/tasks`);
+const interactive = await page.evaluate(() => performance.getEntriesByType('navigation')[0].domInteractive);
+const painted = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+await page.locator('.connection.good').waitFor({ timeout: 60000 });
+const live = performance.now() - begun;
+await page.waitForTimeout(1500);
+
+// Frames while something is done, in ms.
+async function frames(action) {
+  await page.evaluate(() => {
+    globalThis.frameTimes = [];
+    let last = performance.now();
+    globalThis.measuring = true;
+    const next = (t) => {
+      globalThis.frameTimes.push(t - last);
+      last = t;
+      if (globalThis.measuring) requestAnimationFrame(next);
+    };
+    requestAnimationFrame(next);
+  });
+  await action();
+  const times = await page.evaluate(() => {
+    globalThis.measuring = false;
+    return globalThis.frameTimes;
+  });
+  times.sort((a, b) => a - b);
+  const at = (p) => Math.round(times[Math.min(times.length - 1, Math.floor(times.length * p))] * 10) / 10;
+  return { frames: times.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+}
+
+const still = await frames(() => page.waitForTimeout(2000));
+const scroll = await frames(() => page.evaluate(async () => {
+  const grid = document.querySelector('[role=grid]');
+  for (let i = 0; i < 120; i++) {
+    grid.scrollTop += i < 60 ? 400 : grid.scrollHeight / 70;
+    await new Promise((r) => requestAnimationFrame(r));
+  }
+}));
+const search = await frames(async () => {
+  await page.locator('main [data-search]').pressSequentially('ingest.worker', { delay: 60 });
+  await page.waitForTimeout(800);
+});
+const found = await page.locator('.found-count').textContent();
+const tasks = await page.locator('nav a[href="#/tasks"] .num').textContent();
+console.log(JSON.stringify({ tasks, found, interactive, painted, live: Math.round(live), still, scroll, search }));
+await browser.close();
