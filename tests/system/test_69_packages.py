@@ -1,18 +1,15 @@
 """Debian packages: they build, go into a root, have what they need, run, upgrade, and leave nothing when they are purged.
 
-The root is this machine's own below an overlay in memory, with namespaces of its own for mounts, network and processes: what dpkg's
-database says of dependencies is true there, and nothing that happens there is seen outside. `make vm-packages` does the same under
-systemd, with tasks that go on."""
+The root is this machine's own below an overlay in memory (harness/roots.py), so what dpkg's database says of dependencies is true there.
+`make vm-packages` does the same under systemd, with tasks that go on."""
 import os
 import re
-import shlex
 import shutil
-import subprocess
-import time
 
 import pytest
 
 from harness.http import eventually
+from harness.roots import Root, run
 
 SECONDS = 30
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -34,70 +31,6 @@ FILES = {
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("dh"), reason="needs root and debhelper (tools/deps.sh)")
 
 
-def run(*command, **more):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
-                          check=False, **more)
-    assert done.returncode == 0, "%s: %s" % (shlex.join(command), done.stdout)
-    return done.stdout
-
-
-class Root:
-    """The machine's root below an overlay; processes in it end with it."""
-
-    SETUP = """set -e
-        mount -t tmpfs tmpfs "$1"
-        mkdir "$1/upper" "$1/work" "$1/root"
-        mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" "$1/root"
-        mount -t proc proc "$1/root/proc"
-        mount -t tmpfs tmpfs "$1/root/run"
-        mount -t tmpfs tmpfs "$1/root/tmp"
-        mount --bind /dev "$1/root/dev"
-        mkdir "$1/root/tmp/debs"
-        cp -r "$2/." "$1/root/tmp/debs"
-        printf '#!/bin/sh\\nexit 101\\n' >"$1/root/usr/sbin/policy-rc.d"
-        ip link set lo up
-        touch "$1/root/run/ready"
-        exec sleep infinity"""
-
-    def __init__(self, folder, debs):
-        self.room = str(folder)
-        self.process = subprocess.Popen(["unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "sh", "-c", self.SETUP, "sh",
-                                         self.room, str(debs)])
-        eventually(lambda: self.process.poll() is not None or self.ready(), 60)
-        assert self.process.poll() is None
-
-    def init(self):
-        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as f:
-            return f.read().split()[0]
-
-    def ready(self):
-        try:
-            return os.path.exists("/proc/%s/root%s/root/run/ready" % (self.init(), self.room))
-        except (OSError, IndexError):
-            return False
-
-    def command(self, text):
-        return ["nsenter", "-t", self.init(), "--mount", "--net", "--pid", "--uts", "chroot", self.room + "/root", "sh", "-ec",
-                "cd /; export LC_ALL=C DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin; unset MASTER; " + text]
-
-    def run(self, text):
-        return run(*self.command(text))
-
-    def works(self, text):
-        return subprocess.run(self.command(text), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120,
-                              check=False).returncode == 0
-
-    def changed(self, word):
-        """Paths with this word in their name that are there and were not in the machine's own root."""
-        upper = self.room + "/upper"
-        found = run("nsenter", "-t", self.init(), "--mount", "find", upper, "-iname", "*%s*" % word, "!", "-type", "c")
-        return [path[len(upper):] for path in found.split()]
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def debs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("debs")
@@ -108,7 +41,7 @@ def debs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, debs):
-    r = Root(tmp_path_factory.mktemp("root"), debs)
+    r = Root(tmp_path_factory.mktemp("root"), given=debs)
     yield r
     r.close()
 
@@ -125,7 +58,7 @@ def test_packages_are_what_they_say(debs):
 
 
 def test_install(root):
-    root.run("dpkg --force-unsafe-io -i /tmp/debs/1/*.deb")
+    root.run("dpkg --force-unsafe-io -i /tmp/given/1/*.deb")
     for name, files in FILES.items():
         listed = root.run("dpkg -L " + name).split()
         assert not [f for f in files if f not in listed], name
@@ -158,7 +91,7 @@ def test_a_program_is_built_with_the_library(root):
 
 def test_a_cluster_runs_from_its_files(root):
     """As the units start it; in a network of its own, where the ports are free."""
-    start = ("mkdir -p /var/lib/fairlead/master && chown fairlead: /var/lib/fairlead/master && hostname localhost; echo packages >/etc/fairlead-master/cluster;"
+    start = ("mkdir -p /var/lib/fairlead/master && chown fairlead: /var/lib/fairlead/master; echo packages >/etc/fairlead-master/cluster;"
              "echo posix >/etc/fairlead-agent/launcher; touch '/etc/fairlead-agent/?no-hostname_lookup';"
              "F=--flags_file=/etc/fairlead D=--flags_dir=/etc/fairlead;"
              "setpriv --reuid fairlead --regid fairlead --clear-groups fairlead-master $F/master.conf $D-master --ip=127.0.0.1 >/tmp/master.log 2>&1 &"
@@ -173,7 +106,7 @@ def test_a_cluster_runs_from_its_files(root):
 
 def test_upgrade(root):
     root.run("sed -i 's/^#cluster=.*/#edited/' /etc/fairlead/master.conf")
-    root.run("dpkg --force-unsafe-io -i /tmp/debs/2/*.deb")
+    root.run("dpkg --force-unsafe-io -i /tmp/given/2/*.deb")
     for name in NAMES:
         assert root.run("dpkg-query -W -f '${Version} ${db:Status-Status}' " + name).endswith("+upgraded installed")
     assert "#edited" in root.run("cat /etc/fairlead/master.conf")
