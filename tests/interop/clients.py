@@ -41,7 +41,7 @@ class Program:
         self.cluster = cluster
         self.folder = cluster.folder
         self.environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
-        self.environment.update(environment, PYTHONDONTWRITEBYTECODE="1")
+        self.environment.update(environment, PYTHONPYCACHEPREFIX=place("pycache"))
         self.command = command
         self.process = None
         self.out_path = os.path.join(self.folder, "client-%d.out" % id(self))

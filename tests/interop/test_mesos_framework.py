@@ -83,3 +83,12 @@ def test_master_has_seen_the_same(cluster, run):
     assert framework["name"] == "npm-interop"
     assert sorted((t["name"].split("-")[0], t["state"]) for t in framework["completed_tasks"]) == [
         ("brief", "TASK_FINISHED"), ("lasting", "TASK_KILLED")]
+
+
+def test_a_failed_task_is_launched_again(cluster, run):
+    """By the package itself, as another task of the same kind."""
+    host, port = cluster.master.address.split(":")
+    keeper = node_client(cluster, "keeper.js", host, port, USER, cluster.folder).run()
+    assert keeper.states("flaky") == ["TASK_RUNNING", "TASK_FAILED", "TASK_RUNNING", "TASK_KILLED"], keeper.told()
+    assert len({u["id"] for u in keeper.saw("update")}) == 2
+    assert keeper.saw("error") == [] and keeper.saw("teardown") and keeper.status == 0, keeper.told()
