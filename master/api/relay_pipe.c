@@ -19,8 +19,10 @@ struct pipe {
     struct fl_loop *loop;
     struct http_client *client; /* owned */
     struct http_call *call;     /* borrowed; NULL when it ended */
+    struct http_call *probe;    /* borrowed; whether the agent lives */
     struct fl_timer *timer;     /* owned */
     uint64_t progress_us;       /* when something moved */
+    bool calls;                 /* some of which wait for days: the agent is probed meanwhile */
     bool has_body;              /* the request has one */
     bool body_over;
     bool held;   /* the request's body is not read: the agent does not take it */
@@ -69,6 +71,36 @@ static void too_slow(struct pipe *p)
     fail(p, 504, why);
 }
 
+static void on_probed(struct http_call *c, const struct http_client_response *r,
+                      const struct fl_err *why, void *arg)
+{
+    struct pipe *p = FL_CAST(pipe, PIPE_MAGIC, arg);
+
+    p->probe = NULL;
+    if (!r || p->begun)
+        return; /* the timer will say so */
+    moved(p);
+    fl_timer_set(p->timer, p->target.service->begin_us / 2);
+}
+
+/* A call such as WAIT_CONTAINER is answered when that comes. Half of the time to begin is left for the agent to show that it lives. */
+static void probe(struct pipe *p)
+{
+    static const struct http_call_ops ops = {.on_done = on_probed};
+    const struct http_call_config config = {.method = "GET",
+                                            .host = p->target.host,
+                                            .port = p->target.port,
+                                            .path = "/health",
+                                            .own_connection = true,
+                                            .timeout_s = A_YEAR_S,
+                                            .max_body = 65536,
+                                            .tls = p->target.service->tls};
+    struct fl_err err;
+
+    if (http_client_call(p->client, &config, &ops, p, &p->probe, &err) < 0)
+        p->probe = NULL;
+}
+
 static void on_time(void *arg)
 {
     struct pipe *p = FL_CAST(pipe, PIPE_MAGIC, arg);
@@ -78,8 +110,11 @@ static void on_time(void *arg)
     /* Who still sends its request keeps the agent waiting, and has limits of its own. */
     if (!p->begun && p->has_body && !p->body_over && !p->held)
         p->progress_us = now;
-    if (now < p->progress_us + limit)
-        fl_timer_set(p->timer, p->progress_us + limit - now);
+    uint64_t due = p->progress_us + limit, half = p->progress_us + limit / 2;
+    if (now < due && now >= half && p->calls && !p->begun && !p->probe)
+        probe(p);
+    if (now < due)
+        fl_timer_set(p->timer, (p->calls && now < half ? half : due) - now);
     else if (p->begun)
         fail(p, 0, "");
     else
@@ -274,7 +309,7 @@ static void begin(struct http_side *x, struct fl_loop *loop, void *arg)
     p->client = http_client_new(loop);
     p->timer = fl_timer_new(loop, on_time, p);
     moved(p);
-    fl_timer_set(p->timer, p->target.service->begin_us);
+    fl_timer_set(p->timer, p->target.service->begin_us / 2);
     if (call(p, &err) < 0) {
         _cleanup_free_ char *why = xasprintf("was not asked: %s", err.msg);
         fail(p, err.reason == FL_INVALID ? 400 : 502, why);
@@ -334,6 +369,7 @@ void relay_pipe(struct http_exchange *ex, const struct relay_target *t, const ch
 
     p->magic = PIPE_MAGIC;
     p->target = *t;
+    p->calls = streq(path, "/api/v1");
     p->path = *query ? xasprintf("%s?%s", path, query) : xstrdup(path);
     http_side_move(ex, &ops, p);
 }

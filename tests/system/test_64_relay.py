@@ -94,6 +94,19 @@ def test_calls_and_one_connection(cluster, sandbox):
         assert "version" in c.answer().json()
 
 
+def test_a_call_that_waits(cluster, sandbox):
+    """Longer than an agent may take to begin: it is asked whether it lives meanwhile."""
+    agent_id, _, path = sandbox
+    parent = os.path.basename(path)
+    child = {"value": "waits", "parent": {"value": parent}}
+
+    def call(kind, **body):
+        return ask(cluster, agent_id, "/api/v1", "POST", {"Content-Type": JSON, "Accept": JSON}, json.dumps({"type": kind, kind.lower(): body}))
+    assert call("LAUNCH_NESTED_CONTAINER", container_id=child, command={"value": "sleep 2.5; exit 3"}).status == 200
+    a = call("WAIT_NESTED_CONTAINER", container_id=child)
+    assert a.status == 200 and a.json()["wait_nested_container"]["exit_status"] == 3 << 8
+
+
 def test_what_is_not_relayed(cluster):
     agent_id = cluster.ids[0]
     for path in ("", "/", "/api/v1/executor", "/logging/toggle", "/wire", "/help", "/files", "/files/", "/state/x", "/state%2fx",
