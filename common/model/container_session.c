@@ -14,7 +14,7 @@ struct container_session {
     unsigned magic;
     struct fl_loop *loop;     /* borrowed */
     struct http_client *http; /* owned */
-    char *host;               /* owned */
+    char *host, *path;        /* owned */
     uint16_t port;
     struct fl_tls *tls;                                    /* borrowed */
     struct http_header headers[CONTAINER_SESSION_HEADERS]; /* owned texts */
@@ -59,6 +59,7 @@ void container_session_free(struct container_session *s)
     }
     fl_pb_free(s->container);
     free(s->host);
+    free(s->path);
     fl_loop_defer(s->loop, free_memory, s); /* records may be on the stack */
 }
 
@@ -107,7 +108,7 @@ static int start(struct container_session *s, enum kind kind, const struct fl_bu
         .host = s->host,
         .port = s->port,
         .tls = s->tls,
-        .path = "/api/v1",
+        .path = s->path,
         .headers = headers,
         .n_headers = n,
         .body = body ? body->data : NULL,
@@ -385,6 +386,7 @@ int container_session_new(struct fl_loop *loop, const struct container_session_c
     s->loop = loop;
     s->http = http_client_new(loop);
     s->host = xstrdup(config->host);
+    s->path = xasprintf("%s/api/v1", config->prefix ? config->prefix : "");
     s->port = config->port;
     s->tls = config->tls;
     assert(config->n_headers <= CONTAINER_SESSION_HEADERS);

@@ -28,6 +28,7 @@ struct container_session_config {
     const char *host;
     uint16_t port;
     struct fl_tls *tls;                /* or NULL */
+    const char *prefix;                /* of the path, as "/agent/ID" at a master; or NULL */
     const struct http_header *headers; /* of each request, such as Authorization; copied */
     size_t n_headers;                  /* at most CONTAINER_SESSION_HEADERS */
     /* LAUNCH_NESTED_CONTAINER_SESSION or ATTACH_CONTAINER_OUTPUT; only read by container_session_new(). */
