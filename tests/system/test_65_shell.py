@@ -2,11 +2,12 @@
 import json
 import os
 import struct
+import subprocess
 import urllib.parse
 
 import pytest
 
-from harness.cluster import Cluster
+from harness.cluster import BIN, Cluster
 from harness.http import eventually, get, get_json, post_json
 from harness.scheduler import Scheduler
 from harness.websocket import BINARY, CLOSE, PING, PONG, TEXT, WebSocket
@@ -21,8 +22,8 @@ def cluster():
 class Place:
     """A task's container."""
 
-    def __init__(self, cluster, status):
-        self.cluster, self.n = cluster, 0
+    def __init__(self, cluster, task, status):
+        self.cluster, self.task, self.n = cluster, task, 0
         self.agent_id = status["agent_id"]["value"]
         self.agent = next(a for a in cluster.agents if cluster.agent_id(a) == self.agent_id)
         self.container = status["container_status"]["container_id"]["value"]
@@ -44,8 +45,8 @@ class Place:
 @pytest.fixture(scope="module")
 def place(cluster):
     with Scheduler(cluster.master.address, ["PARTITION_AWARE"]) as s:
-        _, status = s.run("sleep 1000", mem=64)
-        yield Place(cluster, status)
+        task, status = s.run("sleep 1000", mem=64)
+        yield Place(cluster, task, status)
 
 
 def until(w, text):
@@ -125,6 +126,14 @@ def test_a_reader_that_stops(cluster, place):
                 break
             n += data.count(b"x")
         assert n > 29000000 and json.loads(data) == {"exit": 0}
+
+
+def test_exec_through_the_master(cluster, place):
+    """The command line's session, three requests through the relay; it lasts longer than an agent may take to begin an answer."""
+    done = subprocess.run([os.path.join(BIN, "fairlead"), "exec", "--via-master", "--master", cluster.master.address, place.task, "--",
+                           "sh", "-c", "wc -c; sleep 3; exit 5"], input=b"x" * 3000000, capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout.strip()) == (5, b"3000000"), done
+    eventually(lambda: not place.nested())
 
 
 def test_the_client_goes(cluster, place):
