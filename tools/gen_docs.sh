@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR. GENERATOR is gen_flags_doc; gen_http_doc is beside it.
+# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR. GENERATOR is gen_flags_doc; gen_http_doc and gen_cli_doc are beside it.
 set -eu
 generator=$1
 dir=$2
@@ -18,3 +18,8 @@ for header in libframework/fairlead/*.h; do
     tools/gen_header_man.py "$header" >"$dir/man/$page.new"
     mv "$dir/man/$page.new" "$dir/man/$page"
 done
+cli=$(dirname "$generator")/gen_cli_doc
+{ cat tools/cli_head.md && "$cli" md; } >"$dir/cli.md.new"
+mv "$dir/cli.md.new" "$dir/cli.md"
+"$cli" man >"$dir/man/fairlead.1.new"
+mv "$dir/man/fairlead.1.new" "$dir/man/fairlead.1"
