@@ -304,14 +304,25 @@ static int skip_options(struct completion *k)
     return i;
 }
 
+/* Behind the first word of such a verb the user's own command stands. */
+static bool in_command(const struct completion *k, int i)
+{
+    if (!(k->verb->flags & V_RAW))
+        return false;
+    for (; i + 1 < k->n; i++) {
+        if (k->words[i][0] != '-')
+            return true;
+        if (takes_next(option_of(k, k->words[i]), k->words[i]))
+            i++;
+    }
+    return false;
+}
+
 static void complete_argument(struct completion *k, int i)
 {
-    bool raw = k->verb->flags & V_RAW;
     int at = 0;
 
     for (; i + 1 < k->n; i++) {
-        if (raw && at > 0)
-            return; /* the user's own command */
         if (k->words[i][0] != '-')
             at++;
         else if (takes_next(option_of(k, k->words[i]), k->words[i]))
@@ -340,6 +351,8 @@ void complete_words(int n, char **words, struct fl_buf *out)
         c.verb = k.verb;
         k.verb->run(&c, 1, (char *[]){(char *)(uintptr_t)k.verb->name, NULL});
     }
+    if (k.verb && in_command(&k, first + used))
+        return;
     o = n > 1 ? option_of(&k, words[n - 2]) : NULL;
     if (n > 1 && takes_next(o, words[n - 2])) {
         offer_value(&k, o);
