@@ -42,11 +42,10 @@ static int drain(struct cli *c, const json_t *agent, const char *grace, bool mar
 
     if (grace && amounts_duration(grace, &ns, &err) < 0)
         code = cli_fail_as(CLI_USAGE, "--grace: %s", err.msg);
-    else if (grace) {
-        _cleanup_free_ char *text =
-            xasprintf("%lld.%09llds", (long long)(ns / 1000000000), (long long)(ns % 1000000000));
-        json_object_set_new(body, "max_grace_period", json_string(text));
-    }
+    else if (grace)
+        json_object_set_new(body, "max_grace_period",
+                            json_pack("{s:I, s:I}", "seconds", (json_int_t)(ns / 1000000000),
+                                      "nanos", (json_int_t)(ns % 1000000000)));
     if (code == CLI_OK)
         code = cli_confirm(c, "End all tasks of agent %s (%s)%s?", id, jstr(agent, "hostname"),
                            mark_gone ? " and mark it gone for ever" : "");

@@ -76,6 +76,13 @@ int verb_quota(struct cli *c, int argc, char **argv)
     if (code)
         return code;
     json_t *configs = json_object_get(json_object_get(answer, "status"), "configs");
+    /* A quota that was removed is one without anything. */
+    for (k = json_array_size(configs); k-- > 0;) {
+        q = json_array_get(configs, k);
+        if (!json_object_size(json_object_get(q, "guarantees")) &&
+            !json_object_size(json_object_get(q, "limits")))
+            json_array_remove(configs, k);
+    }
     json_array_foreach(configs, k, q)
     {
         json_array_foreach(roles, m, r)

@@ -155,23 +155,37 @@ void table_free(struct table *t)
     free(t);
 }
 
-/* Takes columns from the widest, again and again, until all fit. */
-static void fit(unsigned *width, size_t n, unsigned room)
+/* Numbers and states say less when they are cut, ids and names are known by a part. */
+static unsigned weight(char kind, unsigned width)
 {
+    return kind == '#' || kind == '?' ? width - FL_MIN(width, 12u) : width;
+}
+
+/* Takes columns from the widest, again and again, until all fit or all are small. Returns the room that is still missing. */
+static unsigned shrink(const char *kinds, unsigned *width, size_t n, unsigned missing)
+{
+    while (missing) {
+        size_t widest = 0;
+        for (size_t i = 1; i < n; i++)
+            if (weight(kinds[i], width[i]) > weight(kinds[widest], width[widest]))
+                widest = i;
+        if (weight(kinds[widest], width[widest]) <= LEAST)
+            break;
+        width[widest]--;
+        missing--;
+    }
+    return missing;
+}
+
+static void fit(const char *kinds, unsigned *width, size_t n, unsigned room)
+{
+    _cleanup_free_ char *equal = xcalloc(n, 1);
     unsigned sum = (unsigned)(n - 1) * GAP;
 
     for (size_t i = 0; i < n; i++)
         sum += width[i];
-    while (sum > room) {
-        size_t widest = 0;
-        for (size_t i = 1; i < n; i++)
-            if (width[i] > width[widest])
-                widest = i;
-        if (width[widest] <= LEAST)
-            return;
-        width[widest]--;
-        sum--;
-    }
+    if (sum > room)
+        shrink(equal, width, n, shrink(kinds, width, n, sum - room));
 }
 
 static const char *colour_of(const char *state)
@@ -262,7 +276,7 @@ void table_text(const struct table *t, const struct table_style *s, struct fl_bu
     for (size_t i = s->no_headers ? t->columns : 0; i < last * t->columns; i++)
         width[i % t->columns] = FL_MAX(width[i % t->columns], columns_of(t->cells[i]));
     if (s->width) {
-        fit(width, t->columns, s->width);
+        fit(t->kinds, width, t->columns, s->width);
         shown.columns = columns_that_fit(t, width, s->width);
         width[0] = FL_MIN(width[0], s->width);
     }
