@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import fcntl
+import http.client
 import http.server
 import json
 import os
@@ -223,6 +224,48 @@ def test_an_agent_that_does_not_answer_is_asked_through_the_master(place, task):
     assert "/agent/x-S0/metrics/snapshot" in [path for path, _ in asked]
 
 
+@contextlib.contextmanager
+def lying_master(place):
+    """The real one, but for the address of agents: nobody answers there."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def relay(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            real = http.client.HTTPConnection(place.cluster.master.address, timeout=SOON)
+            real.request(self.command, self.path, body, {k: self.headers[k] for k in ("Content-Type", "Accept") if k in self.headers})
+            answer = real.getresponse()
+            data = answer.read()
+            if self.path.startswith("/slaves"):
+                data = re.sub(rb'"pid":"([^"@]*)@[^"]*"', rb'"pid":"\1@127.0.0.1:1"', data)
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.getheader("Content-Type") or "text/plain")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            real.close()
+
+        do_GET = do_POST = relay
+
+        def log_message(self, *_):
+            pass
+
+    with serving(Handler) as address:
+        yield address
+
+
+def test_all_that_asks_agents_finds_the_way(place, task):
+    with lying_master(place) as address:
+        at = ["--master", address]
+        assert "@127.0.0.1:1" in place.ok("agents", "S0", *at)
+        assert place.ok("logs", task, *at) == "said\n"
+        assert [r["task"] for r in place.json("top", "--once", *at)] == [task]
+        assert place.json("flags", "work_dir", "--agent", "S1", *at)["work_dir"].startswith(place.cluster.folder)
+        with subprocess.Popen([FAIRLEAD, "run", "--quiet", "--name", "ended", "--", "sleep", "1000"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=place.environment) as p:
+            wait_for(lambda: place.json("tasks", "--name", "ended", "--state", "running"))
+            place.ok("kill", "ended.1", "--yes", *at)
+            p.communicate(timeout=SOON)
+
+
 def test_events(place, task):
     assert "SUBSCRIBED        agents=2" in place.ok("events")
     with subprocess.Popen([FAIRLEAD, "events", "-f", "--json", "--type", "task", "--count", "4"], stdout=subprocess.PIPE, text=True,
@@ -367,6 +410,21 @@ def test_exit_codes(place, code, words):
 
 
 @contextlib.contextmanager
+def serving(handler, tls=None):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield "127.0.0.1:%d" % server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextlib.contextmanager
 def master(answer, tls=None):
     """Something that answers GETs like a master; -> its address, and the (path, headers) that it was asked."""
     asked = []
@@ -386,17 +444,8 @@ def master(answer, tls=None):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield "127.0.0.1:%d" % server.server_port, asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler, tls) as address:
+        yield address, asked
 
 
 def test_several_masters_and_the_leader(place):
