@@ -5,20 +5,46 @@
 #include "cli/connection.h"
 #include "cli/watch.h"
 
-static int unknown(int argc, char **argv, int i)
+/* The second words of a group: "schedule, add, remove". */
+static void add_group(const char *group, struct fl_buf *out)
 {
-    bool group = false;
+    size_t n = strlen(group);
 
     for (size_t k = 0; k < cli_verbs_n; k++)
-        group = group || (str_starts(cli_verbs[k].name, argv[i]) &&
-                          cli_verbs[k].name[strlen(argv[i])] == ' ');
-    if (group && i + 1 < argc)
-        return cli_fail_as(CLI_USAGE, "`%s` has no verb '%s'; `fairlead help` lists them", argv[i],
-                           argv[i + 1]);
-    if (group)
-        return cli_fail_as(CLI_USAGE, "`%s` wants a second word; `fairlead help` lists them",
-                           argv[i]);
+        if (str_starts(cli_verbs[k].name, group) && cli_verbs[k].name[n] == ' ')
+            fl_buf_addf(out, "%s%s", out->len ? ", " : "", cli_verbs[k].name + n + 1);
+}
+
+static int unknown(int argc, char **argv, int i)
+{
+    _cleanup_buf_ struct fl_buf group = FL_BUF_INIT;
+
+    add_group(argv[i], &group);
+    if (group.len && i + 1 < argc)
+        return cli_fail_as(CLI_USAGE, "`%s` has no verb '%s': %s", argv[i], argv[i + 1],
+                           fl_buf_cstr(&group));
+    if (group.len)
+        return cli_fail_as(CLI_USAGE, "`%s` wants a second word: %s", argv[i], fl_buf_cstr(&group));
     return cli_fail_as(CLI_USAGE, "there is no verb '%s'; `fairlead help` lists them", argv[i]);
+}
+
+/* `fairlead help quota set` is `fairlead quota set --help`. */
+static int help(struct cli *c, int argc, char **argv)
+{
+    static char option[] = "--help";
+    int words;
+
+    if (argc < 3) {
+        help_all(stdout);
+        return CLI_OK;
+    }
+    c->verb = verb_of_words(argc - 2, argv + 2, &words);
+    if (!c->verb)
+        return unknown(argc, argv, 2);
+    char *name = xstrdup(c->verb->name);
+    int code = c->verb->run(c, 2, (char *[]){name, option, NULL});
+    free(name);
+    return code;
 }
 
 /* `fairlead --context x agents` is `fairlead agents --context x`. */
@@ -27,10 +53,8 @@ static int run_words(struct cli *c, int argc, char **argv)
     static char version[] = "version";
     int words, code, i;
 
-    if (argc > 1 && (streq(argv[1], "--help") || streq(argv[1], "-h") || streq(argv[1], "help"))) {
-        help_all(stdout);
-        return CLI_OK;
-    }
+    if (argc > 1 && (streq(argv[1], "--help") || streq(argv[1], "-h") || streq(argv[1], "help")))
+        return help(c, argc, argv);
     if (argc > 1 && streq(argv[1], "--version"))
         argv[1] = version;
     i = opt_parse(c, NULL, 0, argc, argv, &code);

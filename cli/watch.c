@@ -30,7 +30,8 @@ static void draw(const char *text, size_t n, unsigned rows)
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
     unsigned row = 1;
 
-    fl_buf_adds(&out, "\033[H");
+    /* Lines that are too long are cut and not wrapped: they would move all others. */
+    fl_buf_adds(&out, "\033[?7l\033[H");
     for (size_t i = 0; i < n && row < rows; i++) {
         if (text[i] == '\n') {
             fl_buf_adds(&out, "\033[K\r\n");
@@ -39,7 +40,7 @@ static void draw(const char *text, size_t n, unsigned rows)
             fl_buf_addc(&out, text[i]);
         }
     }
-    fl_buf_adds(&out, "\033[J");
+    fl_buf_adds(&out, "\033[J\033[?7h");
     fwrite(out.data, 1, out.len, stdout);
     fflush(stdout);
 }

@@ -397,6 +397,13 @@ def test_gone(place):
 
 # ---- what goes wrong ----
 
+def test_help_finds_verbs(place):
+    assert place.ok("help", "quota", "set") == place.ok("quota", "set", "--help")
+    assert place.ok("help") == place.ok("--help")
+    place.fails(2, "maintenance", says="schedule, add, remove, down, up, status")
+    place.fails(2, "help", "config", says="set-context")
+
+
 @pytest.mark.parametrize("code, words", [
     (2, ["agents", "--unknown"]), (2, ["unknown"]), (2, ["quota", "unknown"]), (2, ["maintenance"]), (2, ["logs"]), (2, ["agents", "a", "b"]),
     (2, ["agents", "--master", "zk://a/b"]), (2, ["agents", "--context", "none"]), (2, ["agents", "--credential-file", "/none"]),
