@@ -467,6 +467,23 @@ def test_several_masters_and_the_leader(place):
             place.fails(code, "agents", "--master", address, says="because")
 
 
+def test_more_tasks_than_one_answer_holds(place):
+    """A long list comes in pieces; a task with its whole id is asked for alone."""
+    def answer(path):
+        query = dict(pair.split("=") for pair in path.partition("?")[2].split("&") if pair)
+        if "task_id" in query:
+            return 200, json.dumps({"tasks": [{"id": query["task_id"]}] if query["task_id"] == "t70000" else []})
+        first, n = int(query["offset"]), int(query["limit"])
+        return 200, json.dumps({"tasks": [{"id": "t%05d" % i, "state": "TASK_RUNNING"} for i in range(first, min(first + n, 70001))]})
+
+    with master(answer) as (address, asked):
+        assert place.ok("tasks", "--ids", "--master", address).split() == ["t%05d" % i for i in range(70001)]
+        del asked[:]
+        assert place.json("tasks", "t70000", "--master", address) == {"id": "t70000"}
+        assert len(asked) == 1
+        place.fails(3, "tasks", "t6999", "--master", address, says="several tasks begin with 't6999'")
+
+
 # ---- contexts ----
 
 @pytest.fixture
