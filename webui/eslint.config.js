@@ -16,5 +16,5 @@ const languageOptions = { ecmaVersion: 2024, sourceType: 'module', parserOptions
 
 export default [
   { files: ['src/**/*.{js,jsx}'], languageOptions: { ...languageOptions, globals: globals(browser) }, rules },
-  { files: ['dev/**/*.mjs', 'test/**/*.mjs', '*.mjs', '*.js'], languageOptions: { ...languageOptions, globals: globals([...node, 'document', 'requestAnimationFrame']) }, rules },
+  { files: ['dev/**/*.mjs', 'test/**/*.mjs', '*.mjs', '*.js'], languageOptions: { ...languageOptions, globals: globals([...node, 'document', 'location', 'getComputedStyle', 'requestAnimationFrame']) }, rules },
 ];

@@ -42,7 +42,7 @@ function explain(c, id) {
   return [200, {
     framework_id: id, active: f.state === 'active', paused: false,
     roles: f.roles.map((role) => ({ role, subscribed: true, suppressed: false, dominant_share: 0.31, dominant_resource: 'cpus', role_share: 0.31, weight: 2, allocated: {}, agents_with_filters: 3, ahead: 2, first_in_order: [{ framework_id: c.frameworks[1].id, name: c.frameworks[1].name, role: 'batch', dominant_share: 0.12, dominant_resource: 'mem' }] })),
-    agents: c.agents.slice(0, 60).map((a, i) => ({ agent_id: a.id, hostname: a.hostname, role: f.roles[0], reason: why[i % 3][0], why: why[i % 3][1], advice: why[i % 3][2], holds: { cpus: 1 }, free: i % 3 === 1 ? {} : { cpus: 2, mem: 1024 } })),
+    agents: c.agents.slice(0, 60).map((a, i) => ({ agent_id: a.id, hostname: a.hostname, role: f.roles[0], reason: why[i % 3][0], why: why[i % 3][1], advice: why[i % 3][2], holds: 'cpus(*):1', free: i % 3 === 1 ? '' : 'cpus(*):2; mem(*):1024; ports(*):[31000-32000]' })),
     summary: { OPEN: 20, NOTHING_FREE: 20, FILTERED: 20, not_shown: 0 },
   }];
 }

@@ -82,7 +82,6 @@ function View({ entry }) {
   const [, again] = useState(0);
   const [error, setError] = useState(null);
   useEffect(() => {
-    document.title = `${entry.title} · ${hello.value?.cluster || 'Fairlead'}`;
     if (!loaded.has(entry)) entry.view().then((m) => { loaded.set(entry, m.default); again((n) => n + 1); }, setError);
   }, [entry]);
   if (error) throw error;

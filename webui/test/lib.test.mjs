@@ -2,7 +2,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { EventParser } from '../src/worker/stream.js';
-import { amounts, ago, duration, megabytes, shortId } from '../src/lib/format.js';
+import { amounts, ago, duration, fromText, megabytes, percent, shortId } from '../src/lib/format.js';
 import { blocks, reveal, virtual } from '../src/components/virtual.js';
 
 function events(...chunks) {
@@ -32,6 +32,8 @@ test('numbers as people read them', () => {
   assert.equal(amounts([0, 0, 0, 0]), 'nothing');
   assert.equal(duration(59), '59 s');
   assert.equal(duration(3700), '1 h 1 min');
+  assert.equal(percent(0.0001), '< 0.1 %');
+  assert.equal(fromText('cpus(*):2; mem(prod):2048; disk(prod, p)[id:path]:9; ports(*):[1-9]', 'dev'), '2 CPUs, 2 GB (prod)');
   assert.equal(ago(100, 100.2), 'now');
   assert.equal(ago(0, 100), '–');
   assert.equal(shortId('5f9c2d1e-8a44-4e0b-9d55-3b1f0c7a6e21-S7'), '…S7');

@@ -79,6 +79,12 @@ test('sorting by texts, numbers and names of others; equal ones keep their order
   assert.deepEqual(ids(m, { sort: 'agent' }), ['t.2', 't.3', 't.1']);
 });
 
+test('a task without a status yet is the newest', () => {
+  const m = model({ tasks: [task(5), task(1, { at: null, state: 'STAGING' }), task(2, { at: null, state: 'STAGING' })] });
+  assert.deepEqual(ids(m, {}), ['t.1', 't.2', 't.5']);
+  assert.equal(m.one('tasks', { framework: 'F0', id: 't.1' }).at, null);
+});
+
 test('many tasks: the columns grow and keep what they had', () => {
   const m = model({ tasks: Array.from({ length: 5000 }, (_, i) => task(i, { state: i % 2 ? 'RUNNING' : 'KILLED' })) });
   assert.equal(ids(m, { state: 'KILLED' }).length, 2500);

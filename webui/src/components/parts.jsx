@@ -1,8 +1,9 @@
 // Small pieces that many views use.
+import { useEffect } from 'preact/hooks';
 import { tone } from '../lib/states.js';
 import { CPUS, DISK, GPUS, MEM, TITLES, minus } from '../lib/resources.js';
 import { ago, amount, percent, when } from '../lib/format.js';
-import { useNow } from '../store.js';
+import { hello, useNow } from '../store.js';
 
 // A state as a dot and a word: the colour is never the only sign.
 export function State({ state, children }) {
@@ -92,6 +93,10 @@ const slug = (text) => `s-${text.toLowerCase().replace(/[^a-z]+/g, '-')}`;
 
 // The head of a view: its name, what it is, and what can be done there.
 export function Head({ title, kind, state, children, sub }) {
+  const cluster = hello.value?.cluster || 'Fairlead';
+  useEffect(() => {
+    document.title = title === cluster ? cluster : `${title} · ${cluster}`;
+  }, [title, cluster]);
   return (
     <header class="view-head">
       <div>

@@ -3,8 +3,8 @@ import { useState } from 'preact/hooks';
 import { useOne } from '../store.js';
 import { link } from '../router.js';
 import { get, useAsk } from '../lib/api.js';
-import { amount, count, percent, plural, shortId } from '../lib/format.js';
-import { EXPLAIN_WORDS, readable } from '../lib/words.js';
+import { amount, count, fromText, percent, plural, shortId } from '../lib/format.js';
+import { EXPLAIN_TITLES, EXPLAIN_WORDS, readable } from '../lib/words.js';
 import { Choices } from './filters.jsx';
 import { DataTable } from './table.jsx';
 import { Fault, Section, Waiting } from './parts.jsx';
@@ -32,7 +32,7 @@ export function WhyItWaits({ id }) {
   );
 }
 
-const vec = (v) => (typeof v === 'string' ? v : Object.entries(v ?? {}).map(([n, x]) => `${n === 'mem' ? 'memory' : n} ${amount(x, n === 'mem' || n === 'disk' ? 2 : 0)}`).join(', '));
+const vec = (v) => (Object.entries(v ?? {}).map(([n, x]) => `${n === 'mem' ? 'memory' : n} ${amount(x, n === 'mem' || n === 'disk' ? 2 : 0)}`).join(', '));
 
 function Role({ r }) {
   const q = r.quota;
@@ -59,8 +59,8 @@ function Name({ id }) {
 const columns = [
   { key: 'hostname', title: 'Agent', width: 'minmax(8rem, 1fr)', cell: (a) => <a href={link('agents', a.agent_id)}>{a.hostname}</a> },
   { key: 'why', title: 'Why', width: 'minmax(12rem, 2.4fr)', cell: (a) => <span title={a.advice}>{a.why}{a.free_but_reserved_to?.length > 0 && ` (reserved to ${a.free_but_reserved_to.join(', ')})`}</span> },
-  { key: 'free', title: 'Free', min: 700, width: 'minmax(8rem, 1fr)', cell: (a) => <span class="soft">{vec(a.free) || '–'}</span> },
-  { key: 'holds', title: 'It holds', min: 1000, width: 'minmax(8rem, 1fr)', cell: (a) => <span class="soft">{vec(a.holds) || '–'}</span> },
+  { key: 'free', title: 'Free', min: 700, width: 'minmax(8rem, 1fr)', cell: (a) => <span class="soft" title={a.free}>{fromText(a.free, a.role) || '–'}</span> },
+  { key: 'holds', title: 'It holds', min: 1000, width: 'minmax(8rem, 1fr)', cell: (a) => <span class="soft" title={a.holds}>{fromText(a.holds, a.role) || '–'}</span> },
   { key: 'role', title: 'Role', min: 1100, width: 'minmax(5rem, .5fr)', cell: (a) => a.role },
 ];
 
@@ -74,7 +74,7 @@ function Agents({ data, reason, setReason }) {
   return (
     <>
       <Choices label="Reason" value={reason} onChange={setReason}
-        options={[{ value: '', title: 'All' }, ...reasons.map(([k, n]) => ({ value: k, title: readable(k), count: n }))]} />
+        options={[{ value: '', title: 'All' }, ...reasons.map(([k, n]) => ({ value: k, title: EXPLAIN_TITLES[k] ?? readable(k), count: n }))]} />
       {reason && <p>{EXPLAIN_WORDS[reason]}. <span class="soft">{advice}</span></p>}
       <DataTable label="Agents and why they are not offered" columns={columns} source={source} fit empty="None of them is shown." />
       {data.summary?.not_shown > 0 && <p class="soft">{count(data.summary.not_shown)} more are counted and not listed.</p>}

@@ -34,7 +34,7 @@ export function amounts(array) {
   return parts.join(', ') || 'nothing';
 }
 
-export const percent = (part) => (part == null || !isFinite(part) ? '–' : `${one.format(part * 100)} %`);
+export const percent = (part) => (part == null || !isFinite(part) ? '–' : part > 0 && part < 0.0005 ? '< 0.1 %' : `${one.format(part * 100)} %`);
 
 // "12 s", "5 min", "3 h 20 min", "4 d"
 export function duration(seconds) {
@@ -69,6 +69,16 @@ export function fromList(list) {
   const out = [0, 0, 0, 0];
   for (const r of list ?? []) if (NAMES[r.name] !== undefined) out[NAMES[r.name]] += r.scalar?.value || 0;
   return out;
+}
+
+// "cpus(*):4; mem(prod):1024; ports(*):[1-9]", as /explain has it: only what is a number. Roles other than `mine` are named.
+export function fromText(text, mine) {
+  const parts = [];
+  for (const p of (text || '').split('; ')) {
+    const [, name, role, value] = /^(\w+)(?:\(([^),]*)[^)]*\))?:([\d.]+)$/.exec(p) ?? [];
+    if (name in NAMES) parts.push(amounts(Object.values(NAMES).map((i) => (i === NAMES[name] ? Number(value) : 0))) + (role && role !== '*' && role !== mine ? ` (${role})` : ''));
+  }
+  return parts.join(', ');
 }
 
 // A TimeInfo or DurationInfo: {nanoseconds}.

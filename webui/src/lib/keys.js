@@ -7,7 +7,7 @@ import { nextTheme } from './theme.js';
 export const helpShown = signal(false);
 
 const PAUSE = 1200; // ms between "g" and its second letter
-let leader = 0;
+let leader = -Infinity;
 
 const inField = (el) => el?.matches?.('input, textarea, select, [contenteditable], .xterm *');
 
@@ -26,7 +26,7 @@ export function startKeys() {
     }
     if (e.ctrlKey || e.metaKey || e.altKey || inField(e.target) || document.querySelector('dialog[open]')) return;
     if (performance.now() - leader < PAUSE) {
-      leader = 0;
+      leader = -Infinity;
       const to = routes.find((r) => r.key === e.key);
       if (to) {
         e.preventDefault();

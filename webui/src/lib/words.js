@@ -8,7 +8,7 @@ export const STATE_WORDS = {
   RUNNING: ['The task runs.', ''],
   KILLING: ['The executor was told to end the task and is waiting for it to stop.', 'It is killed the hard way when its grace period is over.'],
   FINISHED: ['The task ended by itself, with success.', ''],
-  FAILED: ['The task ended with a failure.', 'Read the message below and the end of stderr in the sandbox.'],
+  FAILED: ['The task ended with a failure.', 'Read the message and the end of stderr in the sandbox.'],
   KILLED: ['The task was ended on request of its framework or of an operator.', ''],
   ERROR: ['The task was refused before it started: its description is wrong or it is not allowed.', 'The message says what; the framework has to change the task.'],
   LOST: ['The task is not known to run any more. Frameworks that know of partitions are told more exactly.', 'The framework should start another one. This one may still come back.'],
@@ -57,8 +57,15 @@ export const REASON_WORDS = {
   TASK_UNKNOWN: ['The task is not known.', ''],
 };
 
+// The same of states that are over, for the story of a task.
+const PAST_WORDS = {
+  STAGING: 'The agent was handed the task.', STARTING: 'The executor was starting it.', RUNNING: 'The task ran.', KILLING: 'It was being ended.',
+  UNREACHABLE: 'The agent did not answer.', LOST: 'It was not known to run.',
+};
+
 const bare = (name, prefix) => String(name ?? '').replace(prefix, '');
 export const stateWords = (state) => STATE_WORDS[bare(state, /^TASK_/)] ?? ['', ''];
+export const pastWords = (state) => PAST_WORDS[bare(state, /^TASK_/)] ?? stateWords(state)[0];
 export const reasonWords = (reason) => REASON_WORDS[bare(reason, /^REASON_/).replace('SLAVE', 'AGENT')];
 
 // A master or executor says where a status came from.
@@ -66,6 +73,12 @@ export const SOURCE_WORDS = { SOURCE_MASTER: 'the master', SOURCE_AGENT: 'the ag
 
 // "out_of_memory", "OUT_OF_MEMORY": as words.
 export const readable = (name) => String(name ?? '').replace(/^(TASK|REASON|SOURCE)_/, '').toLowerCase().replaceAll('_', ' ');
+
+// What stands on the buttons that choose among them.
+export const EXPLAIN_TITLES = {
+  OPEN: 'open', FILTERED: 'declined', NOTHING_FREE: 'nothing free', HOLDS: 'holds its part', QUOTA_LIMIT: 'role at its limit', QUOTA_HEADROOM: 'kept for guarantees',
+  AGENT_INACTIVE: 'agent inactive', FRAMEWORK_INACTIVE: 'framework inactive',
+};
 
 // Answers of /explain, see docs/explain.md.
 export const EXPLAIN_WORDS = {

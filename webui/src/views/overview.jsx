@@ -82,14 +82,14 @@ function ByRole() {
   const rows = Array.from({ length: Math.min(ROLES, roles.total) }, (_, i) => roles.get(i)).filter(Boolean);
   return (
     <table>
-      <thead><tr><th scope="col">Role</th><th scope="col" class="fill">Dominant share</th><th scope="col" class="end">Share</th><th scope="col" class="end">CPUs</th><th scope="col" class="end">Memory</th></tr></thead>
+      <thead><tr><th scope="col">Role</th><th scope="col" class="fill">Dominant share</th><th scope="col" class="end">Share</th><th scope="col" class="end roomy">CPUs</th><th scope="col" class="end roomy">Memory</th></tr></thead>
       <tbody>{rows.map((r) => (
         <tr key={r.name}>
           <td class="name"><a href={link('tasks', { role: r.name })}>{r.name}</a></td>
           <td class="fill"><Bar used={r.share} total={1} label={`dominant share ${percent(r.share)}`} /></td>
           <td class="end num">{percent(r.share)}</td>
-          <td class="end num">{count(r.used[0])}</td>
-          <td class="end num">{megabytes(r.used[2])}</td>
+          <td class="end num roomy">{count(r.used[0])}</td>
+          <td class="end num roomy">{megabytes(r.used[2])}</td>
         </tr>
       ))}</tbody>
     </table>
@@ -99,14 +99,14 @@ function ByRole() {
 function ByZone({ zones }) {
   return (
     <div class="scroll"><table>
-      <thead><tr><th scope="col">Zone</th><th scope="col" class="end">Agents</th><th scope="col" class="end">Tasks</th><th scope="col" class="fill">Fullest resource</th><th scope="col" class="end">Used</th></tr></thead>
+      <thead><tr><th scope="col">Zone</th><th scope="col" class="end">Agents</th><th scope="col" class="end roomy">Tasks</th><th scope="col" class="fill">Fullest resource</th><th scope="col" class="end">Used</th></tr></thead>
       <tbody>{zones.map((z) => {
         const full = fullness(z.used, z.total);
         return (
           <tr key={`${z.region}/${z.zone}`}>
             <td class="name"><a href={link('agents', { zone: z.zone, region: z.region })}>{[z.region, z.zone].filter(Boolean).join(' / ') || 'no zone'}</a></td>
             <td class="end num">{count(z.agents)}</td>
-            <td class="end num">{count(z.tasks)}</td>
+            <td class="end num roomy">{count(z.tasks)}</td>
             <td class="fill"><Bar used={full} offered={Math.min(1 - full, fullness(z.offered, z.total))} total={1} /></td>
             <td class="end num">{percent(full)}</td>
           </tr>

@@ -4,7 +4,7 @@ import { useOne } from '../store.js';
 import { link } from '../router.js';
 import { get, useAsk } from '../lib/api.js';
 import { amounts, clockTime, duration, fromList, fromNanos, when } from '../lib/format.js';
-import { reasonWords, readable, SOURCE_WORDS, stateWords } from '../lib/words.js';
+import { pastWords, reasonWords, readable, SOURCE_WORDS, stateWords } from '../lib/words.js';
 import { tone } from '../lib/states.js';
 import { Ago, Facts, Fault, Head, Health, NotThere, Section, State, Waiting } from '../components/parts.jsx';
 
@@ -77,9 +77,9 @@ function Timeline({ statuses, state }) {
               <State state={s.state.replace(/^TASK_/, '')} />
               {s.reason && <code>{readable(s.reason)}</code>}
               {s.healthy != null && <Health healthy={s.healthy} />}
-              <span class="timeline-time soft num"><time dateTime={s.timestamp && new Date(s.timestamp * 1000).toISOString()} title={when(s.timestamp)}>{clockTime(s.timestamp)}</time>{next && s.timestamp ? `, for ${duration(next - s.timestamp)}` : ''}</span>
+              <span class="timeline-time soft num"><time dateTime={s.timestamp && new Date(s.timestamp * 1000).toISOString()} title={when(s.timestamp)}>{clockTime(s.timestamp)}</time>{next && s.timestamp ? `, for ${lasted(next - s.timestamp)}` : ''}</span>
             </div>
-            <p>{why ? why[0] : stateWords(s.state)[0]} {s.source && <span class="soft">Said by {SOURCE_WORDS[s.source] ?? s.source}.</span>}</p>
+            <p>{why ? why[0] : i ? pastWords(s.state) : stateWords(s.state)[0]} {s.source && <span class="soft">Said by {SOURCE_WORDS[s.source] ?? s.source}.</span>}</p>
             {s.message && <p class="mono message">{s.message}</p>}
             {s.limitation?.resources && <p class="soft">Limit that was passed: {amounts(fromList(s.limitation.resources))}</p>}
             {s.unreachable_time && <p class="soft">Not reachable since {when(fromNanos(s.unreachable_time))}.</p>}
@@ -91,6 +91,8 @@ function Timeline({ statuses, state }) {
     </ol>
   );
 }
+
+const lasted = (seconds) => (seconds < 1 ? `${Math.max(0, Math.round(seconds * 1000))} ms` : duration(seconds));
 
 // What the framework asked for.
 function Description({ t }) {

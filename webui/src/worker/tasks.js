@@ -83,7 +83,7 @@ export class Tasks {
     this.state[s] = stateCode(row.state);
     this.counts[this.state[s]]++;
     this.healthy[s] = row.healthy == null ? -1 : Number(row.healthy);
-    this.at[s] = row.at || 0;
+    this.at[s] = row.at ?? Infinity; // no status yet: newer than all that have one
     this.started[s] = row.started || 0;
     const r = order(row.resources);
     for (let i = 0; i < WIDTH; i++) this.resources[s * WIDTH + i] = r?.[i] || 0;
@@ -142,7 +142,7 @@ export class Tasks {
     const rank = this.#ranks(slots, column, label);
     const sign = descending ? -1 : 1;
     const key = this.key;
-    return slots.sort((a, b) => sign * (rank[a] - rank[b]) || key[a] - key[b]);
+    return slots.sort((a, b) => (rank[a] === rank[b] ? key[a] - key[b] : rank[a] < rank[b] ? -sign : sign));
   }
 
   // A number for each slot that orders as the column does.
@@ -172,7 +172,7 @@ export class Tasks {
     return {
       key: this.key[s], id: this.ids[s], name: this.names[s], frameworkKey: this.framework[s], agentKey: this.agent[s],
       role: this.roles.list[this.role[s]], executor: this.executors.list[this.executor[s]], state: STATES[this.state[s]],
-      healthy: this.healthy[s] < 0 ? null : this.healthy[s] === 1, at: this.at[s], started: this.started[s],
+      healthy: this.healthy[s] < 0 ? null : this.healthy[s] === 1, at: isFinite(this.at[s]) ? this.at[s] : null, started: this.started[s],
       resources: Array.from(this.resources.subarray(s * WIDTH, s * WIDTH + WIDTH)),
     };
   }

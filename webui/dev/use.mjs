@@ -1,0 +1,184 @@
+// Uses the page as a person does, in a browser, against the made-up master: `node dev/use.mjs`. Ends with "webui_browser: N passed, ...".
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { modules, require } from '../build.mjs';
+
+const { chromium } = require('playwright-core');
+const here = path.dirname(fileURLToPath(import.meta.url));
+const port = process.env.PORT ?? String(20000 + (process.pid % 20000));
+const url = `http://127.0.0.1:${port}/`;
+const ID = '5f9c2d1e-8a44-4e0b-9d55-3b1f0c7a6e21';
+const PATIENCE = 30_000; // ms: a loaded machine is slow
+
+const master = spawn(process.execPath, [path.join(here, 'mock.mjs'), '--port', port, '--tasks', '20000', '--rate', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
+await new Promise((resolve) => master.stdout.once('data', resolve));
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+context.setDefaultTimeout(PATIENCE);
+const page = await context.newPage();
+const faults = [];
+page.on('pageerror', (e) => faults.push(e.stack));
+const axe = readFileSync(path.join(modules, 'axe-core/axe.min.js'), 'utf8');
+
+const at = (hash) => page.waitForFunction((h) => location.hash === h, hash);
+const open = async (hash) => {
+  await page.goto('about:blank');
+  await page.goto(url + hash);
+  await page.locator('.connection.good').waitFor();
+};
+const rows = () => page.locator('main [role=grid] .grid-body [role=row]');
+// A number that the page shows, once it is there.
+const number = async (locator) => Number((await locator.textContent()).replace(/\D/g, ''));
+
+const cases = {
+  'the first view is there and says what is wrong': async () => {
+    await open('');
+    await page.getByRole('heading', { name: 'Needs attention' }).waitFor();
+    await page.getByText('2 agents unreachable').waitFor();
+    assert.match(await page.title(), /harbour/);
+  },
+  'g and a letter go to views, ? shows the keys, Escape closes': async () => {
+    await page.keyboard.press('g');
+    await page.keyboard.press('a');
+    await at('#/agents');
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  },
+  'a search narrows the table and stands in the address; arrows and Enter open a row': async () => {
+    await open('#/agents');
+    await page.keyboard.press('/');
+    await page.keyboard.type('node-a0003');
+    await at('#/agents?q=node-a0003');
+    await page.getByText('1 agent', { exact: true }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await at(`#/agents/${ID}-S3`);
+    await page.getByRole('heading', { name: /node-a0003/ }).waitFor();
+  },
+  'tasks: filters of a link hold, and one can be taken away': async () => {
+    await open(`#/tasks?state=RUNNING&framework=${ID}-0001`);
+    await page.getByText('framework:').waitFor();
+    const some = await number(page.locator('.found-count'));
+    await page.getByRole('button', { name: 'Remove the filter framework' }).click();
+    await at('#/tasks?state=RUNNING');
+    await page.waitForFunction((n) => Number(document.querySelector('.found-count').textContent.replace(/\D/g, '')) > n, some);
+  },
+  'tasks: the end of the list is reached, and only some rows are drawn': async () => {
+    await open('#/tasks?sort=id');
+    await rows().nth(5).waitFor();
+    await page.locator('main [role=grid]').focus();
+    await page.keyboard.press('End');
+    await page.waitForFunction(() => {
+      const grid = document.querySelector('main [role=grid]');
+      const last = [...grid.querySelectorAll('.grid-body [role=row]')].at(-1);
+      return Number(last.getAttribute('aria-rowindex')) > 19000 && last.textContent.length > 10;
+    });
+    assert.ok((await rows().count()) < 80);
+  },
+  'a column sorts, one way and the other': async () => {
+    await open('#/tasks');
+    await page.getByRole('button', { name: 'CPUs' }).click();
+    await at('#/tasks?sort=-cpus');
+    await page.locator('[aria-sort=descending]').getByText('CPUs').waitFor();
+    await page.getByRole('button', { name: 'CPUs' }).click();
+    await at('#/tasks?sort=cpus');
+  },
+  'one task: its story is told': async () => {
+    await open('#/tasks?state=FINISHED');
+    await rows().first().getByRole('link').first().click();
+    await page.getByRole('heading', { name: 'What happened' }).waitFor();
+    await page.locator('.timeline li').nth(1).waitFor();
+    await page.getByText('ended by itself, with success').first().waitFor();
+  },
+  'the search of the cluster finds and opens': async () => {
+    await open('');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('ingest');
+    await page.getByRole('option', { name: /^ingest / }).first().waitFor();
+    await page.keyboard.press('Enter');
+    await at(`#/frameworks/${ID}-0001`);
+    await page.getByRole('heading', { name: 'Why does it wait?' }).waitFor();
+    await page.getByText('2 frameworks come before it').waitFor();
+  },
+  'when the stream breaks, what is shown stays, and the page comes again by itself': async () => {
+    await open('#/tasks');
+    await rows().nth(5).waitFor();
+    await page.route('**/page/events', (r) => r.abort());
+    await page.evaluate(() => fetch('/dev/break'));
+    await page.getByText('Trying again').waitFor();
+    assert.ok((await rows().count()) > 5, 'rows stay');
+    await page.unroute('**/page/events');
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.locator('.connection.good').waitFor();
+    await page.locator('.banner').waitFor({ state: 'detached' });
+    assert.ok((await rows().count()) > 5);
+  },
+  'dark and light are kept': async () => {
+    await open('');
+    await page.keyboard.press('Shift+D');
+    await page.keyboard.press('Shift+D');
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+    await page.reload();
+    assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), 'dark');
+    await page.keyboard.press('Shift+D');
+  },
+  'an address of nothing says so': async () => {
+    await open('#/nowhere');
+    await page.getByRole('heading', { name: 'There is no such view' }).waitFor();
+    await open('#/agents/none');
+    await page.getByRole('heading', { name: 'No such agent' }).waitFor();
+  },
+  'on a phone: nothing is wider than the window, the menu opens': async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const hash of ['#/', '#/tasks', '#/agents', '#/roles', `#/agents/${ID}-S150`, `#/frameworks/${ID}-0001`]) {
+      await open(hash);
+      await page.locator('main h1').waitFor();
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, `${hash} is too wide`);
+      assert.ok((await page.evaluate(() => document.querySelector('main').scrollWidth)) <= 360, `${hash} is too wide`);
+    }
+    await page.getByRole('button', { name: 'Menu' }).click();
+    await page.getByRole('link', { name: 'Offers' }).click();
+    await at('#/offers');
+    await page.setViewportSize({ width: 1280, height: 800 });
+  },
+  'axe finds nothing serious in any view': async () => {
+    for (const hash of ['', '#/tasks', '#/agents', '#/frameworks', '#/roles', '#/offers', `#/agents/${ID}-S150`, `#/frameworks/${ID}-0001`]) {
+      for (const colorScheme of ['dark', 'light']) {
+        await page.emulateMedia({ colorScheme });
+        await open(hash);
+        await page.locator('main h1').waitFor();
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        const bad = violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 200)}`);
+        assert.deepEqual(bad, [], `${hash} ${colorScheme}`);
+      }
+    }
+  },
+  'nothing failed on the way': async () => assert.deepEqual(faults, []),
+};
+
+let failed = 0;
+try {
+  for (const [name, run] of Object.entries(cases)) {
+    const begun = performance.now();
+    try {
+      await run();
+      console.log(`ok   ${name} (${Math.round(performance.now() - begun)} ms)`);
+    } catch (e) {
+      failed++;
+      console.log(`FAIL ${name}: ${e.message}`);
+      await page.screenshot({ path: `${process.env.SHOTS ?? '/tmp'}/webui-failed-${failed}.png` }).catch(() => {});
+    }
+  }
+} finally {
+  await browser.close();
+  master.kill();
+}
+console.log(`webui_browser: ${Object.keys(cases).length - failed} passed, ${failed} failed, 0 skipped`);
+process.exit(failed ? 1 : 0);
