@@ -128,7 +128,7 @@ void agent_executor_post(struct http_exchange *ex, void *arg)
     const Exec__Call *call;
 
     if (!api->core->containers_recovered) {
-        http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery; try again in a moment");
         return;
     }
     if (api_refuse_early(ex))

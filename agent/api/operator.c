@@ -445,7 +445,7 @@ void agent_operator_post(struct http_exchange *ex, void *arg)
     struct operation op = {.ex = ex, .api = api};
 
     if (api->core->state == AGENT_RECOVERING) {
-        http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Agent has not finished recovery; try again in a moment");
         return;
     }
     if (agent_is_recordio(r)) {

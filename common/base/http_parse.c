@@ -240,6 +240,9 @@ static int on_headers(http_parser *p)
         return bad_request(c, "A header's name has a space.\n");
     if (p->method == HTTP_CONNECT || !split_target(ex))
         return bad_request(c, "The request's target is not a path.\n");
+    if (!http_query_is_valid(ex->req.query))
+        return bad_request(c, "The request's query has a '%' without two hexadecimal digits "
+                              "behind it; a percent sign is written %25.\n");
     ex->route = router_find(c->io->server->router, ex->req.path, &ex->req.path_rest);
     if (!ex->req.path_rest)
         ex->req.path_rest = "";

@@ -43,6 +43,7 @@ const struct http_route *router_find(const struct router *r, const char *path,
 /* ---- text (http_query.c) ---- */
 /* Percent-decodes n bytes; `plus` turns '+' to a space. -EINVAL on a bad escape or a NUL. */
 int http_percent_decode(const char *s, size_t n, bool plus, struct fl_buf *out);
+bool http_query_is_valid(const char *query); /* every percent sign begins an escape */
 const char *http_header_find(const struct http_header *h, size_t n, const char *name);
 /* By an Accept-Encoding header: what is named decides, then "*"; "gzip;q=0" refuses. */
 bool http_accepts_coding(const char *list, const char *coding);

@@ -37,6 +37,14 @@ int http_percent_decode(const char *s, size_t n, bool plus, struct fl_buf *out)
     return 0;
 }
 
+bool http_query_is_valid(const char *query)
+{
+    for (const char *p = query; (p = strchr(p, '%')); p++)
+        if (hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+            return false;
+    return true;
+}
+
 char *http_query_get(const char *query, const char *name)
 {
     for (const char *p = query ? query : ""; *p;) {

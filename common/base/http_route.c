@@ -85,6 +85,9 @@ static const struct http_route *match(const struct router *r, const char *path, 
 static const struct http_route *find(const struct router *r, const char *path,
                                      const char **ret_rest)
 {
+    /* Of an address that ends in a slash and a path that begins with one. */
+    while (path[0] == '/' && path[1] == '/')
+        path++;
     size_t n = strlen(path), end = n;
     while (end > 1 && path[end - 1] == '/')
         end--;
@@ -118,6 +121,9 @@ const struct http_route *router_find(const struct router *r, const char *path,
                                      const char **ret_rest)
 {
     size_t n = r->prefix ? strlen(r->prefix) : 0;
+    /* Whatever a handler makes of the rest: nothing is above. */
+    if (strstr(path, "/.."))
+        return NULL;
     if (n > 0 && strncmp(path, r->prefix, n) == 0 && (path[n] == '/' || path[n] == '\0')) {
         const struct http_route *route = find(r, path[n] ? path + n : "/", ret_rest);
         if (route)

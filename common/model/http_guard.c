@@ -144,7 +144,8 @@ static bool firewall_refused(const struct http_guard *g, struct http_exchange *e
     for (size_t i = 0; i < g->n_disabled; i++) {
         if (!streq(g->disabled[i], route->path))
             continue;
-        http_respondf(ex, 403, HTTP_TEXT, "Endpoint '%s' is disabled", route->path);
+        http_respondf(ex, 403, HTTP_TEXT,
+                      "Endpoint '%s' is disabled by --firewall_rules of this daemon.", route->path);
         return true;
     }
     return false;

@@ -328,9 +328,10 @@ static void write_slaves(struct state_out *o)
 {
     struct json_out *j = &o->j;
     _cleanup_free_ char *only = http_query_get(o->rq->query, "slave_id");
-    const char *rest = o->rq->path_rest;
-    /* "/slaves/<id>" means the same to clients that append the id. */
-    const char *id = only ? only : rest[0] == '/' && rest[1] ? rest + 1 : NULL;
+    /* "/slaves/<id>", perhaps with another slash, means the same to clients that append the id. */
+    const char *rest = o->rq->path_rest + strspn(o->rq->path_rest, "/");
+    _cleanup_free_ char *below = xstrndup(rest, strcspn(rest, "/"));
+    const char *id = only ? only : *below ? below : NULL;
 
     json_object(j);
     json_karray(j, "slaves");

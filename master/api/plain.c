@@ -5,7 +5,7 @@
 bool api_refuse_unrecovered(struct http_exchange *ex, const struct master_api *api)
 {
     if (!api->master->recovered)
-        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery");
+        http_respond(ex, 503, HTTP_TEXT, "Master has not finished recovery; try again in a moment");
     return !api->master->recovered;
 }
 

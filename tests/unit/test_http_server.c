@@ -134,6 +134,14 @@ START_TEST(routing)
     expect(&f, "GET /e%63ho HTTP/1.1\r\n" CLOSE, " 200 ");
     expect(&f, "GET /echo%00 HTTP/1.1\r\n" CLOSE, " 400 ");
     expect(&f, "GET /echo%zz HTTP/1.1\r\n" CLOSE, " 400 ");
+    expect(&f, "GET /echo?a=%zz HTTP/1.1\r\n" CLOSE, " 400 ");
+    expect(&f, "GET /echo?a=%2 HTTP/1.1\r\n" CLOSE, "written %25");
+    expect(&f, "GET /echo?% HTTP/1.1\r\n" CLOSE, " 400 ");
+    expect(&f, "GET /echo?a=%25zz HTTP/1.1\r\n" CLOSE, "GET /echo rest= query=a=%25zz");
+    expect(&f, "GET /echo/../x HTTP/1.1\r\n" CLOSE, " 404 ");
+    expect(&f, "GET /echo/%2e%2E/x HTTP/1.1\r\n" CLOSE, " 404 ");
+    expect(&f, "GET //echo HTTP/1.1\r\n" CLOSE, "rest= query=");
+    expect(&f, "GET ///echo//x HTTP/1.1\r\n" CLOSE, "rest=//x query=");
     fixture_stop(&f);
 }
 END_TEST
