@@ -236,7 +236,7 @@ static const struct {
     {"/basic/deeper", NULL, 401, B_BASIC},
     {"/slave(1)/basic", NULL, 401, B_BASIC},
     {"/slave%281%29/basic", NULL, 401, B_BASIC},
-    {"//basic", NULL, 404, ""},
+    {"//basic", NULL, 401, B_BASIC},
     {"/basic", "basic   b3A6czNjcmV0", 200, "op"},
     {"/jwt", NULL, 401, B_BEARER "\r\n"},
     {"/jwt", OP, 401, B_BEARER ", error=\"invalid_token\""},
