@@ -12,12 +12,10 @@ static void say(const char *fmt, va_list ap)
     char text[2048];
 
     vsnprintf(text, sizeof(text), fmt, ap);
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 127)
-            *p = ' ';
-    for (size_t n = strlen(text); n && text[n - 1] == ' ';)
-        text[--n] = '\0';
-    fprintf(stderr, "fairlead: %s\n", text);
+    _cleanup_free_ char *clean = text_clean(text);
+    for (size_t n = strlen(clean); n && clean[n - 1] == ' ';)
+        clean[--n] = '\0';
+    fprintf(stderr, "fairlead: %s\n", clean);
 }
 
 int cli_fail_as(int code, const char *fmt, ...)

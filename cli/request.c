@@ -59,7 +59,9 @@ static void done(struct http_call *call, const struct http_client_response *r,
     if (r) {
         const char *location = http_response_header(r, "Location");
         w->answer->status = r->status;
-        w->answer->body = xstrndup(r->body ? r->body : "", r->body_len);
+        /* It may hold any byte. */
+        w->answer->body = xcalloc(r->body_len + 1, 1);
+        memcpy(w->answer->body, r->body ? r->body : "", r->body_len);
         w->answer->len = r->body_len;
         w->location = location ? xstrdup(location) : NULL;
     } else {
@@ -143,8 +145,8 @@ static void set_leader(struct connection *n, const struct peer *p)
 }
 
 /* Where a redirection leads. Never from TLS to plain text. */
-static int make_redirected(const struct peer *from, const char *location, struct peer *ret,
-                           struct fl_err *err)
+static int make_redirected(const struct connection *n, const struct peer *from,
+                           const char *location, struct peer *ret, struct fl_err *err)
 {
     struct peer p = {0};
     int r = address_parse(location, 5050, from->at.tls, &p.at, err);
@@ -155,6 +157,11 @@ static int make_redirected(const struct peer *from, const char *location, struct
         peer_done(&p);
         return fl_err_set(err, FL_FORBIDDEN, "%s sends us on without TLS, to '%.200s': refused",
                           from->name, location);
+    }
+    if (p.at.tls && !n->tls) {
+        peer_done(&p);
+        return fl_err_set(err, FL_INVALID, "%s sends us on to https: name the masters by https://",
+                          from->name);
     }
     _cleanup_free_ char *text = address_text(&p.at);
     p.prefix = xstrdup("");
@@ -180,7 +187,7 @@ static int ask_from(struct cli *c, const struct peer *first, const char *method,
         return 0;
     }
     answer_done(ret);
-    r = make_redirected(first, location, &next, err);
+    r = make_redirected(n, first, location, &next, err);
     if (r == 0)
         r = ask(c, &next, method, path, body, 0, ret, NULL, err);
     if (r < 0)

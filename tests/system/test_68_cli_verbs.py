@@ -467,6 +467,19 @@ def test_several_masters_and_the_leader(place):
             place.fails(code, "agents", "--master", address, says="because")
 
 
+def test_hostile_answers_move_nothing(place):
+    evil = "x\x1b[2J\x9b2J\r\n\x07"
+    for status, body, code in ((500, evil, 1), (200, "\0" * 5000, 1), (200, '{"slaves": 5}', 1), (200, "{" * 100000, 1), (307, "file:///etc", 1),
+                               (307, "https://127.0.0.1:1/", 1), (200, '{"slaves": [5, null, {"id": 7}]}', 0)):
+        with master(lambda path, s=status, b=body: (s, b)) as (address, _):
+            out = place("agents", "--master", address)
+            assert out.returncode == code and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", out.stdout + out.stderr), out
+    listed = json.dumps({"slaves": [{"id": evil, "hostname": evil}]})
+    with master(lambda path: (200, listed)) as (address, _):
+        assert len(place.ok("agents", "--master", address).splitlines()) == 2
+        assert place.json("agents", "--master", address)[0]["id"] == evil
+
+
 def test_more_tasks_than_one_answer_holds(place):
     """A long list comes in pieces; a task with its whole id is asked for alone."""
     def answer(path):
