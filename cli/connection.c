@@ -46,6 +46,29 @@ struct settings {
     const char *values[CONFIG_KEYS];
 };
 
+static bool is_identity(enum config_key k)
+{
+    return k == CONFIG_CREDENTIAL_FILE || k == CONFIG_TOKEN_FILE || k == CONFIG_PRINCIPAL ||
+           k == CONFIG_SECRET || k == CONFIG_TOKEN;
+}
+
+/* Whether the context says this; who asks is one matter, however it is said. */
+static bool says(const struct context *x, enum config_key key)
+{
+    for (enum config_key k = 0; k < CONFIG_KEYS; k++)
+        if (x->values[k] && (k == key || (is_identity(k) && is_identity(key))))
+            return true;
+    return false;
+}
+
+static void replace(struct settings *s, enum config_key key, const char *value)
+{
+    for (enum config_key k = 0; k < CONFIG_KEYS; k++)
+        if (is_identity(k) && is_identity(key))
+            s->values[k] = NULL;
+    s->values[key] = value;
+}
+
 static void settle(struct cli *c, const struct context *x, enum level x_level, struct settings *s)
 {
     const struct {
@@ -53,36 +76,31 @@ static void settle(struct cli *c, const struct context *x, enum level x_level, s
         const char *flag, *variable;
     } rows[] = {
         {CONFIG_MASTER, c->master, "FAIRLEAD_MASTER"},
-        {CONFIG_CREDENTIAL_FILE, c->credential_file, "FAIRLEAD_LOGIN"},
         {CONFIG_TOKEN_FILE, c->token_file, "FAIRLEAD_TOKEN_FILE"},
+        {CONFIG_CREDENTIAL_FILE, c->credential_file, "FAIRLEAD_LOGIN"},
         {CONFIG_CA_FILE, c->ca_file, "FAIRLEAD_CA_FILE"},
         {CONFIG_CERT_FILE, c->cert_file, "FAIRLEAD_CERT_FILE"},
         {CONFIG_KEY_FILE, c->key_file, "FAIRLEAD_KEY_FILE"},
         {CONFIG_INSECURE, c->insecure ? "yes" : NULL, "FAIRLEAD_INSECURE"},
     };
-    const char *variable = environment("FAIRLEAD_MASTER");
-    enum level master_level = c->master ? BY_FLAG : variable ? BY_ENVIRONMENT : BY_DEFAULT;
-    bool theirs = x && x_level >= master_level; /* the context's settings count */
+    enum level master_level = c->master                        ? BY_FLAG
+                              : environment("FAIRLEAD_MASTER") ? BY_ENVIRONMENT
+                                                               : BY_DEFAULT;
+    bool named = x && x_level == BY_FLAG, theirs = x && (named || x_level > master_level);
 
-    for (size_t k = 0; k < CONFIG_KEYS; k++)
-        s->values[k] = theirs ? x->values[k] : NULL;
+    s->values[CONFIG_MASTER] = CLI_DEFAULT_MASTER;
+    for (enum config_key k = 0; theirs && k < CONFIG_KEYS; k++)
+        if (x->values[k])
+            s->values[k] = x->values[k];
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const char *env = environment(rows[i].variable);
-        /* --context names a cluster: it is not another one that a variable names. */
-        bool named = rows[i].key == CONFIG_MASTER && x && x_level > BY_ENVIRONMENT &&
-                     x->values[CONFIG_MASTER];
-        if (rows[i].flag)
-            s->values[rows[i].key] = rows[i].flag;
-        else if (env && !named)
-            s->values[rows[i].key] = env;
+        const char *value = environment(rows[i].variable);
+        /* --context names a cluster: variables are of another one. */
+        if (value && !(named && says(x, rows[i].key)))
+            replace(s, rows[i].key, value);
     }
-    if (!s->values[CONFIG_MASTER])
-        s->values[CONFIG_MASTER] = CLI_DEFAULT_MASTER;
-    /* A flag or a variable outranks what the file says in another way. */
-    if (c->token_file || (environment("FAIRLEAD_TOKEN_FILE") && !c->credential_file))
-        s->values[CONFIG_CREDENTIAL_FILE] = NULL;
-    if (s->values[CONFIG_CREDENTIAL_FILE] && (c->credential_file || environment("FAIRLEAD_LOGIN")))
-        s->values[CONFIG_TOKEN_FILE] = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].flag)
+            replace(s, rows[i].key, rows[i].flag);
 }
 
 static int load_token(struct connection *n, const char *text, struct fl_err *err)

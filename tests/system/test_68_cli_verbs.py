@@ -561,6 +561,13 @@ def test_secrets_are_not_shown_and_go_to_their_cluster_only(contexts):
         os.chmod(token, 0o600)
         contexts.ok("agents", "--token-file", token)
         assert asked[-1][1]["Authorization"] == "Bearer a.b.c"
+        # A context that is named is all of it; the current one gives way to the environment.
+        contexts.ok("agents", env={"FAIRLEAD_TOKEN_FILE": token})
+        assert asked[-1][1]["Authorization"] == "Bearer a.b.c"
+        contexts.ok("agents", "--context", "own", env={"FAIRLEAD_TOKEN_FILE": token, "FAIRLEAD_MASTER": stranger})
+        assert asked[-1][1]["Authorization"] == basic
+        contexts.ok("agents", env={"FAIRLEAD_CONTEXT": "own", "FAIRLEAD_MASTER": stranger})
+        assert "Authorization" not in overheard[-1][1]
         contexts.ok("config", "set-context", "own", "--principal", "", "--token-stdin", input="d.e.f\n")
         contexts.ok("agents")
         assert asked[-1][1]["Authorization"] == "Bearer d.e.f"
