@@ -249,7 +249,7 @@ plots:
 lint:
 	tools/lint.sh
 
-docs: $(BUILD)/tools/gen_flags_doc $(BUILD)/tools/gen_http_doc $(BUILD)/tools/gen_cli_doc
+docs: $(BUILD)/tools/gen_flags_doc $(BUILD)/tools/gen_http_doc $(BUILD)/tools/gen_cli_doc $(BUILD)/tools/gen_metrics_doc
 	tools/gen_docs.sh $< docs
 
 format-mine:

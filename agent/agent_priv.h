@@ -287,9 +287,13 @@ size_t agent_gc_pending(const struct agent_gc *g);
 
 /* ---- metrics.c ---- */
 enum agent_counter {
-#define AGENT_COUNTER(name, text) COUNT_##name,
+#define AGENT_COUNTER(name, ...) COUNT_##name,
+#define AGENT_PULL(...)
+#define METRIC_NAME(...)
 #include "agent/metrics.def"
 #undef AGENT_COUNTER
+#undef AGENT_PULL
+#undef METRIC_NAME
     AGENT_COUNTERS
 };
 struct agent_counters *agent_counters_new(struct agent_core *a);

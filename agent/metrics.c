@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "agent/agent_priv.h"
+#include "agent/metric_rows.h"
 #include "agent/oversubscription.h"
 
 struct resource_gauge {
@@ -196,25 +197,17 @@ static void add_states(struct agent_core *a, struct agent_counters *c)
 
 struct agent_counters *agent_counters_new(struct agent_core *a)
 {
-    static const char *const names[] = {
-#define AGENT_COUNTER(name, text) text,
-#include "agent/metrics.def"
-#undef AGENT_COUNTER
-    };
     struct agent_counters *c = xnew0(struct agent_counters);
 
-    for (size_t i = 0; i < AGENT_COUNTERS; i++)
-        c->counters[i] = metrics_counter(a->metrics, names[i]);
-    metrics_pull(a->metrics, "slave/uptime_secs", pull_uptime, a);
-    metrics_pull(a->metrics, "slave/registered", pull_registered, a);
-    metrics_pull(a->metrics, "slave/frameworks_active", pull_frameworks, a);
-    metrics_pull(a->metrics, "slave/executor_directory_max_allowed_age_secs", pull_max_age, a);
-    metrics_pull(a->metrics, "gc/path_removals_pending", pull_gc, a);
-    metrics_pull(a->metrics, "containerizer/fetcher/cache_size_total_bytes", pull_cache_size, a);
-    metrics_pull(a->metrics, "containerizer/fetcher/cache_size_used_bytes", pull_cache_used, a);
-    metrics_pull(a->metrics, "containerizer/fetcher/task_fetches_succeeded", pull_fetches_succeeded,
-                 a);
-    metrics_pull(a->metrics, "containerizer/fetcher/task_fetches_failed", pull_fetches_failed, a);
+    metrics_describe(a->metrics, agent_metric_rows, agent_metric_rows_n);
+#define AGENT_COUNTER(symbol, name, ...)                                                           \
+    c->counters[COUNT_##symbol] = metrics_counter(a->metrics, name);
+#define AGENT_PULL(name, fn, ...) metrics_pull(a->metrics, name, fn, a);
+#define METRIC_NAME(...)
+#include "agent/metrics.def"
+#undef AGENT_COUNTER
+#undef AGENT_PULL
+#undef METRIC_NAME
     add_resources(a, c);
     add_states(a, c);
     return c;

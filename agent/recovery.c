@@ -415,6 +415,8 @@ static void finish(struct agent_core *a)
     env_timer_free(agent_time(a), a->link.recover_timer);
     a->link.recover_timer = NULL;
     a->state = AGENT_DISCONNECTED;
+    metric_set(metrics_gauge(a->metrics, "slave/recovery_time_secs"),
+               env_wall_s(agent_time(a)) - a->start_time);
     log_info("Recovery is complete");
     if (a->cleanup) {
         agent_shutdown(a, "--recover=cleanup", false);

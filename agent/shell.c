@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "agent/containerizer/runtime_dir.h"
@@ -15,6 +16,8 @@
 #include "agent/detect.h"
 #include "agent/disk.h"
 #include "agent/disk_trash.h"
+#include "common/model/http_times.h"
+#include "common/model/loop_delay.h"
 #include "common/base/log.h"
 #include "common/base/tls.h"
 #include "common/model/plain_http.h"
@@ -273,6 +276,11 @@ static int read_secrets(struct agent_shell *s, struct fl_err *err)
     return r < 0 ? r : make_guard(s, err);
 }
 
+static void answered(const struct http_route *route, int status, uint64_t us, void *arg)
+{
+    http_times_note(((struct agent_api *)arg)->times, route, us);
+}
+
 static int start_http(struct agent_shell *s, const struct fl_daemon_address *where,
                       struct fl_err *err)
 {
@@ -288,6 +296,7 @@ static int start_http(struct agent_shell *s, const struct fl_daemon_address *whe
         .arg = &s->api,
         .before = s->guard ? before : NULL,
         .fallback = plain_not_found,
+        .answered = answered,
     };
     int r = http_server_new(s->loop, &config, &s->http, err);
 
@@ -314,6 +323,36 @@ static int make_core(struct agent_shell *s, const struct fl_daemon_address *wher
     return agent_new(&s->env, s->flags, s->metrics, info, address, &s->core, err);
 }
 
+static double work_dir_bytes(const struct agent_shell *s, bool free_only)
+{
+    struct statvfs v;
+
+    if (statvfs(s->flags->work_dir, &v) < 0)
+        return 0;
+    return (double)v.f_frsize * (double)(free_only ? v.f_bavail : v.f_blocks);
+}
+
+static double pull_disk_total(void *arg)
+{
+    return work_dir_bytes(arg, false);
+}
+
+static double pull_disk_free(void *arg)
+{
+    return work_dir_bytes(arg, true);
+}
+
+static void make_metrics(struct agent_shell *s)
+{
+    s->metrics = metrics_new();
+    metrics_add_system(s->metrics);
+    metrics_add_http(s->metrics, &s->http);
+    metrics_pull(s->metrics, "slave/work_dir_total_bytes", pull_disk_total, s);
+    metrics_pull(s->metrics, "slave/work_dir_free_bytes", pull_disk_free, s);
+    s->delay = loop_delay_new(s->loop, s->metrics);
+    s->times = http_times_new(s->metrics, agent_routes, agent_routes_n);
+}
+
 static int make_loop(struct agent_shell *s, struct fl_err *err)
 {
     int r = fl_loop_new(&s->loop, err);
@@ -323,8 +362,7 @@ static int make_loop(struct agent_shell *s, struct fl_err *err)
     s->env.env = env_from_loop(s->loop);
     s->env.io = &io;
     s->env.ctx = s;
-    s->metrics = metrics_new();
-    metrics_add_system(s->metrics);
+    make_metrics(s);
     s->files = http_files_new();
     s->log_toggle = log_toggle_new(&s->env.env);
     s->link = agent_link_new(s);
@@ -380,6 +418,7 @@ int agent_shell_init(struct agent_shell *s, const struct agent_flags *flags, str
                                 .files = s->files,
                                 .log_toggle = s->log_toggle,
                                 .guard = s->guard,
+                                .times = s->times,
                                 .usage = usage_round_new(s->loop, s->core)};
     return agent_recover(s->core, err);
 }
@@ -407,6 +446,8 @@ void agent_shell_done(struct agent_shell *s)
     http_secret_free(s->token_key);
     http_credential_done(&s->credential);
     log_toggle_free(s->log_toggle);
+    http_times_free(s->times);
+    loop_delay_free(s->delay);
     http_files_free(s->files);
     metrics_free(s->metrics);
     fl_tls_free(s->tls_server);

@@ -25,6 +25,8 @@ struct agent_shell {
     struct http_server *http;
     struct http_files *files;
     struct log_toggle *log_toggle;
+    struct http_times *times;
+    struct loop_delay *delay;
     struct agent_api api;
     struct agent_link *link;
     struct agent_disk_thread *disk;

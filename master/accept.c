@@ -179,6 +179,8 @@ void framework_accept(struct master *m, struct framework *f, Sched__Call__Accept
     for (size_t i = 0; i < call->n_offer_ids; i++) {
         struct offer *o = offer_find(m, call->offer_ids[i]->value);
         resources_add(&acc.offered, &o->resources);
+        offer_answered(m, o);
+        f->counts.accepted++;
         offer_remove(m, o);
     }
     resources_copy(&acc.remaining, &acc.offered);

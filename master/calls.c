@@ -26,6 +26,8 @@ static int call_decline(struct master *m, struct framework *f, const Sched__Call
                       call->decline->offer_ids[i]->value);
             continue;
         }
+        offer_answered(m, o);
+        f->counts.declined++;
         offer_withdraw(m, o, false, filters_or_default(m, call->decline->filters));
     }
     return 202;
@@ -333,6 +335,7 @@ static int checked_call(struct master *m, const Sched__Call *call, const char *s
     }
     if ((size_t)call->type >= ARRAY_SIZE(calls) || !calls[call->type])
         return refuse(err, FL_NOT_IMPLEMENTED, "The type of the call is not known");
+    framework_count_call(f, call->type);
     return calls[call->type](m, f, call, err);
 }
 

@@ -72,11 +72,13 @@ struct transition {
 };
 
 struct core_metrics {
-#define METRIC_COUNTER(field, name) struct metric *field;
-#define METRIC_PULL(name, fn)
+#define METRIC_COUNTER(field, ...) struct metric *field;
+#define METRIC_PULL(...)
+#define METRIC_NAME(...)
 #include "master/metrics.def"
 #undef METRIC_COUNTER
 #undef METRIC_PULL
+#undef METRIC_NAME
 };
 
 /* Sizes of the tables of counters: past the last number of each enum. */
@@ -103,6 +105,7 @@ struct core {
     struct env_timer *hold_timer;     /* quota.c: no allocation until it or enough agents come */
     size_t hold_agents;
     struct metric *alloc_runs, *alloc_ms, *alloc_latency_ms;
+    struct metric *offer_answer, *launch, *update_latency; /* histograms */
     uint64_t alloc_kicked_us;
 
     /* allocation */
@@ -153,6 +156,13 @@ char *core_printf(struct master *m, const char *fmt, ...) _printf_(2, 3); /* scr
 /* ---- metrics.c ---- */
 void core_metrics_init(struct master *m);
 
+/* ---- framework_metrics.c: master/frameworks/NAME/ID/... ---- */
+void framework_count_state(struct framework *f, V1__TaskState state, int by);
+void framework_count_call(struct framework *f, Sched__Call__Type type);
+void framework_count_event(struct framework *f, Sched__Event__Type type);
+void framework_count_operation(struct framework *f, V1__Offer__Operation__Type type);
+void frameworks_tell(const struct master *m, metric_tell_f *tell, void *to);
+
 /* ---- totals.c: what the whole cluster has and uses, kept as it changes ---- */
 extern const char *const totals_names[TOTALS_NAMES];
 struct totals {
@@ -196,6 +206,7 @@ void offer_made(void *arg, const char *framework_id, const char *role, const cha
 void offers_flush(struct master *m);
 V1__URL *agents_url(struct fl_arena *arena, const struct agent *a);
 struct offer *offer_find(const struct master *m, const char *id);
+void offer_answered(struct master *m, const struct offer *o); /* for the statistics */
 /* Takes it off the books without giving anything to the allocator. */
 void offer_remove(struct master *m, struct offer *o);
 /* Gives the resources back; tells the framework when `rescind`. */

@@ -55,7 +55,8 @@ static const char *const operation_names[] = {
     [V1__OFFER__OPERATION__TYPE__DESTROY_DISK] = "destroy_disk",
 };
 static const char *const operation_states[] = {
-    "total", "pending", "finished", "failed", "error", "dropped", "unreachable", "gone_by_operator",
+    "total",   "pending",     "finished",         "failed",     "error",
+    "dropped", "unreachable", "gone_by_operator", "recovering",
 };
 
 static const char *operation_state(V1__OperationState s)
@@ -75,6 +76,8 @@ static const char *operation_state(V1__OperationState s)
         return "unreachable";
     case V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR:
         return "gone_by_operator";
+    case V1__OPERATION_STATE__OPERATION_RECOVERING:
+        return "recovering";
     default:
         return NULL;
     }
@@ -94,13 +97,12 @@ static void add(struct master *m, V1__Offer__Operation__Type type, const char *s
 void count_operation(struct master *m, V1__Offer__Operation__Type type, V1__OperationState from,
                      V1__OperationState to)
 {
-    bool is_new = from == to, was_pending = from == V1__OPERATION_STATE__OPERATION_PENDING;
-    const char *state = operation_state(to);
+    const char *before = operation_state(from), *state = operation_state(to);
 
-    if (is_new)
+    if (from == to)
         add(m, type, "total", 1);
-    else if (was_pending)
-        add(m, type, "pending", -1);
+    else if (before && !operation_state_is_terminal(from))
+        add(m, type, before, -1); /* those that ended stay counted */
     if (state)
         add(m, type, state, 1);
 }
@@ -195,13 +197,14 @@ static void tell_number(const char *name, double value, void *arg)
     t->tell(full, value, t->to);
 }
 
-static void allocator_numbers(metric_tell_f *tell, void *to, void *arg)
+static void tell_all(metric_tell_f *tell, void *to, void *arg)
 {
     struct master *m = arg;
     struct telling t = {tell, to};
 
     if (m->alloc && m->alloc_ops->numbers)
         m->alloc_ops->numbers(m->alloc, tell_number, &t);
+    frameworks_tell(m, tell, to);
 }
 
 void counters_init(struct master *m)
@@ -216,7 +219,7 @@ void counters_init(struct master *m)
 
     for (size_t i = 0; i < ARRAY_SIZE(queues); i++)
         metrics_pull(m->metrics, queues[i], pull_nothing, NULL);
-    metrics_source(m->metrics, allocator_numbers, m);
+    metrics_source(m->metrics, tell_all, m);
     m->core->alloc_runs = metrics_counter(m->metrics, "allocator/mesos/allocation_runs");
     m->core->alloc_ms = metrics_timer(m->metrics, "allocator/mesos/allocation_run_ms");
     m->core->alloc_latency_ms =

@@ -371,6 +371,7 @@ static void subscribe_new(struct master *m, void *stream, const char *stream_id,
     log_info("framework '%s' subscribed as %s", f->info->name, f->id);
     f->active = true;
     allocation_add_framework(m, f);
+    framework_count_call(f, SCHED__CALL__TYPE__SUBSCRIBE);
     attach(m, f, stream, stream_id);
     publish_framework(m, f, MAPI__EVENT__TYPE__FRAMEWORK_ADDED);
 }
@@ -406,6 +407,7 @@ static int subscribe_known(struct master *m, void *stream, const char *stream_id
         f->stream = NULL;
     }
     withdraw_offers(m, f, false);
+    framework_count_call(f, SCHED__CALL__TYPE__SUBSCRIBE);
     attach(m, f, stream, stream_id);
     publish_framework(m, f, MAPI__EVENT__TYPE__FRAMEWORK_UPDATED);
     tell_agents(m, f);

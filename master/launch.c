@@ -114,6 +114,7 @@ static void send_task(struct acceptance *acc, V1__TaskInfo *info, const struct t
     msg.has_launch_executor = true;
     msg.launch_executor = launch_executor;
     agents_send(acc->m, acc->a, &msg.base);
+    framework_count_operation(acc->f, V1__OFFER__OPERATION__TYPE__LAUNCH);
 }
 
 /* There is always another copy of a shared volume: what earlier tasks took is replaced. */
@@ -210,6 +211,7 @@ static void send_group(struct acceptance *acc, V1__Offer__Operation__LaunchGroup
     msg.has_launch_executor = true;
     msg.launch_executor = launch_executor;
     agents_send(acc->m, acc->a, &msg.base);
+    framework_count_operation(acc->f, V1__OFFER__OPERATION__TYPE__LAUNCH_GROUP);
 }
 
 /* One task that may not run is enough. */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "common/model/http_times.h"
 #include "common/base/http_files.h"
 #include "common/base/log.h"
 #include "common/base/tls.h"
@@ -58,6 +59,11 @@ static int make_guard(struct shell *s, struct fl_err *err)
     return http_guard_new(&env, &c, &s->guard, err);
 }
 
+static void answered(const struct http_route *route, int status, uint64_t us, void *arg)
+{
+    http_times_note(((struct master_api *)arg)->times, route, us);
+}
+
 static int listen_http(struct shell *s, struct fl_err *err)
 {
     struct http_server_config c = {
@@ -72,6 +78,7 @@ static int listen_http(struct shell *s, struct fl_err *err)
         .n_routes = master_routes_n,
         .arg = &s->api,
         .before = api_before,
+        .answered = answered,
         .own_files = true, /* tens of thousands of agents */
     };
 
@@ -211,6 +218,7 @@ static void stop(struct shell *s)
     relay_service_free(s->api.relay);
     sched_api_free(s->api.sched);
     log_toggle_free(s->api.log_toggle);
+    http_times_free(s->api.times);
     http_files_free(s->api.files);
     shell_whitelist_free(s->whitelist);
     shell_delay_free(s->delay);

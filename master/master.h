@@ -69,12 +69,15 @@ struct task {
     /* What is seldom looked at comes first, so that what every update needs lies with the key. */
     const char
         *user; /* interned, a reference is owned; NULL: none of its own, or there are no rules */
-    const char *info;            /* the same, no text: task_pack.h; or NULL */
-    const char *executor_id;     /* the same; NULL for a command task */
-    double first_status_time;    /* seconds; orders /tasks */
-    uint32_t mark;               /* scratch of a re-registration */
-    uint32_t name_at;            /* task_pack.h */
-    struct task *next_completed; /* framework->completed_tasks, oldest first */
+    const char *info;         /* the same, no text: task_pack.h; or NULL */
+    const char *executor_id;  /* the same; NULL for a command task */
+    double first_status_time; /* seconds; orders /tasks */
+    uint32_t mark;            /* scratch of a re-registration */
+    uint32_t name_at;         /* task_pack.h */
+    union {
+        struct task *next_completed; /* framework->completed_tasks, oldest first */
+        uint64_t launched_us;        /* before: when it was accepted; 0: elsewhere, or it has run */
+    };
     struct task *agent_next,
         *agent_prev;             /* agent->tasks list, or known_agent->tasks while unreachable */
     struct framework *framework; /* borrowed */
@@ -131,6 +134,7 @@ struct offer {
     struct agent *agent;
     const char *role; /* interned */
     struct resources resources;
+    uint64_t made_us;
     struct env_timer *timeout;
     UT_hash_handle hh;
     struct offer *agent_next, *agent_prev;         /* agent->offers */
@@ -211,6 +215,13 @@ struct known_agent {
     UT_hash_handle hh;
 };
 
+/* What has happened with a framework: framework_metrics.c. Numbers of enums are the index. */
+struct framework_counts {
+    uint64_t calls[20], events[16], ended[16], operations[16];
+    uint64_t sent, accepted, declined, rescinded; /* offers */
+    unsigned tasks[16];                           /* now, by state */
+};
+
 struct framework {
     unsigned magic;
     char *id;
@@ -244,6 +255,7 @@ struct framework {
     bool inverse_pending; /* some of them are not sent yet */
     struct framework *next_inverse_pending;
     struct change_mark change;
+    struct framework_counts counts;
     UT_hash_handle hh; /* master->frameworks */
     struct framework *next_completed;
 };

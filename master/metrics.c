@@ -1,6 +1,7 @@
 /* The core's metrics: rows of metrics.def, and the totals of resources (totals.c). Gauges are asked
  * when they are read, and nothing that they ask for goes over all agents: monitors read often. */
 #include "master/core.h"
+#include "master/metric_rows.h"
 
 static double pull_uptime(void *arg)
 {
@@ -150,11 +151,17 @@ static void total_gauges_init(struct master *m)
 
 void core_metrics_init(struct master *m)
 {
-#define METRIC_COUNTER(field, name) m->core->c.field = metrics_counter(m->metrics, name);
-#define METRIC_PULL(name, fn)       metrics_pull(m->metrics, name, fn, m);
+    metrics_describe(m->metrics, master_metric_rows, master_metric_rows_n);
+#define METRIC_COUNTER(field, name, ...) m->core->c.field = metrics_counter(m->metrics, name);
+#define METRIC_PULL(name, fn, ...)       metrics_pull(m->metrics, name, fn, m);
+#define METRIC_NAME(...)
 #include "master/metrics.def"
 #undef METRIC_COUNTER
 #undef METRIC_PULL
+#undef METRIC_NAME
+    m->core->offer_answer = metrics_histogram(m->metrics, "master/offer_answer");
+    m->core->launch = metrics_histogram(m->metrics, "master/launch");
+    m->core->update_latency = metrics_histogram(m->metrics, "master/status_update_latency");
     totals_init(m);
     total_gauges_init(m);
     counters_init(m);

@@ -133,6 +133,7 @@ static struct offer *offer_new(struct master *m, struct framework *f, struct age
     o->framework = f;
     o->agent = a;
     o->role = intern(role);
+    o->made_us = core_now(m);
     resources_copy(&o->resources, res);
     HASH_ADD_STR(m->offers, id, o);
     DL_APPEND2(a->offers, o, agent_prev, agent_next);
@@ -192,12 +193,18 @@ void offers_flush(struct master *m)
         ev.offers = &offers;
         f->pending_offers = NULL;
         f->n_pending = f->cap_pending = 0;
+        f->counts.sent += offers.n_offers;
         log_debug("%zu offers to framework %s", offers.n_offers, f->id);
         framework_send(m, f, &ev);
     }
 }
 
 /* ---- ending ---- */
+
+void offer_answered(struct master *m, const struct offer *o)
+{
+    metric_sample_us(m->core->offer_answer, core_now(m) - o->made_us);
+}
 
 void offer_remove(struct master *m, struct offer *o)
 {
@@ -221,6 +228,7 @@ static void tell_rescinded(struct master *m, struct offer *o)
     ev.has_type = true;
     ev.type = SCHED__EVENT__TYPE__RESCIND;
     ev.rescind = &rescind;
+    o->framework->counts.rescinded++;
     framework_send(m, o->framework, &ev);
 }
 

@@ -553,6 +553,8 @@ void accept_operation(struct acceptance *acc, V1__Offer__Operation *op)
 
     if (r == 0)
         r = apply(acc, op, &err);
+    if (r == 0)
+        framework_count_operation(acc->f, op->type);
     if (r < 0)
         operation_refuse(acc->m, acc->f, op, err.msg);
 }

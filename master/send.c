@@ -10,6 +10,7 @@ void framework_send(struct master *m, struct framework *f, const Sched__Event *e
                   f->id);
         return;
     }
+    framework_count_event(f, ev->type);
     m->env->io->framework_send(m->env->ctx, f->stream, ev);
 }
 

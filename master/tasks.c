@@ -71,10 +71,20 @@ V1__Task *master_task_pb(const struct task *t, struct fl_arena *arena)
 
 /* ---- counters ---- */
 
-static void count_state(struct master *m, V1__TaskState state, int by)
+static void count_state(struct master *m, struct framework *f, V1__TaskState state, int by)
 {
     assert((size_t)state < ARRAY_SIZE(m->core->task_count));
     m->core->task_count[state] += (unsigned)by;
+    framework_count_state(f, state, by);
+}
+
+static void count_launch(struct master *m, struct task *t)
+{
+    uint64_t now = core_now(m);
+
+    if (t->launched_us > 0 && now >= t->launched_us)
+        metric_sample_us(m->core->launch, now - t->launched_us);
+    t->launched_us = 0;
 }
 
 void count_terminal(struct master *m, V1__TaskState state)
@@ -110,7 +120,7 @@ static struct task *task_new(struct master *m, struct framework *f, struct agent
     HASH_ADD_KEYPTR(hh, f->tasks, t->id, strlen(t->id), t);
     DL_APPEND2(a->tasks, t, agent_prev, agent_next);
     a->n_tasks++;
-    count_state(m, state, 1);
+    count_state(m, f, state, 1);
     task_changed(t);
     agent_changed(a, false);
     framework_changed(f, false);
@@ -159,6 +169,7 @@ struct task *task_add(struct master *m, struct framework *f, struct agent *a,
     pb.kill_policy = info->kill_policy;
     put_limits(m, &pb, info);
     t = task_new(m, f, a, &pb, V1__TASK_STATE__TASK_STAGING, res);
+    t->launched_us = core_now(m);
     publish_task_added(m, t);
     return t;
 }
@@ -214,9 +225,11 @@ void task_update(struct master *m, struct task *t, const V1__TaskStatus *st,
                  st->reason == V1__TASK_STATUS__REASON__REASON_TASK_HEALTH_CHECK_STATUS_UPDATED);
 
     if (!task_state_is_terminal(t->state) && t->state != now) {
-        count_state(m, t->state, -1);
-        count_state(m, now, 1);
+        count_state(m, t->framework, t->state, -1);
+        count_state(m, t->framework, now, 1);
         t->state = now;
+        if (now == V1__TASK_STATE__TASK_RUNNING)
+            count_launch(m, t);
     }
     tell |= task_pack_status(m, t, st);
     task_changed(t);
@@ -293,7 +306,7 @@ void task_remove(struct master *m, struct task *t, bool unreachable)
     if (unreachable) {
         make_unreachable(m, t);
     } else {
-        count_state(m, t->state, -1);
+        count_state(m, f, t->state, -1);
         task_append_completed(m, f, t);
     }
 }
@@ -305,7 +318,7 @@ static void take_unreachable(struct master *m, struct task *t)
     HASH_DEL(t->framework->unreachable_tasks, t);
     if (k)
         DL_DELETE2(k->tasks, t, agent_prev, agent_next);
-    count_state(m, t->state, -1);
+    count_state(m, t->framework, t->state, -1);
 }
 
 void task_complete_unreachable(struct master *m, struct task *t)

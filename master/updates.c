@@ -36,6 +36,14 @@ static bool states_known(const Msg__StatusUpdate *up)
            (!up->has_latest_state || task_state_is_known(up->latest_state));
 }
 
+/* Of clocks that differ it tells nothing: what seems to come from the future took no time. */
+static void count_latency(struct master *m, const V1__TaskStatus *st)
+{
+    double s = st->has_timestamp ? env_wall_s(core_env(m)) - st->timestamp : 0;
+
+    metric_sample_us(m->core->update_latency, s > 0 && s < 1e6 ? (uint64_t)(s * 1e6) : 0);
+}
+
 void agents_status_update(struct master *m, struct agent *a, const Msg__StatusUpdateMessage *msg)
 {
     const Msg__StatusUpdate *up = msg->update;
@@ -66,6 +74,7 @@ void agents_status_update(struct master *m, struct agent *a, const Msg__StatusUp
         log_debug("update of task '%s' waits at agent %s: framework %s is %s", st.task_id->value,
                   a->id, up->framework_id->value, f ? "not connected" : "unknown");
     }
+    count_latency(m, &st);
     if (t)
         task_update(m, t, &st, up->has_latest_state ? &up->latest_state : NULL);
     metric_inc(t && heard ? m->core->c.valid_status_updates : m->core->c.invalid_status_updates);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR. GENERATOR is gen_flags_doc; gen_http_doc and gen_cli_doc are beside it.
+# gen_docs.sh GENERATOR DIR: writes the documents that are made from tables below DIR. GENERATOR is gen_flags_doc; gen_http_doc, gen_cli_doc and gen_metrics_doc are beside it.
 set -eu
 generator=$1
 dir=$2
@@ -13,6 +13,10 @@ write man/fairlead-master.8 master
 write man/fairlead-agent.8 agent
 generator=$(dirname "$generator")/gen_http_doc
 write http-api.md md
+# What is above the tables of metrics is written by hand.
+mark='<!-- The tables below are made from metrics.def by make docs. -->'
+{ sed "/^$mark\$/q" docs/metrics.md; "$(dirname "$generator")/gen_metrics_doc"; } >"$dir/metrics.md.new"
+mv "$dir/metrics.md.new" "$dir/metrics.md"
 for header in libframework/fairlead/*.h; do
     page=fairlead_$(basename "$header" .h).3
     tools/gen_header_man.py "$header" >"$dir/man/$page.new"

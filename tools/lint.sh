@@ -46,7 +46,7 @@ static_analysis() {
 docs_current() {
     local dir rc
     dir=$(mktemp -d)
-    make -s "$BUILD/tools/gen_flags_doc" "$BUILD/tools/gen_http_doc" "$BUILD/tools/gen_cli_doc" && tools/gen_docs.sh "$BUILD/tools/gen_flags_doc" "$dir" &&
+    make -s "$BUILD/tools/gen_flags_doc" "$BUILD/tools/gen_http_doc" "$BUILD/tools/gen_cli_doc" "$BUILD/tools/gen_metrics_doc" && tools/gen_docs.sh "$BUILD/tools/gen_flags_doc" "$dir" &&
         (cd "$dir" && find . -type f) | while read -r f; do
             diff -u "docs/$f" "$dir/$f" >&2 || { echo "docs/$f is not what its table or header says; run 'make docs'"; exit 1; }
         done

@@ -17,6 +17,7 @@ struct agent_api {
     struct log_toggle *log_toggle;  /* borrowed */
     const struct http_guard *guard; /* borrowed; NULL: everybody may do everything */
     struct usage_round *usage;      /* borrowed */
+    struct http_times *times;       /* borrowed; or NULL */
 };
 
 #define AGENT_LOG_PATH        "/slave/log" /* of /files */

@@ -115,6 +115,8 @@ struct http_server_config {
     /* Looks at a request before its handler, on the owner loop (authentication, firewall, ...); returns true when it
      * has answered. Optional. */
     bool (*before)(struct http_exchange *ex, void *arg);
+    /* Told of every answer, on the owner loop: the route (NULL: none), and the time since the request was whole. Optional. */
+    void (*answered)(const struct http_route *route, int status, uint64_t us, void *arg);
     /* Each I/O thread gets a file table of its own, so that the process may have more connections than RLIMIT_NOFILE says; more
      * threads are started when all tables are nearly full and there are fewer requests' connections than max_connections. Then what runs on I/O threads
      * (decoders, releases of regions, http_upgrade() with no loop) uses no descriptor that was made elsewhere, and wakes no loop but

@@ -348,11 +348,21 @@ void http_exchange_add_header(struct http_exchange *ex, const char *name, const 
     fl_buf_adds(&ex->add_headers, "\r\n");
 }
 
+static void tell_answered(const struct http_exchange *ex, int status)
+{
+    const struct http_server_config *c = ex->server ? &ex->server->config : NULL;
+    if (!c || !c->answered || ex->read_us == 0)
+        return;
+    uint64_t now = fl_loop_now_us(ex->server->owner);
+    c->answered(ex->route, status, now > ex->read_us ? now - ex->read_us : 0, c->arg);
+}
+
 static struct http_msg *answer_msg(struct http_exchange *ex, enum http_msg_kind kind, int status,
                                    const char *content_type)
 {
     assert(!ex->answered);
     ex->answered = true;
+    tell_answered(ex, status);
     struct http_msg *m =
         kind == MSG_ANSWER ? msg_inside(&ex->answer_msg, kind, ex) : msg_new(kind, ex);
     m->status = status;

@@ -1,13 +1,9 @@
 /* Named numbers in a hash by name; reading makes a sorted list of what is there. Writing a counter is one addition, so
  * that counting costs nothing on the paths that count. The core's thread only. */
-#include "common/base/metrics.h"
-
-#include <uthash.h>
+#include "common/base/metrics_priv.h"
 
 #define TIMER_SAMPLES   1000
 #define TIMER_WINDOW_US (3600ULL * 1000 * 1000)
-
-enum metric_kind { COUNTER, GAUGE, PULL, TIMER };
 
 /* A timer's statistics, in the order of their names after "name/". */
 static const struct {
@@ -31,25 +27,6 @@ struct timer {
     char *quantile_names[ARRAY_SIZE(quantiles)]; /* owned */
 };
 
-struct metric {
-    struct metrics *all; /* borrowed: its owner */
-    char *name;          /* owned */
-    enum metric_kind kind;
-    double value;
-    metric_pull_f *pull;
-    void *pull_arg;
-    struct timer *timer; /* owned; of a TIMER */
-    UT_hash_handle hh;
-};
-
-struct metrics {
-    struct metric *by_name; /* owned */
-    uint64_t (*now_us)(void *ctx);
-    void *now_ctx;
-    void (*source)(metric_tell_f *tell, void *to, void *arg);
-    void *source_arg;
-};
-
 struct metrics *metrics_new(void)
 {
     return xnew0(struct metrics);
@@ -63,6 +40,7 @@ static void metric_free(struct metric *x)
             free(x->timer->quantile_names[i]);
         free(x->timer);
     }
+    free(x->histogram);
     free(x->name);
     free(x);
 }
@@ -76,6 +54,7 @@ void metrics_free(struct metrics *m)
         HASH_DEL(m->by_name, x);
         metric_free(x);
     }
+    free(m->families);
     free(m);
 }
 
@@ -92,18 +71,18 @@ void metrics_source(struct metrics *m, void (*source)(metric_tell_f *tell, void 
     m->source_arg = arg;
 }
 
-static struct metric *get_or_add(struct metrics *m, const char *name, enum metric_kind kind)
+static struct metric *get_or_add(struct metrics *m, const char *name, enum metric_type type)
 {
     struct metric *x;
     HASH_FIND_STR(m->by_name, name, x);
     if (x) {
-        assert(x->kind == kind);
+        assert(x->type == type);
         return x;
     }
     x = xnew0(struct metric);
     x->all = m;
     x->name = xstrdup(name);
-    x->kind = kind;
+    x->type = type;
     HASH_ADD_KEYPTR(hh, m->by_name, x->name, strlen(x->name), x);
     return x;
 }
@@ -132,9 +111,18 @@ struct metric *metrics_timer(struct metrics *m, const char *name)
     if (x->timer)
         return x;
     x->timer = xnew0(struct timer);
+    x->histogram = xnew0(struct histogram);
     x->timer->count_name = xasprintf("%s/count", name);
     for (size_t i = 0; i < ARRAY_SIZE(quantiles); i++)
         x->timer->quantile_names[i] = xasprintf("%s%s", name, quantiles[i].suffix);
+    return x;
+}
+
+struct metric *metrics_histogram(struct metrics *m, const char *name)
+{
+    struct metric *x = get_or_add(m, name, HISTOGRAM);
+    if (!x->histogram)
+        x->histogram = xnew0(struct histogram);
     return x;
 }
 
@@ -167,9 +155,9 @@ void metric_set(struct metric *g, double v)
 
 double metric_get(const struct metric *c)
 {
-    if (c->kind == PULL)
+    if (c->type == PULL)
         return c->pull(c->pull_arg);
-    return c->kind == TIMER ? c->timer->last : c->value;
+    return c->type == TIMER ? c->timer->last : c->value;
 }
 
 static uint64_t now_us(const struct metrics *m)
@@ -187,36 +175,45 @@ void metric_sample_ms(struct metric *x, double ms)
     else
         t->first = (t->first + 1) % TIMER_SAMPLES;
     t->last = ms;
+    metric_sample_us(x, ms > 0 ? (uint64_t)(ms * 1000.0) : 0);
+}
+
+/* Two buckets an octave. */
+static size_t bucket_of(uint64_t us)
+{
+    uint64_t below = us - 1;
+    size_t octave, at;
+    if (us <= HISTOGRAM_FIRST_US)
+        return 0;
+    octave = 63 - (size_t)__builtin_clzll(below);
+    at = (octave - HISTOGRAM_FIRST_BIT) * 2 + ((below >> (octave - 1)) & 1) + 1;
+    return FL_MIN(at, (size_t)HISTOGRAM_BUCKETS);
+}
+
+void metric_sample_us(struct metric *x, uint64_t us)
+{
+    struct histogram *h = x->histogram;
+    h->counts[bucket_of(us)]++;
+    h->sum_us += us;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-struct entry {
-    const char *name; /* borrowed from the metric, or in the arena */
-    double value;
-};
-
-struct entries {
-    struct entry *list; /* owned */
-    size_t n, cap;
-    struct fl_arena *arena; /* owned; names that a source told, or NULL */
-};
-
-static void entries_done(struct entries *e)
+void entries_done(struct metric_entries *e)
 {
     free(e->list);
     fl_arena_free(e->arena);
 }
 
-static void add_entry(struct entries *e, const char *name, double value)
+static void add_entry(struct metric_entries *e, const char *name, double value)
 {
     e->list = xgrow(e->list, &e->cap, e->n + 1, sizeof(*e->list));
-    e->list[e->n++] = (struct entry){name, value};
+    e->list[e->n++] = (struct metric_entry){.name = name, .value = value};
 }
 
 static void add_told(const char *name, double value, void *to)
 {
-    struct entries *e = to;
+    struct metric_entries *e = to;
     if (!e->arena)
         e->arena = fl_arena_new(4096);
     add_entry(e, fl_arena_strdup(e->arena, name), value);
@@ -230,7 +227,7 @@ static int compare_doubles(const void *a, const void *b)
 
 static int compare_entries(const void *a, const void *b)
 {
-    return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+    return strcmp(((const struct metric_entry *)a)->name, ((const struct metric_entry *)b)->name);
 }
 
 /* Between the two samples that the quantile falls between, in proportion. */
@@ -243,7 +240,7 @@ static double quantile_of(const double *sorted, size_t n, double q)
     return sorted[below] + (position - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-static void add_timer(struct entries *e, const struct metric *x)
+static void add_timer(struct metric_entries *e, const struct metric *x)
 {
     const struct timer *t = x->timer;
     double sorted[TIMER_SAMPLES];
@@ -264,27 +261,31 @@ static void add_timer(struct entries *e, const struct metric *x)
         add_entry(e, t->quantile_names[i], quantile_of(sorted, n, quantiles[i].quantile));
 }
 
-static struct entries collect(const struct metrics *m)
+void metrics_tell(const struct metrics *m, struct metric_entries *e)
 {
-    struct entries e = {0};
+    if (m->source)
+        m->source(add_told, e, m->source_arg);
+}
+
+static void collect(const struct metrics *m, struct metric_entries *e)
+{
     struct metric *x, *next;
     HASH_ITER (hh, m->by_name, x, next) {
-        if (x->kind == TIMER)
-            add_timer(&e, x);
-        else
-            add_entry(&e, x->name, metric_get(x));
+        if (x->type == TIMER)
+            add_timer(e, x);
+        else if (x->type != HISTOGRAM)
+            add_entry(e, x->name, metric_get(x));
     }
-    if (m->source)
-        m->source(add_told, &e, m->source_arg);
-    if (e.n > 0)
-        qsort(e.list, e.n, sizeof(*e.list), compare_entries);
-    return e;
+    metrics_tell(m, e);
+    if (e->n > 0)
+        qsort(e->list, e->n, sizeof(*e->list), compare_entries);
 }
 
 void metrics_each(const struct metrics *m, void (*fn)(const char *name, double value, void *arg),
                   void *arg)
 {
-    _cleanup_(entries_done) struct entries e = collect(m);
+    _cleanup_(entries_done) struct metric_entries e = {0};
+    collect(m, &e);
     for (size_t i = 0; i < e.n; i++)
         fn(e.list[i].name, e.list[i].value, arg);
 }

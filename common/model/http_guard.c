@@ -207,7 +207,8 @@ bool http_guard_refused(const struct http_guard *g, struct http_exchange *ex)
         return true;
     if (!g->acls)
         return false;
+    /* Rules of older clusters do not know that the same numbers are told in another form. */
+    const char *path = streq(route->path, "/metrics") ? "/metrics/snapshot" : route->path;
     return method_refused(ex, route) ||
-           (acl_is_endpoint(route->path) &&
-            http_guard_forbidden(g, ex, ACL_GET_ENDPOINTS, route->path));
+           (acl_is_endpoint(path) && http_guard_forbidden(g, ex, ACL_GET_ENDPOINTS, path));
 }

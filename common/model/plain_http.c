@@ -3,6 +3,7 @@
 
 #include <sys/sysinfo.h>
 
+#include "common/base/build.h"
 #include "common/base/log.h"
 #include "common/model/legacy_json.h"
 
@@ -63,6 +64,28 @@ void plain_metrics(struct http_exchange *ex, const struct metrics *metrics)
     http_respond_json(ex, 200, &out);
 }
 
+enum metrics_format plain_metrics_format(const struct http_exchange *ex)
+{
+    const char *accept = http_request_header(http_exchange_request(ex), "Accept");
+
+    return accept && strstr(accept, "application/openmetrics-text") ? METRICS_OPENMETRICS
+                                                                    : METRICS_PROMETHEUS;
+}
+
+void plain_metrics_respond(struct http_exchange *ex, enum metrics_format format,
+                           struct fl_buf *text)
+{
+    static const char *const types[] = {
+        [METRICS_PROMETHEUS] = "text/plain; version=0.0.4; charset=utf-8",
+        [METRICS_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    };
+
+    metrics_series(text, format, "build_info", METRIC_LEVEL, "The version that runs; always 1.");
+    metrics_value(text, "build_info", "version=\"" FL_VERSION "\"", 1);
+    metrics_text_end(format, text);
+    http_respond_buf(ex, 200, types[format], text);
+}
+
 void plain_system_stats(struct http_exchange *ex, void *arg)
 {
     _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
@@ -108,6 +131,7 @@ static double pull_mem(void *arg)
 
 void metrics_add_system(struct metrics *m)
 {
+    metrics_add_process(m);
     metrics_pull(m, "system/cpus_total", pull_cpus, NULL);
     metrics_pull(m, "system/load_1min", pull_load, (void *)0);
     metrics_pull(m, "system/load_5min", pull_load, (void *)1);

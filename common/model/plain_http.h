@@ -14,6 +14,11 @@ http_handler_f plain_profiler, plain_memory_profiler, plain_memory_profiler_stat
 http_handler_f plain_not_found; /* for the server's fallback */
 void plain_flags(struct http_exchange *ex, const struct fl_flags *flags);
 void plain_metrics(struct http_exchange *ex, const struct metrics *metrics);
+/* /metrics. OpenMetrics when the client prefers it. */
+enum metrics_format plain_metrics_format(const struct http_exchange *ex);
+/* Ends the text and sends it. */
+void plain_metrics_respond(struct http_exchange *ex, enum metrics_format format,
+                           struct fl_buf *text);
 void plain_logging_toggle(struct http_exchange *ex, struct log_toggle *toggle);
 /* {"name":"value",...} */
 void legacy_flags_object(struct json_out *j, const struct fl_flags *flags);

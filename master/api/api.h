@@ -34,6 +34,7 @@ struct master_api {
     struct sched_api *sched;          /* scheduler.c's own */
     struct state_service *state;      /* state_answer.c's own */
     struct relay_service *relay;      /* owned by the shell */
+    struct http_times *times;         /* owned by the shell; or NULL */
     const struct http_guard *guard;   /* borrowed; NULL: everybody may do everything */
     /* Another master leads, or nobody does: routes that are the leader's send clients there. */
     bool standby;

@@ -59,6 +59,16 @@ void metrics_get(struct http_exchange *ex, void *arg)
     plain_metrics(ex, api->master->metrics);
 }
 
+void prometheus_get(struct http_exchange *ex, void *arg)
+{
+    const struct master_api *api = arg;
+    enum metrics_format format = plain_metrics_format(ex);
+    struct fl_buf text = FL_BUF_INIT;
+
+    metrics_text(api->master->metrics, format, &text);
+    plain_metrics_respond(ex, format, &text);
+}
+
 void logging_toggle(struct http_exchange *ex, void *arg)
 {
     struct master_api *api = arg;

@@ -58,6 +58,11 @@ static double pull_held(void *arg)
     return (double)atomic_load(&s->held);
 }
 
+static double pull_shared(void *arg)
+{
+    return metric_get(((struct state_service *)arg)->shared);
+}
+
 static double pull_children(void *arg)
 {
     return ((struct state_service *)arg)->n_children;
@@ -77,6 +82,7 @@ static struct state_service *service(struct master_api *api)
     s->failed = metrics_counter(m, "master/state_snapshots_failed");
     s->refused = metrics_counter(m, "master/state_snapshots_refused");
     s->shared = metrics_counter(m, "master/state_snapshots_shared");
+    metrics_pull(m, "master/http_cache_hits", pull_shared, s);
     s->ms = metrics_timer(m, "master/state_snapshot_ms");
     s->hold_ms = metrics_timer(m, "master/state_hold_ms");
     metrics_pull(m, "master/state_snapshot_bytes", pull_held, s);

@@ -124,6 +124,121 @@ START_TEST(timer_forgets)
 }
 END_TEST
 
+/* ---- Prometheus ---- */
+
+static const struct metric_row rows[] = {
+    {"m/seen", METRIC_GROWS, METRIC_ONE, "seen_total", "", "What was seen."},
+    {"m/tasks_{state}", METRIC_LEVEL, METRIC_ONE, "tasks", "kind=\"x\"", "Tasks."},
+    {"m/roles/{role}/share", METRIC_LEVEL, METRIC_RATIO, "share", "", "Shares."},
+    {"m/roles/{role}/of/{resource}/held", METRIC_LEVEL, METRIC_AMOUNT, "held", "", "Held."},
+    {"m/{resource}_total", METRIC_LEVEL, METRIC_AMOUNT, "has", "revocable=\"no\"", "Has."},
+    {"m/{resource}_revocable_total", METRIC_LEVEL, METRIC_AMOUNT, "has", "revocable=\"yes\"", ""},
+    {"m/frameworks/{framework}/{framework_id}/calls", METRIC_GROWS, METRIC_ONE, "calls_total", "",
+     "Calls."},
+    {"m/wait_ms", METRIC_TIMES, METRIC_MILLISECONDS, "wait_seconds", "", "Waits."},
+    {"m/hidden", METRIC_LEVEL, METRIC_ONE, "", "", "Is the sum of others."},
+};
+
+static const char *text_of(struct fl_buf *out, enum metrics_format format)
+{
+    fl_buf_clear(out);
+    metrics_text(m, format, out);
+    return fl_buf_cstr(out);
+}
+
+START_TEST(prometheus_series)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    const char *text;
+
+    metrics_describe(m, rows, ARRAY_SIZE(rows));
+    metric_add(metrics_counter(m, "m/seen"), 3);
+    metric_set(metrics_gauge(m, "m/mem_total"), 2);
+    metric_set(metrics_gauge(m, "m/cpus_revocable_total"), 1.5);
+    metric_set(metrics_gauge(m, "m/tasks_running"), 7);
+    metric_set(metrics_gauge(m, "m/hidden"), 7);
+    metric_set(metrics_gauge(m, "of/a \"module\""), 1);
+    text = text_of(&out, METRICS_PROMETHEUS);
+    ck_assert_str_eq(text, "# HELP fairlead_seen_total What was seen.\n"
+                           "# TYPE fairlead_seen_total counter\n"
+                           "fairlead_seen_total 3\n"
+                           "# HELP fairlead_tasks Tasks.\n"
+                           "# TYPE fairlead_tasks gauge\n"
+                           "fairlead_tasks{kind=\"x\",state=\"running\"} 7\n"
+                           "# HELP fairlead_has Has.\n"
+                           "# TYPE fairlead_has gauge\n"
+                           "fairlead_has{revocable=\"yes\",resource=\"cpus\",unit=\"core\"} 1.5\n"
+                           "fairlead_has{revocable=\"no\",resource=\"mem\",unit=\"byte\"} 2097152\n"
+                           "# HELP fairlead_unlisted Numbers of modules, by name.\n"
+                           "# TYPE fairlead_unlisted gauge\n"
+                           "fairlead_unlisted{name=\"of/a \\\"module\\\"\"} 1\n");
+    text = text_of(&out, METRICS_OPENMETRICS);
+    ck_assert_ptr_nonnull(strstr(text, "# TYPE fairlead_seen counter\nfairlead_seen_total 3\n"));
+}
+END_TEST
+
+START_TEST(prometheus_labels)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    const char *text;
+
+    metrics_describe(m, rows, ARRAY_SIZE(rows));
+    metrics_gauge(m, "m/roles/a/b/share/share");
+    metrics_gauge(m, "m/roles/a/of/b/of/disk/held");
+    metrics_counter(m, "m/frameworks/a%20b%2Fc/id-1/calls");
+    text = text_of(&out, METRICS_PROMETHEUS);
+    ck_assert_ptr_nonnull(strstr(text, "fairlead_share{role=\"a/b/share\"} 0\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "fairlead_held{role=\"a/of/b\",resource=\"disk\",unit=\"byte\"} 0\n"));
+    ck_assert_ptr_nonnull(
+        strstr(text, "fairlead_calls_total{framework=\"a b/c\",framework_id=\"id-1\"} 0\n"));
+    ck_assert_ptr_null(strstr(text, "unlisted"));
+}
+END_TEST
+
+START_TEST(prometheus_limits)
+{
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    const char *text;
+
+    metrics_describe(m, rows, ARRAY_SIZE(rows));
+    metrics_limit(m, "role", 2);
+    metrics_gauge(m, "m/roles/a/share");
+    metrics_gauge(m, "m/roles/b/share");
+    metrics_gauge(m, "m/roles/c/share");
+    text = text_of(&out, METRICS_PROMETHEUS);
+    ck_assert_ptr_nonnull(strstr(text, "role=\"b\""));
+    ck_assert_ptr_null(strstr(text, "role=\"c\""));
+    ck_assert_ptr_nonnull(strstr(text, "fairlead_metrics_left_out{label=\"role\"} 1\n"));
+}
+END_TEST
+
+/* The bounds of the buckets, from both sides. */
+START_TEST(prometheus_histogram)
+{
+    static const uint64_t samples[] = {0,   1,   64,       65,       96,       97,
+                                       128, 129, 50331649, 67108864, 67108865, 1ULL << 60};
+    _cleanup_buf_ struct fl_buf out = FL_BUF_INIT;
+    struct metric *h = metrics_timer(m, "m/wait_ms");
+    const char *text;
+
+    metrics_describe(m, rows, ARRAY_SIZE(rows));
+    for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+        metric_sample_us(h, samples[i]);
+    text = text_of(&out, METRICS_PROMETHEUS);
+    ck_assert_ptr_nonnull(strstr(text, "# TYPE fairlead_wait_seconds histogram\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"6.4e-05\"} 3\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"9.6e-05\"} 5\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"0.000128\"} 7\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"50.331648\"} 8\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"67.108864\"} 10\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"+Inf\"} 12\n"));
+    ck_assert_ptr_nonnull(strstr(text, "fairlead_wait_seconds_count 12\n"));
+    metric_sample_ms(h, 0.5);
+    ck_assert_ptr_nonnull(strstr(text_of(&out, METRICS_PROMETHEUS), "_seconds_count 13\n"));
+}
+END_TEST
+
 START_TEST(levels)
 {
     enum fl_log_level level = FL_LOG_ERROR;
@@ -209,6 +324,10 @@ int main(void)
     tcase_add_test(t, removal_takes_what_is_below);
     tcase_add_test(t, timer_statistics);
     tcase_add_test(t, timer_forgets);
+    tcase_add_test(t, prometheus_series);
+    tcase_add_test(t, prometheus_labels);
+    tcase_add_test(t, prometheus_limits);
+    tcase_add_test(t, prometheus_histogram);
     tcase_add_test(t, levels);
     tcase_add_test(t, log_file);
     tcase_add_test(t, log_long_line);
