@@ -198,11 +198,10 @@ static bool describe(struct writer *w, const struct metric_row *row, const char 
 static void add(struct writer *w, struct metric_entries *e, struct metric_entry entry, size_t *hint)
 {
     entry.row = w->m->n_rows ? metric_row_of(w->m, entry.name, *hint) : SIZE_MAX;
-    if (entry.row != SIZE_MAX) {
+    if (entry.row == SIZE_MAX ? entry.histogram != NULL : !*w->m->rows[entry.row].series)
+        return;
+    if (entry.row != SIZE_MAX)
         *hint = entry.row;
-        if (!*w->m->rows[entry.row].series)
-            return;
-    }
     e->list = xgrow(e->list, &e->cap, e->n + 1, sizeof(*e->list));
     e->list[e->n++] = entry;
 }
