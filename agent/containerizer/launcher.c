@@ -202,12 +202,23 @@ static int keep_fds(struct launcher *l)
     return 0;
 }
 
+/* The agent may be spared when the machine is out of memory (OOMScoreAdjust= of its unit); what it starts shall not be. */
+static void reset_oom_score(void)
+{
+    _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    char sign = '0';
+
+    if (fd >= 0 && read(fd, &sign, 1) == 1 && sign == '-')
+        (void)!pwrite(fd, "0", 1, 0);
+}
+
 static void launcher_process(struct launcher *l)
 {
     char buf[LAUNCHER_MAX_PACKET];
 
     prctl(PR_SET_NAME, "fl-launcher");
     reset_signals();
+    reset_oom_score();
     umask(022);
     if (chdir("/") < 0 || keep_fds(l) < 0)
         _exit(1);

@@ -42,8 +42,24 @@ def debs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory, debs):
     r = Root(tmp_path_factory.mktemp("root"), given=debs)
-    yield r
-    r.close()
+    try:
+        r.run("dpkg --force-unsafe-io -i /tmp/given/1/*.deb")
+        yield r
+    finally:
+        r.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(root):
+    """As the units start it; in a network of its own, where the ports are free."""
+    start = ("mkdir -p /var/lib/fairlead/master && chown fairlead: /var/lib/fairlead/master; echo packages >/etc/fairlead-master/cluster;"
+             "echo posix >/etc/fairlead-agent/launcher; touch '/etc/fairlead-agent/?no-hostname_lookup';"
+             "F=--flags_file=/etc/fairlead D=--flags_dir=/etc/fairlead;"
+             "setpriv --reuid fairlead --regid fairlead --clear-groups fairlead-master $F/master.conf $D-master --ip=127.0.0.1 >/tmp/master.log 2>&1 &"
+             "fairlead-agent $F/agent.conf $D-agent --ip=127.0.0.1 --resources='cpus:1;mem:256;disk:100' >/tmp/agent.log 2>&1 &")
+    root.run(start)
+    eventually(lambda: root.works("fairlead agents | grep -q ' active '"), 60)
+    return root
 
 
 def test_packages_are_what_they_say(debs):
@@ -58,7 +74,6 @@ def test_packages_are_what_they_say(debs):
 
 
 def test_install(root):
-    root.run("dpkg --force-unsafe-io -i /tmp/given/1/*.deb")
     for name, files in FILES.items():
         listed = root.run("dpkg -L " + name).split()
         assert not [f for f in files if f not in listed], name
@@ -89,22 +104,14 @@ def test_a_program_is_built_with_the_library(root):
     assert "libframework.so.1 => /lib" in root.run("ldd /tmp/hello").replace("/usr/lib", "/lib")
 
 
-def test_a_cluster_runs_from_its_files(root):
-    """As the units start it; in a network of its own, where the ports are free."""
-    start = ("mkdir -p /var/lib/fairlead/master && chown fairlead: /var/lib/fairlead/master; echo packages >/etc/fairlead-master/cluster;"
-             "echo posix >/etc/fairlead-agent/launcher; touch '/etc/fairlead-agent/?no-hostname_lookup';"
-             "F=--flags_file=/etc/fairlead D=--flags_dir=/etc/fairlead;"
-             "setpriv --reuid fairlead --regid fairlead --clear-groups fairlead-master $F/master.conf $D-master --ip=127.0.0.1 >/tmp/master.log 2>&1 &"
-             "fairlead-agent $F/agent.conf $D-agent --ip=127.0.0.1 --resources='cpus:1;mem:256;disk:100' >/tmp/agent.log 2>&1 &")
-    root.run(start)
-    eventually(lambda: root.works("fairlead agents | grep -q ' active '"), 60)
-    assert root.run("fairlead run -- sh -c 'echo $((6*7))'") == "42\n"
+def test_a_cluster_runs_from_its_files(root, cluster):
+    assert cluster.run("fairlead run -- sh -c 'echo $((6*7))'") == "42\n"
     flags = root.run("curl -s 127.0.0.1:5050/flags")
     assert '"cluster":"packages"' in flags and '"flags_dir":"/etc/fairlead-master"' in flags
     assert '"hostname_lookup":"false"' in root.run("curl -s 127.0.0.1:5051/flags")
 
 
-def test_upgrade(root):
+def test_upgrade(root, cluster):
     root.run("sed -i 's/^#cluster=.*/#edited/' /etc/fairlead/master.conf")
     root.run("dpkg --force-unsafe-io -i /tmp/given/2/*.deb")
     for name in NAMES:
@@ -114,7 +121,7 @@ def test_upgrade(root):
     assert root.run("fairlead run -- echo hello") == "hello\n"
 
 
-def test_removed_and_purged_nothing_is_left(root):
+def test_removed_and_purged_nothing_is_left(root, cluster):
     root.run("for p in /proc/[0-9]*/exe; do case $(readlink $p) in */fairlead-*) kill -9 $(basename $(dirname $p));; esac; done")
     root.run("dpkg -r " + " ".join(NAMES))
     assert root.works("test -f /etc/fairlead/agent.conf && test -d /var/lib/fairlead/agent/meta")
