@@ -3,7 +3,7 @@ import { Component } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { route } from './router.js';
 import { routes } from './routes.js';
-import { connection, hello, retry, summary, useNow } from './store.js';
+import { connection, hello, now, retry, summary } from './store.js';
 import { count, duration } from './lib/format.js';
 import { nextTheme, theme } from './lib/theme.js';
 import { helpShown } from './lib/keys.js';
@@ -61,13 +61,13 @@ function Connection() {
 // A thin line above the view while what is shown may be old.
 function Banner() {
   const c = connection.value;
-  const now = useNow(1000);
-  if (c.state === 'live' || !(c.error || (c.since && now - c.since / 1000 > 3))) return null;
-  const wait = c.retryAt ? Math.max(0, Math.ceil(c.retryAt / 1000 - now)) : null;
+  const at = now.value;
+  if (c.state === 'live' || !(c.error || (c.since && at - c.since / 1000 > 3))) return null;
+  const wait = c.retryAt ? Math.max(0, Math.ceil(c.retryAt / 1000 - at)) : null;
   return (
     <div class="banner" role="alert">
       <span>
-        {c.error ?? 'Connecting again.'} {summary.value && c.since && `What you see is ${duration(now - c.since / 1000)} old.`}
+        {c.error ?? 'Connecting again.'} {summary.value && c.since && `What you see is ${duration(at - c.since / 1000)} old.`}
         {wait != null && <span aria-hidden="true"> Trying again {wait ? `in ${wait} s` : 'now'}.</span>}
       </span>
       {c.state === 'follower' ? <a class="button" href="/redirect">To the leader</a> : <button onClick={retry}>Try now</button>}

@@ -1,6 +1,6 @@
 // The page's side of the worker: what it knows, as signals, and hooks that watch lists and single things.
 import { signal } from '@preact/signals';
-import { useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 /* global WORKER_URL */
 
@@ -56,7 +56,8 @@ export function useRows(kind, query, count = 60) {
   const state = useRef({ start: 0, count });
   const text = JSON.stringify(query);
   useEffect(() => {
-    const w = watch({ type: 'watch', kind, query: JSON.parse(text), ...state.current }, (m) => setData(m));
+    const { start, count: n } = state.current;
+    const w = watch({ type: 'watch', kind, query: JSON.parse(text), start, count: n }, setData);
     state.current.id = w.id;
     return w.forget;
   }, [kind, text]);
@@ -69,7 +70,7 @@ export function useRows(kind, query, count = 60) {
     },
     hold: (on) => worker.postMessage({ type: 'hold', id: state.current.id, on }),
   }), []);
-  return { ...calls, total: data.total, loading: !!data.loading, get: (i) => data.rows[i - data.start] ?? null };
+  return { ...calls, id: data.id, total: data.total, loading: !!data.loading, get: (i) => data.rows[i - data.start] ?? null };
 }
 
 // Rows that the view has itself, as such a source.
@@ -97,12 +98,10 @@ export function useAll(kind, fields) {
   return rows;
 }
 
-// The time in seconds, again each `ms`: for ages.
-export function useNow(ms = 1000) {
-  const [, again] = useReducer((n) => n + 1, 0);
-  useEffect(() => {
-    const t = setInterval(again, ms);
-    return () => clearInterval(t);
-  }, [ms]);
-  return Date.now() / 1000;
-}
+// The time in seconds, by one clock for all ages that are shown: each second, or each quarter of a minute for what is old.
+export const now = signal(Date.now() / 1000);
+export const slowNow = signal(now.value);
+setInterval(() => {
+  now.value = Date.now() / 1000;
+  if (now.value - slowNow.value >= 15) slowNow.value = now.value;
+}, 1000);

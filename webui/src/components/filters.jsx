@@ -51,6 +51,13 @@ export function Choices({ label, value, options, onChange }) {
   );
 }
 
+// Keeps the rows where they are while somebody reads: a busy cluster would move them each second. Values still change.
+export function Hold({ source }) {
+  const [held, setHeld] = useState(false);
+  useEffect(() => source.hold(held), [held, source.id]);
+  return <button aria-pressed={held} class="hold" onClick={() => setHeld(!held)} title="Keep the order of the rows; their values still change">{held ? 'Order held' : 'Hold order'}</button>;
+}
+
 // A filter that came by a link ("framework: web"), with a button that takes it away.
 export function Filter({ name, children, onRemove }) {
   return <span class="filter">{name}: <strong>{children}</strong><button aria-label={`Remove the filter ${name}`} onClick={onRemove}>×</button></span>;

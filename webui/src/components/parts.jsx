@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { tone } from '../lib/states.js';
 import { CPUS, DISK, GPUS, MEM, TITLES, minus } from '../lib/resources.js';
 import { ago, amount, percent, when } from '../lib/format.js';
-import { hello, useNow } from '../store.js';
+import { hello, now, slowNow } from '../store.js';
 
 // A state as a dot and a word: the colour is never the only sign.
 export function State({ state, children }) {
@@ -67,8 +67,8 @@ export function ResourceBars({ total, used, offered, reserved }) {
 
 // How long ago, kept up to date; the exact time when pointed at.
 export function Ago({ time }) {
-  const now = useNow(time && Date.now() / 1000 - time < 100 ? 1000 : 15000);
-  return time ? <time title={when(time)} dateTime={new Date(time * 1000).toISOString()}>{ago(time, now)}</time> : <span class="soft">–</span>;
+  const young = time && slowNow.value - time < 100;
+  return time ? <time title={when(time)} dateTime={new Date(time * 1000).toISOString()}>{ago(time, young ? now.value : Math.max(slowNow.value, time))}</time> : <span class="soft">–</span>;
 }
 
 // Facts as names and values; those without a value are left out.

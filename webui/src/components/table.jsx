@@ -1,9 +1,10 @@
 // A table of any length. Only what is seen is drawn; readers of the screen hear the true counts (aria-rowcount, aria-rowindex).
 //
-// columns: {key, title, cell(row), width: a CSS grid track, end: numbers stand right, sort: may be sorted by (true or a name),
+// columns (the same array each time, or all rows are drawn again): {key, title, cell(row), width: a CSS grid track, end: numbers stand right, sort: may be sorted by (true or a name),
 //           min: shown from this width of the window on, label: what to say when the title is not words}
 // source: useRows() or useArray(). sort: "column" or "-column" (descending). href(row): what Enter and a click open.
-import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
+import { Component } from 'preact';
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { go } from '../router.js';
 import { blocks, reveal, virtual } from './virtual.js';
@@ -23,7 +24,8 @@ export function DataTable({ label, columns, source, sort, onSort, href, empty = 
   const [, redraw] = useReducer((n) => n + 1, 0);
   const [size, setSize] = useState(600);
   const [active, setActive] = useState(-1);
-  const shown = columns.filter((c) => !c.min || width.value >= c.min);
+  const wide = width.value;
+  const shown = useMemo(() => columns.filter((c) => !c.min || wide >= c.min), [columns, wide]);
 
   useLayoutEffect(() => {
     const measure = () => setSize(box.current.clientHeight - ROW);
@@ -99,16 +101,23 @@ function Head({ column: c, sort, onSort }) {
 // Numbers and times are asked for from the top first; texts from A.
 const nextSort = (key, dir, c) => (dir ? (dir === 'ascending' ? `-${key}` : key) : c.end || c.time ? `-${key}` : key);
 
-function Row({ id, index, row, shown, href, active, rowClass }) {
-  const open = (e) => {
-    // Links and buttons in a row, and texts that are being marked, are not the row.
-    if (!href || e.target.closest('a, button') || String(getSelection())) return;
-    go(href(row));
-  };
-  const classes = ['grid-row', active && 'active', href && 'opens', row && rowClass?.(row)].filter(Boolean).join(' ');
-  return (
-    <div role="row" id={id} class={classes} aria-rowindex={index + 2} aria-selected={active ? 'true' : undefined} onClick={row ? open : undefined}>
-      {shown.map((c) => <div key={c.key} role="gridcell" class={c.end ? 'end' : undefined}>{row ? c.cell(row, index) : ''}</div>)}
-    </div>
-  );
+// Drawn again only when its row changed: while somebody scrolls, most rows are those that were there.
+class Row extends Component {
+  shouldComponentUpdate(next) {
+    const p = this.props;
+    return next.row !== p.row || next.index !== p.index || next.active !== p.active || next.shown !== p.shown;
+  }
+  render({ id, index, row, shown, href, active, rowClass }) {
+    const open = (e) => {
+      // Links and buttons in a row, and texts that are being marked, are not the row.
+      if (!href || e.target.closest('a, button') || String(getSelection())) return;
+      go(href(row));
+    };
+    const classes = ['grid-row', active && 'active', href && 'opens', row && rowClass?.(row)].filter(Boolean).join(' ');
+    return (
+      <div role="row" id={id} class={classes} aria-rowindex={index + 2} aria-selected={active ? 'true' : undefined} onClick={row ? open : undefined}>
+        {shown.map((c) => <div key={c.key} role="gridcell" class={c.end ? 'end' : undefined}>{row ? c.cell(row, index) : ''}</div>)}
+      </div>
+    );
+  }
 }

@@ -1,4 +1,5 @@
 // The table of tasks: of the whole cluster, of a framework, of an agent.
+import { useMemo } from 'preact/hooks';
 import { useRows } from '../store.js';
 import { link } from '../router.js';
 import { CPUS, MEM } from '../lib/resources.js';
@@ -25,7 +26,8 @@ export function useTasks(query, order) {
   return useRows('tasks', { ...query, ...order });
 }
 
-// `without`: columns that say nothing here.
-export function TasksTable({ source, sort, onSort, without = [], ...rest }) {
-  return <DataTable label="Tasks" columns={columns.filter((c) => !without.includes(c.key))} source={source} {...{ sort, onSort, href }} empty="No task matches." {...rest} />;
+// `without`: a column that says nothing here.
+export function TasksTable({ source, sort, onSort, without, ...rest }) {
+  const shown = useMemo(() => columns.filter((c) => c.key !== without), [without]);
+  return <DataTable label="Tasks" columns={shown} source={source} {...{ sort, onSort, href }} empty="No task matches." {...rest} />;
 }

@@ -26,7 +26,7 @@ export default function Agent({ id }) {
       <Fault error={error} again={again} />
       <Reservations byRole={more?.reserved_resources_full} />
       <Section title="Tasks" aside={<a href={link('tasks', { agent: id })}>All tasks of this agent, also ended ones</a>}>
-        <TasksTable source={tasks} {...{ sort, onSort }} without={['agent']} fit empty="No task runs here." />
+        <TasksTable source={tasks} {...{ sort, onSort }} without="agent" fit empty="No task runs here." />
       </Section>
     </>
   );

@@ -30,7 +30,7 @@ export default function Framework({ id }) {
       {f.state !== 'completed' && <WhyItWaits id={id} />}
       {f.state !== 'completed' && <Offers id={id} offered={f.offered} />}
       <Section title="Tasks" aside={<a href={link('tasks', { framework: id })}>All its tasks, also ended ones</a>}>
-        <TasksTable source={tasks} {...{ sort, onSort }} without={['framework']} fit empty="No task is alive." />
+        <TasksTable source={tasks} {...{ sort, onSort }} without="framework" fit empty="No task is alive." />
       </Section>
     </>
   );

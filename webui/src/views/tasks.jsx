@@ -2,7 +2,7 @@
 import { summary, useOne } from '../store.js';
 import { LIVE, STATES } from '../lib/states.js';
 import { count, plural, shortId } from '../lib/format.js';
-import { Choices, Filter, SearchBox, setQuery, useQuery, useSort } from '../components/filters.jsx';
+import { Choices, Filter, Hold, SearchBox, setQuery, useQuery, useSort } from '../components/filters.jsx';
 import { TasksTable, useTasks } from '../components/tasks_table.jsx';
 import { Head } from '../components/parts.jsx';
 
@@ -20,6 +20,7 @@ export default function Tasks() {
         {q.agent && <AgentFilter id={q.agent} />}
         {q.role && <Filter name="role" onRemove={() => setQuery({ role: null })}>{q.role}</Filter>}
         {q.health && <Filter name="health" onRemove={() => setQuery({ health: null })}>unhealthy</Filter>}
+        <Hold source={source} />
         <span class="soft found-count" role="status">{source.loading ? '' : plural(source.total, 'task')}</span>
       </div>
       <TasksTable source={source} sort={sort} onSort={onSort} />
