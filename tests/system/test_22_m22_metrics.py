@@ -1,5 +1,6 @@
 """M22: the names of the metrics, those that monitors know, and that each counts what happened; the same at /metrics, well formed."""
 import itertools
+import json
 import os
 import re
 
@@ -300,3 +301,9 @@ def test_limits_of_what_prometheus_is_shown():
             assert len({v for _, labels in now for k, v in labels if k == "role"}) == 1
             assert value(now, "metrics_left_out", label="framework_id") > 50
             assert len([n for n in c.master.metrics() if n.endswith("/subscribed")]) == 4  # of each, with the event's
+
+
+def test_who_may_not_read_the_one_may_not_read_the_other():
+    rules = {"permissive": True, "get_endpoints": [{"principals": {"type": "NONE"}, "paths": {"values": ["/metrics/snapshot"]}}]}
+    with Cluster(0, {"acls": json.dumps(rules)}) as c:
+        assert [get(c.master.address, path).status for path in ("/metrics/snapshot", "/metrics")] == [403, 403]
