@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "common/base/websocket.h"
 #include "master/api/handlers.h"
@@ -185,6 +186,10 @@ static bool is_nested_id(const char *id)
 {
     size_t n = id ? strlen(id) : 0;
 
+    for (size_t i = 0; i < n; i++)
+        if (id[i] <= ' ' || id[i] > '~' || id[i] == '/')
+            return false;
+
     return n > 0 && n < 4096 && strchr(id, '.') && id[0] != '.' && id[n - 1] != '.' &&
            !strstr(id, "..");
 }
@@ -212,6 +217,11 @@ static void shell_get(struct http_exchange *ex, const struct master_api *api, co
     q.authorization = authorization ? xstrdup(authorization) : NULL;
     q.container_id = TAKE_PTR(id);
     q.command = command && *command ? TAKE_PTR(command) : xstrdup("/bin/sh");
+    const char *principal = http_guard_principal(ex);
+    /* Not the command, which may hold secrets. */
+    log_info("%s%s at %s opens a shell, container '%s' of agent %s",
+             principal ? "principal " : "somebody", principal ? principal : "", r->peer,
+             q.container_id, agent_id);
     shell_open(ex, &q);
 }
 

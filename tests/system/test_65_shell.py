@@ -193,7 +193,7 @@ def test_the_handshake(cluster, place):
     assert status({"Content-Length": "1"}).status == 400
     base = "/agent/%s/shell" % place.agent_id
     for query in ("", "?container_id=", "?container_id=one", "?container_id=.a", "?container_id=a.", "?container_id=a..b",
-                  "?container_id=a.b&rows=x", "?container_id=a.b&columns=100000"):
+                  "?container_id=a.b%0A", "?container_id=a.b/c", "?container_id=a.b&rows=x", "?container_id=a.b&columns=100000"):
         assert status(path=base + query).status == 400, query
     assert status(path="/agent/nobody/shell?container_id=a.b").status == 404
     assert not place.nested()
