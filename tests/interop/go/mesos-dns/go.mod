@@ -16,4 +16,4 @@ require (
 	golang.org/x/net v0.7.0
 )
 
-require github.com/stretchr/testify v1.12.1 // indirect
+require github.com/stretchr/testify v1.8.0 // indirect
