@@ -30,6 +30,7 @@ const stream = (url) => new Stream(url, {
       if (model !== next) postMessage({ type: 'hello', hello: next.hello });
       model = next;
       summaryAt = 0;
+      for (const w of watches.values()) w.orderedAt = w.cost = 0; // what was shown of a part is whole at once
     }
     if (model === next) wake(name === 'ready' ? 0 : TICK);
   },
