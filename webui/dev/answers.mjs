@@ -1,3 +1,5 @@
+import { operate } from './operate.mjs';
+
 // What the made-up master answers on demand: as small as the views need.
 const list = (a) => ['cpus', 'gpus', 'mem', 'disk'].map((name, i) => ({ name, type: 'SCALAR', scalar: { value: a[i] } })).filter((r) => r.scalar.value);
 
@@ -28,11 +30,16 @@ function task(c, framework, id) {
 function slave(a) {
   return {
     id: a.id, hostname: a.hostname, port: 5051, pid: a.pid, attributes: a.attributes, registered_time: a.registered, version: a.version, active: a.state === 'active',
-    reserved_resources_full: a.reserved[0] ? { prod: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 4 }, reservations: [{ type: 'DYNAMIC', role: 'prod', principal: 'p-1' }] }, { name: 'mem', type: 'SCALAR', scalar: { value: 8192 }, reservations: [{ type: 'DYNAMIC', role: 'prod', principal: 'p-1' }] },
-      { name: 'disk', type: 'SCALAR', scalar: { value: 2048 }, reservations: [{ type: 'DYNAMIC', role: 'prod' }], disk: { persistence: { id: 'db-data', principal: 'p-1' }, volume: { container_path: 'data', mode: 'RW' } } }] } : {},
+    reserved_resources_full: byRole(a.list),
     unreserved_resources_full: list(a.total), capabilities: ['MULTI_ROLE', 'AGENT_DRAINING'],
     drain_info: a.state === 'draining' ? { state: 'DRAINING', config: { max_grace_period: { nanoseconds: 3e11 }, mark_gone: false } } : undefined,
   };
+}
+
+function byRole(list) {
+  const roles = {};
+  for (const r of list) (roles[r.reservations.at(-1).role] ??= []).push(r);
+  return roles;
 }
 
 function explain(c, id) {
@@ -47,13 +54,12 @@ function explain(c, id) {
   }];
 }
 
-function call(c, { type }) {
+function call(c, { type, ...rest }) {
   if (type === 'GET_FRAMEWORKS') {
     return [200, { type, get_frameworks: { frameworks: c.frameworks.map((f, i) => ({
       framework_info: { id: { value: f.id }, name: f.name },
       offers: c.agents.filter((a, n) => a.offered[0] && n % c.frameworks.length === i).map((a) => ({ id: { value: `${a.id}-O${a.key}` }, framework_id: { value: f.id }, agent_id: { value: a.id }, hostname: a.hostname, resources: list(a.offered), allocation_info: { role: f.roles[0] } })),
     })) } }];
   }
-  if (type === 'GET_MAINTENANCE_SCHEDULE') return [200, { type, get_maintenance_schedule: { schedule: { windows: [] } } }];
-  return [501, `The made-up master does not know ${type}`];
+  return operate(c, type, rest[type.toLowerCase()]) ?? [501, `The made-up master does not know ${type}`];
 }

@@ -9,6 +9,8 @@ const SIZES = [[0.1, 0, 64, 0], [0.2, 0, 512, 1000], [0.3, 0, 1024, 100], [0.5, 
 const ID = '5f9c2d1e-8a44-4e0b-9d55-3b1f0c7a6e21';
 
 const zero = () => [0, 0, 0, 0];
+const of = (name, value, more) => ({ name, type: 'SCALAR', scalar: { value }, reservations: [{ type: 'DYNAMIC', role: 'prod', principal: 'p-1' }], ...more });
+const reservations = () => [of('cpus', 4), of('mem', 8192), of('disk', 2048, { disk: { persistence: { id: 'db-data', principal: 'p-1' }, volume: { container_path: 'data', mode: 'RW' } } })];
 const add = (a, b, sign = 1) => b.forEach((v, i) => (a[i] = Math.round((a[i] + sign * v) * 1000) / 1000));
 const now = () => Date.now() / 1000;
 
@@ -18,6 +20,9 @@ export class Cluster {
   tasks = new Map();
   changed = { agents: new Set(), frameworks: new Set(), tasks: new Set() };
   gone = [];
+  goneAgents = [];
+  windows = []; // of the maintenance schedule
+  down = [];
 
   constructor({ agents, tasks, frameworks }) {
     const jobs = ['web', 'ingest', 'batch-score', 'search', 'spark-etl', 'ml-train', 'metrics', 'cron', 'cache', 'gateway', 'video', 'mail'];
@@ -29,7 +34,7 @@ export class Cluster {
         key: ++this.#key, id: `${ID}-S${i}`, hostname: `node-${zone}${String(i).padStart(4, '0')}.example`, pid: `slave(1)@10.${i >> 8}.${i & 255}.7:5051`,
         region: 'eu-west', zone, rack: `${zone}${1 + ((i / 3) | 0) % 20}`, state: i % 197 === 196 ? 'unreachable' : i % 151 === 150 ? 'draining' : i % 223 === 222 ? 'deactivated' : 'active',
         version: '1.12.0', registered: now() - this.#random() * 9e5, total: [16 + 16 * (i % 3), gpus, 65536 * (1 + (i % 3)), 500000], used: zero(), offered: zero(), reserved: i % 9 ? zero() : [4, 0, 8192, 0],
-        attributes: { rack: `${zone}${1 + ((i / 3) | 0) % 20}`, kind: gpus ? 'gpu' : 'plain' }, tasks: 0,
+        attributes: { rack: `${zone}${1 + ((i / 3) | 0) % 20}`, kind: gpus ? 'gpu' : 'plain' }, tasks: 0, list: i % 9 ? [] : reservations(),
       };
     });
     this.frameworks = Array.from({ length: frameworks }, (_, i) => ({
@@ -111,9 +116,10 @@ export class Cluster {
     }
     const events = [
       ['agents', { columns: AGENTS, rows: rows(this.changed.agents, AGENTS) }], ['frameworks', { columns: FRAMEWORKS, rows: rows(this.changed.frameworks, FRAMEWORKS) }],
-      ['roles', this.#roles()], ...chunks(rows(this.changed.tasks, TASKS)), ['gone', { tasks: this.gone }],
+      ['roles', this.#roles()], ...chunks(rows(this.changed.tasks, TASKS)), ['gone', { tasks: this.gone, agents: this.goneAgents }],
     ];
     this.gone = [];
+    this.goneAgents = [];
     for (const s of Object.values(this.changed)) s.clear();
     return events;
   }

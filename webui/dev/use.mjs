@@ -119,6 +119,71 @@ const cases = {
     await page.locator('.banner').waitFor({ state: 'detached' });
     assert.ok((await rows().count()) > 5);
   },
+  'an agent is drained and comes back; each step asks first, and the state comes by itself': async () => {
+    await open(`#/agents/${ID}-S9`);
+    await page.getByRole('button', { name: 'Drain' }).click();
+    await page.getByLabel('Longest time').fill('soon');
+    await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
+    await page.getByRole('alert').getByText('is no duration').waitFor();
+    await page.getByLabel('Longest time').fill('10 min');
+    await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
+    await page.getByText('its tasks have at most 10 min').waitFor();
+    await page.locator('h1 .state').getByText('drained').waitFor();
+    await page.getByRole('button', { name: 'Reactivate' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Reactivate' }).click();
+    await page.locator('h1 .state').getByText('active', { exact: true }).waitFor();
+  },
+  'gone for ever: the name has to be typed': async () => {
+    await open(`#/agents/${ID}-S8`);
+    await page.getByRole('button', { name: 'Mark gone' }).click();
+    await page.getByText('This cannot be undone.').waitFor();
+    await page.getByLabel('Type the host name').fill('node');
+    await page.getByRole('dialog').getByRole('button', { name: 'Mark gone' }).click();
+    await page.getByRole('alert').getByText('nothing was done').waitFor();
+    await page.getByLabel('Type the host name').fill('node-c0008.example');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'No such agent' }).waitFor();
+  },
+  'resources are reserved, made a volume, destroyed and given back': async () => {
+    const dialog = page.getByRole('dialog');
+    await open(`#/agents/${ID}-S10`);
+    await page.getByRole('button', { name: 'Reserve' }).click();
+    await page.getByLabel('For the role').fill('ops');
+    await page.getByLabel('Disk, MB').fill('512');
+    await page.keyboard.press('Enter');
+    await page.getByText('Reserved for ops.').waitFor();
+    await page.getByRole('button', { name: 'Make a volume' }).click();
+    await page.getByLabel('Id', { exact: true }).fill('db');
+    await page.getByLabel('Size, MB').fill('128');
+    await dialog.getByRole('button', { name: 'Make it' }).click();
+    await page.getByRole('button', { name: 'Destroy the volume db' }).click();
+    await dialog.getByRole('button', { name: 'Destroy' }).click();
+    await page.getByRole('button', { name: 'Destroy the volume db' }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Give back disk of ops' }).click();
+    await dialog.getByRole('button', { name: 'Give back' }).click();
+    await page.getByRole('heading', { name: 'Reservations and volumes' }).waitFor({ state: 'detached' });
+  },
+  'weight and quota of a role: refused in words, then set': async () => {
+    await open('#/roles');
+    const change = page.getByRole('button', { name: 'Change weight and quota of data', exact: true });
+    await change.click();
+    await page.getByLabel('Weight', { exact: true }).fill('7');
+    await page.getByLabel('CPUs: guaranteed').fill('2000000');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').getByText('exceed cluster capacity').waitFor();
+    await page.getByLabel('CPUs: guaranteed').fill('3');
+    await page.getByLabel('CPUs: at most').fill('4000');
+    await page.keyboard.press('Enter');
+    await page.getByRole('row', { name: /^data .*7.*3–4,000/ }).waitFor();
+  },
+  'a framework is torn down': async () => {
+    await open(`#/frameworks/${ID}-0004`);
+    await page.getByRole('button', { name: 'Tear down' }).click();
+    await page.getByLabel('Type the name').fill('spark-etl');
+    await page.keyboard.press('Enter');
+    await page.locator('h1 .state').getByText('completed').waitFor();
+    await page.getByRole('button', { name: 'Tear down' }).waitFor({ state: 'detached' });
+  },
   'dark and light are kept': async () => {
     await open('');
     await page.keyboard.press('Shift+D');

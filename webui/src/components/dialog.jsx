@@ -10,7 +10,8 @@ const notices = signal([]);
 // Asks, then does it: the dialog stays until `run(values)` has ended, and shows its error in words. Resolves to true when it was done.
 //   title, body (text or nodes), action (the button's words), danger
 //   fields: [{name, label, type, value, help, required, options: [{value, title}]}] for `run`; type 'checkbox' gives a boolean
-//   done: what to say afterwards
+//   pairs: two fields stand side by side, but those with `whole`
+//   done: what to say afterwards, also as a function of the values
 export function confirm(options) {
   return new Promise((resolve) => {
     asked.value = { action: 'Do it', ...options, resolve };
@@ -58,8 +59,9 @@ function Confirm({ q }) {
     setBusy(true);
     setError(null);
     try {
-      await q.run?.(valuesOf(e.target, q.fields ?? []));
-      if (q.done) notify(q.done, 'good');
+      const values = valuesOf(e.target, q.fields ?? []);
+      await q.run?.(values);
+      if (q.done) notify(typeof q.done === 'function' ? q.done(values) : q.done, 'good');
       close(true);
     } catch (x) {
       setError(x.message);
@@ -68,7 +70,7 @@ function Confirm({ q }) {
   };
   return (
     <Modal title={q.title} onClose={() => close(false)}>
-      <form onSubmit={submit}>
+      <form onSubmit={submit} class={q.pairs ? 'pairs' : undefined}>
         <div class="dialog-body">{typeof q.body === 'string' ? <p>{q.body}</p> : q.body}</div>
         {q.fields?.map((f) => <Field key={f.name} f={f} />)}
         {error && <p class="error" role="alert">{error}</p>}
@@ -86,9 +88,9 @@ function Field({ f }) {
   const input = f.options
     ? <select {...props} value={f.value}>{f.options.map((o) => <option key={o.value} value={o.value}>{o.title}</option>)}</select>
     : f.type === 'checkbox' ? <input type="checkbox" {...props} defaultChecked={f.value} />
-      : <input type={f.type ?? 'text'} {...props} defaultValue={f.value} min={f.min} step={f.step} placeholder={f.placeholder} autocomplete="off" />;
+      : <input type={f.type ?? 'text'} {...props} defaultValue={f.value} min={f.min} max={f.max} step={f.step} placeholder={f.placeholder} autocomplete="off" />;
   return (
-    <div class={f.type === 'checkbox' ? 'field check' : 'field'}>
+    <div class={['field', f.type === 'checkbox' && 'check', f.whole && 'whole'].filter(Boolean).join(' ')}>
       <label for={props.id}>{f.label}</label>
       {input}
       {f.help && <p class="soft" id={`help-${f.name}`}>{f.help}</p>}

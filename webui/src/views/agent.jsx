@@ -6,6 +6,8 @@ import { amount, duration, fromNanos, megabytes } from '../lib/format.js';
 import { Ago, Facts, Fault, Head, NotThere, ResourceBars, Section, Waiting } from '../components/parts.jsx';
 import { useSort } from '../components/filters.jsx';
 import { TasksTable, useTasks } from '../components/tasks_table.jsx';
+import { AgentActions } from '../components/actions_agent.jsx';
+import { GiveBack } from '../components/actions_resources.jsx';
 
 export default function Agent({ id }) {
   const a = useOne('agents', { id });
@@ -17,14 +19,14 @@ export default function Agent({ id }) {
   const more = data?.slaves?.[0];
   return (
     <>
-      <Head kind="Agent" title={a.hostname} state={a.state} sub={id} />
+      <Head kind="Agent" title={a.hostname} state={a.state} sub={id}><AgentActions {...{ a, more, again }} /></Head>
       <Meaning a={a} drain={more?.drain_info} />
       <div class="columns">
         <Section title="Resources"><div class="panel"><ResourceBars {...a} /></div></Section>
         <Section title="About"><div class="panel"><About a={a} more={more} /></div></Section>
       </div>
       <Fault error={error} again={again} />
-      <Reservations byRole={more?.reserved_resources_full} />
+      <Reservations byRole={more?.reserved_resources_full} giveBack={(x) => <GiveBack {...{ a, again, ...x }} />} />
       <Section title="Tasks" aside={<a href={link('tasks', { agent: id })}>All tasks of this agent, also ended ones</a>}>
         <TasksTable source={tasks} {...{ sort, onSort }} without="agent" fit empty="No task runs here." />
       </Section>
@@ -71,13 +73,13 @@ function About({ a, more }) {
 }
 
 // Reservations and persistent volumes, one line each.
-function Reservations({ byRole }) {
+function Reservations({ byRole, giveBack }) {
   const rows = Object.entries(byRole ?? {}).flatMap(([role, list]) => list.map((r) => ({ role, r })));
   if (!rows.length) return null;
   return (
     <Section title="Reservations and volumes">
       <div class="panel scroll"><table>
-        <thead><tr><th scope="col">Role</th><th scope="col">Resource</th><th scope="col" class="end">Amount</th><th scope="col">Kind</th><th scope="col">By</th><th scope="col">Volume</th></tr></thead>
+        <thead><tr><th scope="col">Role</th><th scope="col">Resource</th><th scope="col" class="end">Amount</th><th scope="col">Kind</th><th scope="col">By</th><th scope="col">Volume</th><th scope="col" class="end"><span class="hidden">Change</span></th></tr></thead>
         <tbody>{rows.map(({ role, r }, i) => {
           const last = r.reservations?.at(-1) ?? r.reservation;
           return (
@@ -88,6 +90,7 @@ function Reservations({ byRole }) {
               <td>{last?.type === 'DYNAMIC' || r.reservation ? 'dynamic' : 'static'}</td>
               <td>{last?.principal ?? ''}</td>
               <td class="mono">{r.disk?.persistence ? `${r.disk.persistence.id} at ${r.disk.volume?.container_path ?? '?'}` : ''}</td>
+              <td class="end">{giveBack({ role, r })}</td>
             </tr>
           );
         })}</tbody>

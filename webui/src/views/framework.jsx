@@ -7,6 +7,7 @@ import { Ago, Facts, Head, NotThere, Section, Waiting } from '../components/part
 import { useSort } from '../components/filters.jsx';
 import { TasksTable, useTasks } from '../components/tasks_table.jsx';
 import { WhyItWaits } from '../components/why.jsx';
+import { FrameworkActions } from '../components/actions_framework.jsx';
 
 const MEANINGS = {
   disconnected: ['warn', 'The scheduler is not connected. Its tasks go on; when it stays away for longer than its failover timeout, they are ended.'],
@@ -24,7 +25,7 @@ export default function Framework({ id }) {
   const m = MEANINGS[f.state];
   return (
     <>
-      <Head kind="Framework" title={f.name || f.id} state={f.state} sub={id} />
+      <Head kind="Framework" title={f.name || f.id} state={f.state} sub={id}><FrameworkActions f={f} /></Head>
       {m && <div class={`meaning ${m[0]}`}><p>{m[1]}</p></div>}
       <Section title="About"><div class="panel"><About f={f} /></div></Section>
       {f.state !== 'completed' && <WhyItWaits id={id} />}

@@ -6,6 +6,7 @@ import { amount, count, percent, plural } from '../lib/format.js';
 import { SearchBox, setQuery, useQuery, useSort } from '../components/filters.jsx';
 import { DataTable } from '../components/table.jsx';
 import { Bar, Head } from '../components/parts.jsx';
+import { ChangeRole, NewQuota } from '../components/actions_role.jsx';
 
 // What of the cluster the role has, and how much of its quota: guarantee and limit are marked on the bar.
 function Quota({ r, i }) {
@@ -30,9 +31,10 @@ const columns = [
   { key: 'frameworks', title: 'Frameworks', sort: true, end: true, width: '6rem', min: 520, cell: (r) => <a href={link('frameworks', { role: r.name })}>{count(r.frameworks)}</a> },
   { key: 'cpus', title: 'CPUs', sort: 'used.cpus', end: true, min: 760, width: 'minmax(7rem, 1fr)', cell: (r) => <Quota r={r} i={CPUS} /> },
   { key: 'mem', title: 'Memory', sort: 'used.mem', end: true, min: 760, width: 'minmax(9rem, 1.2fr)', cell: (r) => <Quota r={r} i={MEM} /> },
-  { key: 'offered', title: 'CPUs offered', sort: 'offered.cpus', end: true, min: 1100, width: '7rem', cell: (r) => amount(r.offered?.[CPUS], CPUS) },
-  { key: 'reserved', title: 'CPUs reserved', sort: 'reserved.cpus', end: true, min: 1200, width: '7.5rem', cell: (r) => amount(r.reserved?.[CPUS], CPUS) },
+  { key: 'offered', title: 'CPUs offered', sort: 'offered.cpus', end: true, min: 1360, width: '7rem', cell: (r) => amount(r.offered?.[CPUS], CPUS) },
+  { key: 'reserved', title: 'CPUs reserved', sort: 'reserved.cpus', end: true, min: 1480, width: '7.5rem', cell: (r) => amount(r.reserved?.[CPUS], CPUS) },
   { key: 'tasks', title: 'Tasks', width: '4.5rem', min: 420, cell: (r) => <a href={link('tasks', { role: r.name, state: 'live' })} aria-label={`show tasks of ${r.name}`}>show</a> },
+  { key: 'change', title: '', label: 'Change', end: true, width: '5.5rem', cell: (r) => <ChangeRole r={r} /> },
 ];
 const gpus = { key: 'gpus', title: 'GPUs', sort: 'used.gpus', end: true, min: 1000, width: 'minmax(6rem, .8fr)', cell: (r) => <Quota r={r} i={GPUS} /> };
 const withGpus = columns.toSpliced(5, 0, gpus);
@@ -43,7 +45,7 @@ export default function Roles() {
   const source = useRows('roles', { q: q.q, ...order });
   return (
     <>
-      <Head title="Roles" />
+      <Head title="Roles"><NewQuota /></Head>
       <div class="filters">
         <SearchBox label="Search roles" placeholder="Name" value={q.q || ''} onInput={(text) => setQuery({ q: text })} />
         <span class="soft found-count" role="status">{source.loading ? '' : plural(source.total, 'role')}</span>
