@@ -27,6 +27,11 @@ export async function build({ out = OUT, minify = true } = {}) {
   const worker = await esbuild.build({ ...options, entryPoints: ['src/worker/worker.js'] });
   const page = await esbuild.build({ ...options, entryPoints: ['src/main.jsx'], define: { WORKER_URL: JSON.stringify(`/${entry(worker, out).name}`) } });
   const main = entry(page, out);
+  // esbuild writes the styles of every view again beside it; the page's own has them all.
+  for (const file of Object.keys(page.metafile.outputs)) {
+    const name = path.relative(out, path.resolve(here, file));
+    if (name.endsWith('.css') && name !== main.css) rmSync(path.join(out, name));
+  }
   const icon = readFileSync(path.join(here, 'src/icon.svg'));
   const iconName = `assets/icon-${createHash('sha256').update(icon).digest('hex').slice(0, 8).toUpperCase()}.svg`;
   writeFileSync(path.join(out, iconName), icon);

@@ -2,8 +2,8 @@
 const browser = ['window', 'document', 'location', 'history', 'navigator', 'localStorage', 'console', 'fetch', 'performance', 'addEventListener',
   'removeEventListener', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'requestAnimationFrame', 'cancelAnimationFrame', 'innerWidth',
   'ResizeObserver', 'IntersectionObserver', 'AbortController', 'URL', 'URLSearchParams', 'Worker', 'WebSocket', 'TextDecoder', 'TextEncoder', 'TextDecoderStream', 'getSelection',
-  'postMessage', 'onmessage', 'Intl', 'globalThis', 'getComputedStyle', 'matchMedia', 'Blob', 'devicePixelRatio', 'structuredClone'];
-const node = ['process', 'Buffer', 'URL', 'console', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'fetch', 'AbortController', 'performance'];
+  'postMessage', 'onmessage', 'Intl', 'globalThis', 'getComputedStyle', 'matchMedia', 'Blob', 'devicePixelRatio', 'structuredClone', 'crypto'];
+const node = ['process', 'Buffer', 'URL', 'console', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'fetch', 'AbortController', 'performance', 'TextEncoder', 'TextDecoder'];
 const globals = (names) => Object.fromEntries(names.map((n) => [n, 'writable']));
 const rules = {
   'no-undef': 'error', 'no-unused-vars': ['error', { args: 'after-used' }], 'no-const-assign': 'error', 'no-dupe-keys': 'error', 'no-unreachable': 'error',

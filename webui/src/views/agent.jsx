@@ -4,6 +4,7 @@ import { link } from '../router.js';
 import { get, useAsk } from '../lib/api.js';
 import { amount, duration, fromNanos, megabytes } from '../lib/format.js';
 import { Ago, Facts, Fault, Head, NotThere, ResourceBars, Section, Waiting } from '../components/parts.jsx';
+import { Usage } from '../components/usage.jsx';
 import { useSort } from '../components/filters.jsx';
 import { TasksTable, useTasks } from '../components/tasks_table.jsx';
 import { AgentActions } from '../components/actions_agent.jsx';
@@ -19,7 +20,7 @@ export default function Agent({ id }) {
   const more = data?.slaves?.[0];
   return (
     <>
-      <Head kind="Agent" title={a.hostname} state={a.state} sub={id}><AgentActions {...{ a, more, again }} /></Head>
+      <Head kind="Agent" title={a.hostname} state={a.state} sub={id}><a class="button" href={link('agents', id, 'log', { path: '/slave/log' })}>Log</a><AgentActions {...{ a, more, again }} /></Head>
       <Meaning a={a} drain={more?.drain_info} />
       <div class="columns">
         <Section title="Resources"><div class="panel"><ResourceBars {...a} /></div></Section>
@@ -27,6 +28,7 @@ export default function Agent({ id }) {
       </div>
       <Fault error={error} again={again} />
       <Reservations byRole={more?.reserved_resources_full} giveBack={(x) => <GiveBack {...{ a, again, ...x }} />} />
+      {a.tasks > 0 && a.state !== 'unreachable' && <Usage agent={id} />}
       <Section title="Tasks" aside={<a href={link('tasks', { agent: id })}>All tasks of this agent, also ended ones</a>}>
         <TasksTable source={tasks} {...{ sort, onSort }} without="agent" fit empty="No task runs here." />
       </Section>

@@ -12,7 +12,7 @@ export default function Overview() {
   if (!s) return <><Head title="Overview" /><Waiting>Waiting for the first picture of the cluster …</Waiting></>;
   return (
     <>
-      <Head title={hello.value?.cluster || 'Overview'} kind={hello.value?.cluster ? 'Cluster' : undefined} />
+      <Head title={hello.value?.cluster || 'Overview'} kind={hello.value?.cluster ? 'Cluster' : undefined}><a class="button" href="#/log">Log of the master</a></Head>
       <Problems s={s} />
       <div class="tiles">
         <Tile n={s.counts.agents} title="agents" href="#/agents" more={exceptions(s.agents, 'active')} />

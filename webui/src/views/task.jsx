@@ -5,6 +5,8 @@ import { link } from '../router.js';
 import { get, useAsk } from '../lib/api.js';
 import { amounts, clockTime, duration, fromList, fromNanos, when } from '../lib/format.js';
 import { pastWords, reasonWords, readable, SOURCE_WORDS, stateWords } from '../lib/words.js';
+import { dottedContainer, sandboxOf } from '../lib/sandbox.js';
+import { Usage } from '../components/usage.jsx';
 import { tone } from '../lib/states.js';
 import { Ago, Facts, Fault, Head, Health, NotThere, Section, State, Waiting } from '../components/parts.jsx';
 
@@ -16,16 +18,35 @@ export default function Task({ framework, id }) {
     return <NotThere what="task" id={id}>Tasks that ended long ago are forgotten by the master.</NotThere>;
   }
   const t = data?.task;
+  const root = t && dottedContainer(t)?.split('.')[0]; // statistics are of the executor's container
   const name = live?.name ?? t?.name ?? id;
   const state = live?.state ?? t?.state?.replace(/^TASK_/, '');
   return (
     <>
-      <Head kind="Task" title={name} state={state} sub={id} />
+      <Head kind="Task" title={name} state={state} sub={id}><Tools data={data} framework={framework} id={id} running={LIVE.test(state)} /></Head>
       <Fault error={error} again={again} />
       {state && <Meaning state={state} task={t} />}
       <Section title="Now"><div class="panel"><Now live={live} data={data} framework={framework} /></div></Section>
+      {LIVE.test(state) && root && data?.agent.hostname && <Usage agent={data.agent.id} container={root} />}
       <Section title="What happened">{t ? <Timeline statuses={t.statuses ?? []} state={state} /> : !error && <Waiting />}</Section>
       {t && <Description t={t} />}
+    </>
+  );
+}
+
+const LIVE = /^(RUNNING|KILLING)$/;
+
+// What is with the agent: it must be there.
+function Tools({ data, framework, id, running }) {
+  const agent = data?.agent;
+  if (!agent?.hostname) return null;
+  const box = sandboxOf(data.task);
+  return (
+    <>
+      {running && <a class="button" href={link('tasks', framework, id, 'shell')}>Shell</a>}
+      <a class="button" href={link('agents', agent.id, 'log', { path: `${box}/stdout` })}>stdout</a>
+      <a class="button" href={link('agents', agent.id, 'log', { path: `${box}/stderr` })}>stderr</a>
+      <a class="button" href={link('agents', agent.id, 'browse', { path: box })}>Sandbox</a>
     </>
   );
 }
