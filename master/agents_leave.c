@@ -1,5 +1,6 @@
 /* How agents go: pings that stay unanswered, channels that close, agents that unregister or are
  * replaced (features.md 3.5). */
+#include "common/model/agent_info.h"
 #include "master/core.h"
 
 /* ---- pings: one list for all agents, as every one waits the same time for the next ---- */
@@ -281,6 +282,11 @@ void agents_left(struct master *m, struct transition *tr)
     if (tr->kind == TRANSITION_UNREACHABLE) {
         k = known_add(&m->unreachable_agents, tr->id);
         k->since_ns = tr->since_ns;
+        /* Until this master ends it can say which machine it was. */
+        agent_info_release(k->info);
+        k->info = a           ? agent_info_keep(a->info, false)
+                  : recovered ? agent_info_keep(recovered->info, false)
+                              : NULL;
         if (a) {
             k->drain_info = TAKE_PTR(a->drain_info);
             k->deactivated = a->deactivated;

@@ -13,7 +13,7 @@ run="procps iproute2"
 packages="dpkg-dev debhelper"
 tests="check libsubunit-dev busybox-static python3 python3-pytest python3-protobuf curl jq openssl
        containernetworking-plugins iptables docker.io docker-registry skopeo umoci xfsprogs crun zsh fish
-       prometheus"
+       prometheus chromium"
 lint="git clang clang-format clang-tidy libclang-rt-14-dev cppcheck shellcheck mandoc"
 # Clients of others that the tests install: from PyPI, npm and the Go proxy (tests/interop/install.sh). Node, npm and Go often come from
 # elsewhere, newer than Debian's: only what the machine does not have at all.

@@ -2,8 +2,8 @@
 import { hello, summary, useRows } from '../store.js';
 import { link } from '../router.js';
 import { LIVE, STATES, tone } from '../lib/states.js';
-import { fullness } from '../lib/resources.js';
-import { count, megabytes, percent, when } from '../lib/format.js';
+import { CPUS, fullness } from '../lib/resources.js';
+import { amount, count, megabytes, percent, when } from '../lib/format.js';
 import { Ago, Bar, Facts, Head, ResourceBars, Section, State, Waiting } from '../components/parts.jsx';
 import { problemsOf } from './overview_problems.jsx';
 
@@ -15,10 +15,10 @@ export default function Overview() {
       <Head title={hello.value?.cluster || 'Overview'} kind={hello.value?.cluster ? 'Cluster' : undefined}><a class="button" href="#/log">Log of the master</a></Head>
       <Problems s={s} />
       <div class="tiles">
-        <Tile n={s.counts.agents} title="agents" href="#/agents" more={exceptions(s.agents, 'active')} />
-        <Tile n={s.counts.frameworks} title="frameworks" href="#/frameworks" more={exceptions(s.frameworks, 'active', ['completed'])} />
-        <Tile n={s.tasks.RUNNING} title="tasks running" href={link('tasks', { state: 'RUNNING' })} more={starting(s.tasks)} />
-        <Tile n={s.offers} title="offers out" href="#/offers" />
+        <Tile n={s.counts.agents} title="agent" href="#/agents" more={exceptions(s.agents, 'active')} />
+        <Tile n={s.counts.frameworks} title="framework" href="#/frameworks" more={exceptions(s.frameworks, 'active', ['completed'])} />
+        <Tile n={s.tasks.RUNNING} title="task" after=" running" href={link('tasks', { state: 'RUNNING' })} more={starting(s.tasks)} />
+        <Tile n={s.offers} title="offer" after=" out" href="#/offers" />
       </div>
       <div class="columns">
         <Section title="Resources"><div class="panel"><ResourceBars {...s.sums} /></div></Section>
@@ -42,8 +42,8 @@ function Problems({ s }) {
   );
 }
 
-function Tile({ n, title, href, more }) {
-  return <a class="tile panel" href={href}><strong>{count(n)}</strong> {title}{more && <span class="soft">{more}</span>}</a>;
+function Tile({ n, title, after, href, more }) {
+  return <a class="tile panel" href={href}><strong>{count(n)}</strong> {n === 1 ? title : `${title}s`}{after}{more && <span class="soft">{more}</span>}</a>;
 }
 
 // The states that are not the usual one: "3 draining, 1 unreachable".
@@ -88,7 +88,7 @@ function ByRole() {
           <td class="name"><a href={link('tasks', { role: r.name })}>{r.name}</a></td>
           <td class="fill"><Bar used={r.share} total={1} label={`dominant share ${percent(r.share)}`} /></td>
           <td class="end num">{percent(r.share)}</td>
-          <td class="end num roomy">{count(r.used[0])}</td>
+          <td class="end num roomy">{amount(r.used[CPUS], CPUS)}</td>
           <td class="end num roomy">{megabytes(r.used[2])}</td>
         </tr>
       ))}</tbody>

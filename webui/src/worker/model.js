@@ -1,6 +1,7 @@
 // The cluster as the stream tells it, and the questions that the page asks of it. No clock and no network in here: worker.js has those.
 import { STATES, stateCode, isLive } from '../lib/states.js';
 import { reorder } from '../lib/resources.js';
+import { shortId } from '../lib/format.js';
 import { Tasks } from './tasks.js';
 import { Things } from './things.js';
 import { summarize } from './summary.js';
@@ -31,6 +32,8 @@ export class Model {
     } else if (event === 'agents' || event === 'frameworks' || event === 'roles') {
       this.#eachRow(data, (row) => {
         for (const f of RESOURCE_FIELDS) if (Array.isArray(row[f])) row[f] = this.#order(row[f]);
+        // A master that was started again knows of an unreachable agent no more than its id.
+        if (event === 'agents') row.hostname ??= shortId(row.id);
         this[event].put(row);
       });
       this.versions[event]++;
