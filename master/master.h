@@ -205,10 +205,10 @@ struct agent {
 
 /* An agent that is not registered: from the registry (recovered, unreachable, gone). */
 struct known_agent {
-    const char *id;            /* interned, a reference is owned */
-    V1__AgentInfo *info;       /* owned: agent_info_keep(); NULL where a registry has the id alone */
-    uint64_t since_ns;         /* unreachable or gone: wall time */
-    struct task *tasks;        /* unreachable ones of frameworks: list by agent_next */
+    const char *id;      /* interned, a reference is owned */
+    V1__AgentInfo *info; /* owned: agent_info_keep(); NULL where a registry has the id alone */
+    uint64_t since_ns;   /* unreachable or gone: wall time */
+    struct task *tasks;  /* unreachable ones of frameworks: list by agent_next */
     V1__DrainInfo *drain_info; /* owned or NULL */
     bool deactivated;
     struct change_mark change;
