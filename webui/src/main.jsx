@@ -6,6 +6,7 @@ import { start } from './store.js';
 import './styles/base.css';
 import './styles/table.css';
 import './styles/views.css';
+import './styles/topology.css';
 
 start();
 startRouter();

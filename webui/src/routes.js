@@ -15,4 +15,6 @@ export const routes = [
   { path: '/roles', title: 'Roles', nav: true, key: 'r', count: 'roles', view: () => import('./views/roles.jsx') },
   { path: '/offers', title: 'Offers', nav: true, key: 'p', count: 'offers', view: () => import('./views/offers.jsx') },
   { path: '/log', title: 'Log', part: '/', view: () => import('./views/log.jsx') },
+  { path: '/topology', title: 'Topology', nav: true, key: 'y', view: () => import('./views/topology.jsx') },
+  { path: '/maintenance', title: 'Maintenance', nav: true, key: 'm', view: () => import('./views/maintenance.jsx') },
 ];

@@ -34,7 +34,7 @@ const columns = [
   { key: 'offered', title: 'CPUs offered', sort: 'offered.cpus', end: true, min: 1360, width: '7rem', cell: (r) => amount(r.offered?.[CPUS], CPUS) },
   { key: 'reserved', title: 'CPUs reserved', sort: 'reserved.cpus', end: true, min: 1480, width: '7.5rem', cell: (r) => amount(r.reserved?.[CPUS], CPUS) },
   { key: 'tasks', title: 'Tasks', width: '4.5rem', min: 420, cell: (r) => <a href={link('tasks', { role: r.name, state: 'live' })} aria-label={`show tasks of ${r.name}`}>show</a> },
-  { key: 'change', title: '', label: 'Change', end: true, width: '5.5rem', cell: (r) => <ChangeRole r={r} /> },
+  { key: 'change', title: 'Change', end: true, width: '5.5rem', cell: (r) => <ChangeRole r={r} /> },
 ];
 const gpus = { key: 'gpus', title: 'GPUs', sort: 'used.gpus', end: true, min: 1000, width: 'minmax(6rem, .8fr)', cell: (r) => <Quota r={r} i={GPUS} /> };
 const withGpus = columns.toSpliced(5, 0, gpus);
