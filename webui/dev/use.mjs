@@ -184,6 +184,63 @@ const cases = {
     await page.locator('h1 .state').getByText('completed').waitFor();
     await page.getByRole('button', { name: 'Tear down' }).waitFor({ state: 'detached' });
   },
+  'maintenance: a window for two agents, one of them taken down and up again': async () => {
+    const dialog = page.getByRole('dialog');
+    await open('#/maintenance');
+    await page.getByRole('button', { name: 'Schedule maintenance' }).click();
+    await dialog.getByRole('button', { name: 'Schedule' }).click();
+    await page.getByRole('alert').getByText('Choose at least one agent').waitFor();
+    for (const host of ['node-a0012', 'node-b0013']) {
+      await page.getByPlaceholder('Host name').fill(host);
+      await page.getByRole('button', { name: `+ ${host}` }).click();
+    }
+    await dialog.getByRole('button', { name: 'Schedule' }).click();
+    await page.getByText('2 machines, until').waitFor();
+    await page.getByText('will not leave').first().waitFor();
+    await page.getByRole('button', { name: 'Take down node-a0012.example' }).click();
+    await dialog.getByRole('button', { name: 'Take down' }).click();
+    await page.getByRole('button', { name: 'Bring up node-a0012.example' }).click();
+    await dialog.getByRole('button', { name: 'Bring up' }).click();
+    await page.getByText('1 machine, until').waitFor();
+    await page.getByRole('button', { name: 'Remove the window' }).click();
+    await dialog.getByRole('button', { name: 'Take out' }).click();
+    await page.getByText('No maintenance is scheduled.').first().waitFor();
+  },
+  'maintenance: agents that were taken out by hand come back from there': async () => {
+    await open('#/maintenance');
+    await page.getByRole('button', { name: 'Reactivate node-a0222.example' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Reactivate' }).click();
+    await page.getByRole('button', { name: 'Reactivate node-a0222.example' }).waitFor({ state: 'detached' });
+  },
+  'the map of agents: arrows move, the cell says what it is, Enter and a click open': async () => {
+    await open('#/topology');
+    const map = page.getByRole('application');
+    await map.waitFor();
+    await page.getByRole('button', { name: 'As a table' }).focus();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Home');
+    const said = page.locator('main [role=status].hidden');
+    const first = await said.textContent();
+    assert.match(first, /^node-a\d+\.example, active, eu-west \/ a \/ rack a1; CPUs .* of 16/);
+    await page.keyboard.press('ArrowRight');
+    await page.waitForFunction((t) => document.querySelector('main [role=status].hidden').textContent !== t, first);
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction((t) => document.querySelector('main [role=status].hidden').textContent.split(',')[0] === t, first.split(',')[0]);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: first.split(',')[0] }).waitFor();
+    await page.goBack();
+    await page.locator('.map canvas').first().click({ position: { x: 6, y: 44 } });
+    await page.getByRole('heading', { name: first.split(',')[0] }).waitFor();
+  },
+  'the map as a table, of another resource': async () => {
+    await open('#/topology');
+    await page.getByRole('button', { name: 'Memory' }).click();
+    await page.getByRole('button', { name: 'As a table' }).click();
+    await at('#/topology?by=mem&table=1');
+    await page.getByRole('columnheader', { name: 'Memory used' }).waitFor();
+    await page.getByRole('link', { name: 'b7', exact: true }).click();
+    await page.getByText('rack:').waitFor();
+  },
   'dark and light are kept': async () => {
     await open('');
     await page.keyboard.press('Shift+D');
@@ -201,7 +258,7 @@ const cases = {
   },
   'on a phone: nothing is wider than the window, the menu opens': async () => {
     await page.setViewportSize({ width: 360, height: 740 });
-    for (const hash of ['#/', '#/tasks', '#/agents', '#/roles', `#/agents/${ID}-S150`, `#/frameworks/${ID}-0001`]) {
+    for (const hash of ['#/', '#/tasks', '#/agents', '#/roles', '#/topology', '#/maintenance', `#/agents/${ID}-S150`, `#/frameworks/${ID}-0001`]) {
       await open(hash);
       await page.locator('main h1').waitFor();
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, `${hash} is too wide`);
@@ -213,7 +270,7 @@ const cases = {
     await page.setViewportSize({ width: 1280, height: 800 });
   },
   'axe finds nothing serious in any view': async () => {
-    for (const hash of ['', '#/tasks', '#/agents', '#/frameworks', '#/roles', '#/offers', `#/agents/${ID}-S150`, `#/frameworks/${ID}-0001`]) {
+    for (const hash of ['', '#/tasks', '#/agents', '#/frameworks', '#/roles', '#/offers', '#/topology', '#/maintenance', `#/agents/${ID}-S150`, `#/frameworks/${ID}-0001`]) {
       for (const colorScheme of ['dark', 'light']) {
         await page.emulateMedia({ colorScheme });
         await open(hash);

@@ -18,7 +18,13 @@ const Who = () => (by() ? <p class="soft">In the name of {by()}, who is signed i
 export const reservedOf = (more) => Object.entries(more?.reserved_resources_full ?? {}).flatMap(([role, list]) => list.map((r) => ({ role, r })));
 
 async function order(type, a, key, list, again) {
-  await call(type, { agent_id: { value: a.id }, [key]: list });
+  try {
+    await call(type, { agent_id: { value: a.id }, [key]: list });
+  } catch (e) {
+    // The master's own words list all that the agent has.
+    if (e.status === 409) throw new Error('The agent does not have that much free at the moment: somebody uses it, or it is reserved.');
+    throw e;
+  }
   again();
   setTimeout(again, SOON);
 }
