@@ -3,14 +3,11 @@
 
 #include <math.h>
 
-#include "common/base/json_put.h"
 #include "common/model/attributes.h"
 #include "common/model/intern.h"
+#include "master/api/page_values.h"
 #include "master/quota.h"
 #include "master/task_pack.h"
-
-enum { NAMES = 4 };
-static const char *const names[NAMES] = {"cpus", "gpus", "mem", "disk"};
 
 enum table { AGENTS, FRAMEWORKS, ROLES, TASKS, TABLES };
 static const char *const heads[TABLES] = {
@@ -28,7 +25,7 @@ static const char *const heads[TABLES] = {
 };
 
 /* Sets that tasks share, by address: the last ones seen, as text. */
-enum { CACHED = 64, AMOUNTS_TEXT = NAMES * 26 };
+enum { CACHED = 64, AMOUNTS_TEXT = PAGE_AMOUNTS * 26 };
 struct cached {
     const struct resources *of;
     const char *role;
@@ -37,7 +34,7 @@ struct cached {
 };
 
 struct page_rows {
-    const char *names[NAMES]; /* interned */
+    const char *names[PAGE_AMOUNTS]; /* interned */
     const struct master *m;
     struct viewer *viewer;
     struct fl_buf *out;
@@ -52,8 +49,8 @@ struct page_rows *page_rows_new(void)
 {
     struct page_rows *r = xnew0(struct page_rows);
 
-    for (int i = 0; i < NAMES; i++)
-        r->names[i] = intern(names[i]);
+    for (int i = 0; i < PAGE_AMOUNTS; i++)
+        r->names[i] = intern(page_amount_names[i]);
     return r;
 }
 
@@ -103,72 +100,20 @@ static void end_row(struct page_rows *r)
     json_put_char(r->out, ']');
 }
 
-/* ---- values; but for the first each has its comma before it ---- */
-
-static void put_text(struct fl_buf *b, const char *s)
-{
-    json_put_string(b, s, strlen(s));
-}
-
-static void next_text(struct fl_buf *b, const char *s_or_null)
-{
-    json_put_char(b, ',');
-    if (s_or_null)
-        put_text(b, s_or_null);
-    else
-        JSON_PUT(b, "null");
-}
-
-static void next_uint(struct fl_buf *b, uint64_t v)
-{
-    json_put_char(b, ',');
-    json_put_uint(b, v);
-}
-
-/* 1500 is 1.5 */
-static void put_milli(struct fl_buf *b, milli_t v)
-{
-    unsigned part = (unsigned)((v < 0 ? -v : v) % 1000);
-    char digits[4] = {'.', (char)('0' + part / 100), (char)('0' + part / 10 % 10),
-                      (char)('0' + part % 10)};
-    size_t n = part == 0 ? 0 : part % 100 == 0 ? 2 : part % 10 == 0 ? 3 : 4;
-
-    if (v < 0)
-        json_put_char(b, '-');
-    json_put_uint(b, (uint64_t)(v < 0 ? -(v / 1000) : v / 1000));
-    json_put_raw(b, digits, n);
-}
-
-static void next_time(struct fl_buf *b, double seconds)
-{
-    json_put_char(b, ',');
-    if (seconds > 0 && seconds < 1e12)
-        put_milli(b, llround(seconds * 1000));
-    else
-        JSON_PUT(b, "null");
-}
+/* ---- amounts ---- */
 
 struct sums {
     const struct page_rows *r;
-    milli_t of[NAMES];
+    milli_t of[PAGE_AMOUNTS];
 };
 
 static void add_item(const struct counted_item *item, void *arg)
 {
     struct sums *s = arg;
 
-    for (int i = 0; i < NAMES; i++)
+    for (int i = 0; i < PAGE_AMOUNTS; i++)
         if (item->name == s->r->names[i])
             s->of[i] += item->amount;
-}
-
-static void put_amounts(struct fl_buf *b, const milli_t of[NAMES])
-{
-    for (int i = 0; i < NAMES; i++) {
-        json_put_char(b, i ? ',' : '[');
-        put_milli(b, of[i]);
-    }
-    json_put_char(b, ']');
 }
 
 /* What the viewer sees of it. */
@@ -179,7 +124,7 @@ static void next_resources(struct page_rows *r, const struct resources *all)
 
     resources_each_counted(viewer_resources(r->viewer, all, &room), add_item, &s);
     json_put_char(r->out, ',');
-    put_amounts(r->out, s.of);
+    page_put_amounts(r->out, s.of);
 }
 
 /* ---- agents ---- */
@@ -199,15 +144,15 @@ static void put_place(struct fl_buf *b, const char *id, const V1__AgentInfo *inf
     const char *of_domain[] = {d && d->region ? d->region->name : NULL,
                                d && d->zone ? d->zone->name : NULL, NULL};
 
-    next_text(b, id);
-    next_text(b, info ? info->hostname : NULL);
-    next_text(b, pid);
+    page_next_text(b, id);
+    page_next_text(b, info ? info->hostname : NULL);
+    page_next_text(b, pid);
     for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
         _cleanup_free_ char *text =
             info && !of_domain[i]
                 ? attribute_text(info->attributes, info->n_attributes, attributes[i])
                 : NULL;
-        next_text(b, of_domain[i] ? of_domain[i] : text);
+        page_next_text(b, of_domain[i] ? of_domain[i] : text);
     }
 }
 
@@ -225,15 +170,15 @@ void page_put_agent(struct page_rows *r, const struct agent *a)
 
     json_put_uint(b, a->change.key);
     put_place(b, a->id, a->info, a->pid);
-    next_text(b, agent_state(a));
-    next_text(b, a->version);
-    next_time(b, a->registered_time);
+    page_next_text(b, agent_state(a));
+    page_next_text(b, a->version);
+    page_next_time(b, a->registered_time);
     next_resources(r, &a->total);
     next_resources(r, &a->used);
     next_resources(r, &a->offered);
     next_resources(r, &a->booked_reservations);
     next_attributes(b, a->info);
-    next_uint(b, a->n_tasks);
+    page_next_uint(b, a->n_tasks);
     end_row(r);
 }
 
@@ -244,7 +189,7 @@ void page_put_known_agent(struct page_rows *r, const struct known_agent *k, bool
 
     json_put_uint(b, k->change.key);
     put_place(b, k->id, k->info, NULL);
-    next_text(b, unreachable ? "unreachable" : "recovered");
+    page_next_text(b, unreachable ? "unreachable" : "recovered");
     JSON_PUT(b, ",null,null");
     for (int i = 0; i < 4; i++)
         next_resources(r, &none);
@@ -273,24 +218,24 @@ void page_put_framework(struct page_rows *r, const struct framework *f)
         return;
     b = begin_row(r, FRAMEWORKS);
     json_put_uint(b, f->change.key);
-    next_text(b, f->id);
-    next_text(b, info->name);
-    next_text(b, info->user);
-    next_text(b, info->hostname);
-    next_text(b, info->principal);
+    page_next_text(b, f->id);
+    page_next_text(b, info->name);
+    page_next_text(b, info->user);
+    page_next_text(b, info->hostname);
+    page_next_text(b, info->principal);
     JSON_PUT(b, ",[");
     for (size_t i = 0; i < f->n_roles; i++) {
         if (i > 0)
             json_put_char(b, ',');
-        put_text(b, f->roles[i]);
+        page_put_text(b, f->roles[i]);
     }
     json_put_char(b, ']');
-    next_text(b, framework_state(f));
-    next_text(b, info->webui_url);
-    next_time(b, f->registered_time);
+    page_next_text(b, framework_state(f));
+    page_next_text(b, info->webui_url);
+    page_next_time(b, f->registered_time);
     next_resources(r, &f->used);
     next_resources(r, &f->offered);
-    next_uint(b, HASH_COUNT(f->tasks));
+    page_next_uint(b, HASH_COUNT(f->tasks));
     end_row(r);
 }
 
@@ -298,12 +243,12 @@ void page_put_framework(struct page_rows *r, const struct framework *f)
 
 static void next_book(struct page_rows *r, const struct role *role, enum role_book book)
 {
-    milli_t of[NAMES] = {0};
+    milli_t of[PAGE_AMOUNTS] = {0};
 
-    for (int i = 0; role && i < NAMES; i++)
+    for (int i = 0; role && i < PAGE_AMOUNTS; i++)
         of[i] = quantities_get(&role->books[book], r->names[i]);
     json_put_char(r->out, ',');
-    put_amounts(r->out, of);
+    page_put_amounts(r->out, of);
 }
 
 static void next_quantities(struct page_rows *r, const struct quantities *q_or_null)
@@ -312,12 +257,12 @@ static void next_quantities(struct page_rows *r, const struct quantities *q_or_n
         JSON_PUT(r->out, ",null");
         return;
     }
-    for (int i = 0; i < NAMES; i++) {
+    for (int i = 0; i < PAGE_AMOUNTS; i++) {
         const struct quantity *q = quantities_find(q_or_null, r->names[i]);
 
         json_put_raw(r->out, i ? "," : ",[", i ? 1 : 2);
         if (q)
-            put_milli(r->out, q->amount);
+            page_put_milli(r->out, q->amount);
         else
             JSON_PUT(r->out, "null");
     }
@@ -350,10 +295,10 @@ void page_put_role(struct page_rows *r, const char *name, const struct role *rol
     if (!viewer_sees_role(r->viewer, name) || !is_listed(r->m, name))
         return;
     b = begin_row(r, ROLES);
-    put_text(b, name);
+    page_put_text(b, name);
     json_put_char(b, ',');
     json_text_double(b, role && role->weight > 0 ? role->weight : 1);
-    next_uint(b, role ? role->n_frameworks : 0);
+    page_next_uint(b, role ? role->n_frameworks : 0);
     next_share(r, name);
     next_book(r, role, ROLE_ALLOCATED);
     next_book(r, role, ROLE_OFFERED);
@@ -374,7 +319,7 @@ static const struct cached *cached_of(struct page_rows *r, const struct resource
     if (c->of == res)
         return c;
     resources_each_counted(res, add_item, &s);
-    put_amounts(&b, s.of);
+    page_put_amounts(&b, s.of);
     c->of = res;
     c->role = resources_allocation_role(res);
     c->n = (unsigned)FL_MIN(b.len, sizeof(c->text));
@@ -428,25 +373,25 @@ void page_put_task(struct page_rows *r, const struct task *t)
     (void)task_status_last(t, &last);
     b = begin_row(r, TASKS);
     json_put_uint(b, t->change.key);
-    next_uint(b, t->framework->change.key);
-    next_text(b, t->id);
-    next_text(b, task_name(t));
+    page_next_uint(b, t->framework->change.key);
+    page_next_text(b, t->id);
+    page_next_text(b, task_name(t));
     if (agent)
-        next_uint(b, agent);
+        page_next_uint(b, agent);
     else
         JSON_PUT(b, ",null");
-    next_text(b, c->role ? c->role : "*");
-    next_text(b, str_starts(state, "TASK_") ? state + strlen("TASK_") : state);
-    next_time(b, last.has_timestamp ? last.timestamp : 0);
-    next_text(b, NULL);
+    page_next_text(b, c->role ? c->role : "*");
+    page_next_text(b, str_starts(state, "TASK_") ? state + strlen("TASK_") : state);
+    page_next_time(b, last.has_timestamp ? last.timestamp : 0);
+    page_next_text(b, NULL);
     if (last.has_healthy) {
         b->len -= strlen("null");
         json_put_raw(b, last.healthy ? "true" : "false", last.healthy ? 4 : 5);
     }
     json_put_char(b, ',');
     json_put_raw(b, c->text, c->n);
-    next_text(b, t->executor_id);
-    next_time(b, started_at(t));
+    page_next_text(b, t->executor_id);
+    page_next_time(b, started_at(t));
     end_row(r);
 }
 
@@ -495,7 +440,7 @@ static void put_role_names(const struct page_rows *r, const struct changes *c, s
             begin_list(b, "roles", any);
         else
             json_put_char(b, ',');
-        put_text(b, name);
+        page_put_text(b, name);
     }
     if (n > 0)
         json_put_char(b, ']');
@@ -521,51 +466,4 @@ void page_put_gone(struct page_rows *r, const struct changes *c)
     JSON_PUT(r->out, "event: gone\ndata: {");
     json_put_raw(r->out, b.data, b.len);
     JSON_PUT(r->out, "}\n\n");
-}
-
-/* ---- the other events ---- */
-
-void page_put_hello(const struct master *m, const char *principal, const struct viewer *v,
-                    struct fl_buf *out)
-{
-    struct json_out j = json_out_on(out);
-
-    JSON_PUT(out, "event: hello\ndata: ");
-    json_object(&j);
-    json_kuint(&j, "version", 1);
-    json_key(&j, "cluster");
-    if (m->flags->cluster && viewer_sees_flags(v))
-        json_string(&j, m->flags->cluster);
-    else
-        json_null(&j);
-    json_kstr(&j, "hostname", m->info->hostname);
-    json_kstr(&j, "master_version", FL_VERSION);
-    json_kstr(&j, "id", m->id);
-    json_kstr(&j, "leader", m->info->pid);
-    json_kdouble(&j, "started", m->start_time);
-    json_kdouble(&j, "elected", m->elected_time);
-    json_key(&j, "principal");
-    if (principal)
-        json_string(&j, principal);
-    else
-        json_null(&j);
-    json_karray(&j, "resources");
-    for (int i = 0; i < NAMES; i++)
-        json_string(&j, names[i]);
-    json_end_array(&j);
-    json_kuint(&j, "interval_ms", PAGE_INTERVAL_MS);
-    json_end_object(&j);
-    JSON_PUT(out, "\n\n");
-}
-
-void page_put_beat(const struct master *m, struct fl_buf *out)
-{
-    struct json_out j = json_out_on(out);
-
-    JSON_PUT(out, "event: beat\ndata: ");
-    json_object(&j);
-    json_kdouble(&j, "at", env_wall_s(&m->env->env));
-    json_kuint(&j, "outstanding_offers", HASH_COUNT(m->offers));
-    json_end_object(&j);
-    JSON_PUT(out, "\n\n");
 }
