@@ -89,33 +89,36 @@ static const char *given(const struct completion *k, const char *name)
     return NULL;
 }
 
-static void offer_tasks(struct completion *k, struct cli *c)
+/* Members of a list that an endpoint answers with: `text` explains the word `id`, and may be NULL. */
+static void offer_listed(struct completion *k, struct cli *c, const char *path, const char *list,
+                         const char *id, const char *text)
 {
-    _cleanup_json_ json_t *tasks = NULL;
-    json_t *t;
+    _cleanup_json_ json_t *all = NULL;
+    json_t *o;
     size_t i;
 
-    if (cli_get_list(c, "/tasks?limit=200", "tasks", &tasks) != CLI_OK)
+    if (cli_get_list(c, path, list, &all) != CLI_OK)
         return;
-    json_array_foreach(tasks, i, t)
+    json_array_foreach(all, i, o)
     {
-        offer(k, jstr(t, "id"), jstr(t, "state"));
+        if (i < MOST_IDS)
+            offer(k, jstr(o, id), text ? jstr(o, text) : "");
     }
+}
+
+static void offer_tasks(struct completion *k, struct cli *c)
+{
+    offer_listed(k, c, "/tasks?limit=200", "tasks", "id", "state");
 }
 
 static void offer_agents(struct completion *k, struct cli *c)
 {
-    _cleanup_json_ json_t *agents = NULL;
-    json_t *a;
-    size_t i;
+    offer_listed(k, c, "/slaves", "slaves", "id", "hostname");
+}
 
-    if (cli_get_list(c, "/slaves", "slaves", &agents) != CLI_OK)
-        return;
-    json_array_foreach(agents, i, a)
-    {
-        if (i < MOST_IDS)
-            offer(k, jstr(a, "id"), jstr(a, "hostname"));
-    }
+static void offer_roles(struct completion *k, struct cli *c)
+{
+    offer_listed(k, c, "/roles", "roles", "name", NULL);
 }
 
 static void offer_frameworks(struct completion *k, struct cli *c)
@@ -130,21 +133,6 @@ static void offer_frameworks(struct completion *k, struct cli *c)
     {
         if (i < MOST_IDS)
             offer(k, framework_id_of(f), jstr(json_object_get(f, "framework_info"), "name"));
-    }
-}
-
-static void offer_roles(struct completion *k, struct cli *c)
-{
-    _cleanup_json_ json_t *roles = NULL;
-    json_t *r;
-    size_t i;
-
-    if (cli_get_list(c, "/roles", "roles", &roles) != CLI_OK)
-        return;
-    json_array_foreach(roles, i, r)
-    {
-        if (i < MOST_IDS)
-            offer(k, jstr(r, "name"), "");
     }
 }
 

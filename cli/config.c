@@ -144,21 +144,32 @@ int verb_config_set_context(struct cli *c, int argc, char **argv)
 
 /* ---- the others ---- */
 
+/* The configuration, which must have the context that the verb's only word names; *ret_name is that word. Negative: the verb is over. */
+static int begin_named(struct cli *c, int argc, char **argv, struct config *ret, char **ret_path,
+                       const char **ret_name, int *ret_code)
+{
+    int i = opt_parse_words(c, NULL, 0, argc, argv, 1, 1, ret_code);
+
+    if (i < 0)
+        return i;
+    *ret_code = load(ret, ret_path);
+    if (*ret_code == CLI_OK && !named(ret, argv[i]))
+        *ret_code = CLI_NOT_FOUND;
+    *ret_name = argv[i];
+    return *ret_code == CLI_OK ? 0 : -1;
+}
+
 int verb_config_use(struct cli *c, int argc, char **argv)
 {
     _cleanup_config_ struct config config = {0};
     _cleanup_free_ char *path = NULL;
-    int code, i = opt_parse_words(c, NULL, 0, argc, argv, 1, 1, &code);
+    const char *name;
+    int code;
 
-    if (i < 0)
+    if (begin_named(c, argc, argv, &config, &path, &name, &code) < 0)
         return code;
-    code = load(&config, &path);
-    if (code)
-        return code;
-    if (!named(&config, argv[i]))
-        return CLI_NOT_FOUND;
     free(config.current);
-    config.current = xstrdup(argv[i]);
+    config.current = xstrdup(name);
     return save(path, &config);
 }
 
@@ -166,19 +177,15 @@ int verb_config_delete_context(struct cli *c, int argc, char **argv)
 {
     _cleanup_config_ struct config config = {0};
     _cleanup_free_ char *path = NULL;
-    int code, i = opt_parse_words(c, NULL, 0, argc, argv, 1, 1, &code);
+    const char *name;
+    int code;
 
-    if (i < 0)
+    if (begin_named(c, argc, argv, &config, &path, &name, &code) < 0)
         return code;
-    code = load(&config, &path);
+    code = cli_confirm(c, "Forget the context %s?", name);
     if (code)
         return code;
-    if (!named(&config, argv[i]))
-        return CLI_NOT_FOUND;
-    code = cli_confirm(c, "Forget the context %s?", argv[i]);
-    if (code)
-        return code;
-    config_remove(&config, argv[i]);
+    config_remove(&config, name);
     return save(path, &config);
 }
 

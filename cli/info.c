@@ -241,9 +241,10 @@ static int print_pairs(struct cli *c, json_t *o, const char *pattern, const char
     return CLI_OK;
 }
 
-int verb_flags(struct cli *c, int argc, char **argv)
+/* `member` of what the daemon answers, or all of it (NULL). */
+static int pairs_of(struct cli *c, int argc, char **argv, const char *path, const char *member,
+                    const char *const *heads)
 {
-    static const char *const heads[] = {"FLAG", "VALUE"};
     const char *agent = NULL;
     const struct opt opts[] = {AGENT_OPTION(&agent)};
     _cleanup_json_ json_t *all = NULL;
@@ -251,24 +252,23 @@ int verb_flags(struct cli *c, int argc, char **argv)
 
     if (i < 0)
         return code;
-    code = get_from(c, agent, "/flags", &all);
+    code = get_from(c, agent, path, &all);
     if (code)
         return code;
-    return print_pairs(c, json_object_get(all, "flags"), i < argc ? argv[i] : NULL, heads);
+    return print_pairs(c, member ? json_object_get(all, member) : all, i < argc ? argv[i] : NULL,
+                       heads);
+}
+
+int verb_flags(struct cli *c, int argc, char **argv)
+{
+    static const char *const heads[] = {"FLAG", "VALUE"};
+
+    return pairs_of(c, argc, argv, "/flags", "flags", heads);
 }
 
 int verb_metrics(struct cli *c, int argc, char **argv)
 {
     static const char *const heads[] = {"METRIC", "#VALUE"};
-    const char *agent = NULL;
-    const struct opt opts[] = {AGENT_OPTION(&agent)};
-    _cleanup_json_ json_t *all = NULL;
-    int code, i = opt_parse_words(c, opts, ARRAY_SIZE(opts), argc, argv, 0, 1, &code);
 
-    if (i < 0)
-        return code;
-    code = get_from(c, agent, "/metrics/snapshot", &all);
-    if (code)
-        return code;
-    return print_pairs(c, all, i < argc ? argv[i] : NULL, heads);
+    return pairs_of(c, argc, argv, "/metrics/snapshot", NULL, heads);
 }

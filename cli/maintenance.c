@@ -260,17 +260,26 @@ int verb_maintenance_add(struct cli *c, int argc, char **argv)
     return put_schedule(c, windows);
 }
 
+/* The schedule, and the machines that the words name. Negative: the verb is over. */
+static int begin_machines(struct cli *c, int argc, char **argv, json_t **ret_windows,
+                          json_t *machines, int *ret_code)
+{
+    int i = opt_parse_words(c, NULL, 0, argc, argv, 1, 1000, ret_code);
+
+    if (i < 0)
+        return i;
+    *ret_code = get_schedule(c, ret_windows);
+    if (*ret_code == CLI_OK)
+        *ret_code = machines_of_words(c, argv, argc, i, *ret_windows, machines);
+    return *ret_code == CLI_OK ? 0 : -1;
+}
+
 int verb_maintenance_remove(struct cli *c, int argc, char **argv)
 {
     _cleanup_json_ json_t *windows = NULL, *machines = json_array();
-    int code, i = opt_parse_words(c, NULL, 0, argc, argv, 1, 1000, &code);
+    int code;
 
-    if (i < 0)
-        return code;
-    code = get_schedule(c, &windows);
-    if (code == CLI_OK)
-        code = machines_of_words(c, argv, argc, i, windows, machines);
-    if (code)
+    if (begin_machines(c, argc, argv, &windows, machines, &code) < 0)
         return code;
     if (!take_out(windows, machines))
         return cli_fail_as(CLI_NOT_FOUND, "none of these machines is in the schedule");
@@ -281,16 +290,13 @@ int verb_maintenance_remove(struct cli *c, int argc, char **argv)
 static int move(struct cli *c, int argc, char **argv, bool down)
 {
     _cleanup_json_ json_t *windows = NULL, *machines = json_array();
-    int code, i = opt_parse_words(c, NULL, 0, argc, argv, 1, 1000, &code);
+    int code;
 
-    if (i < 0)
+    if (begin_machines(c, argc, argv, &windows, machines, &code) < 0)
         return code;
-    code = get_schedule(c, &windows);
-    if (code == CLI_OK)
-        code = machines_of_words(c, argv, argc, i, windows, machines);
-    if (code == CLI_OK && down)
-        code = cli_confirm(c, "Shut down the agents of %zu machines, with their tasks?",
-                           json_array_size(machines));
+    code = down ? cli_confirm(c, "Shut down the agents of %zu machines, with their tasks?",
+                              json_array_size(machines))
+                : CLI_OK;
     if (code)
         return code;
     return cli_call(c, down ? "START_MAINTENANCE" : "STOP_MAINTENANCE",
