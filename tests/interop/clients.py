@@ -1,4 +1,5 @@
 """What the tests of this folder share: clients that others published, installed by install.sh, run as processes against a real cluster."""
+import importlib.metadata
 import json
 import os
 import pwd
@@ -18,7 +19,7 @@ USER = pwd.getpwuid(os.geteuid()).pw_name
 # Tasks see this agent's environment, and a client must not find another cluster's in it.
 FOREIGN = ("HOST", "PORT0", "PYTHONPATH", "NODE_PATH")
 
-__all__ = ["Cluster", "eventually", "get_json", "HERE", "USER", "Program", "install", "place", "python_client", "node_client"]
+__all__ = ["Cluster", "eventually", "get_json", "HERE", "USER", "Program", "install", "place", "published", "python_client", "node_client"]
 
 
 def place(*path):
@@ -32,6 +33,12 @@ def install(part):
     if done.returncode != 0:
         pytest.fail("the client '%s' could not be installed into '%s' (status %d); it needs its package registry. It said:\n%s"
                     % (part, PLACE, done.returncode, done.stdout[-3000:]), pytrace=False)
+
+
+def published(name):
+    """The versions of a PyPI package that are installed here: the one of the list, when all is well."""
+    install("pypi")
+    return [d.version for d in importlib.metadata.distributions(path=[place("pypi")]) if d.metadata["Name"] == name]
 
 
 class Program:

@@ -1,10 +1,8 @@
 """The PyPI package avmesos 0.4.2, as published: the scheduler library of a project that still runs on Mesos. It handles an event only once
 the length of the next one has arrived on the same line, so a heartbeat must follow the first event at once."""
-import importlib.metadata
-
 import pytest
 
-from clients import USER, Cluster, eventually, get_json, install, place, python_client
+from clients import USER, Cluster, eventually, get_json, install, published, python_client
 
 SECONDS = 10
 
@@ -22,8 +20,7 @@ def run(cluster):
 
 
 def test_package_is_the_published_one():
-    install("pypi")
-    assert [d.version for d in importlib.metadata.distributions(path=[place("pypi")]) if d.metadata["Name"] == "avmesos"] == ["0.4.2"]
+    assert published("avmesos") == ["0.4.2"]
 
 
 def test_it_subscribes(run):

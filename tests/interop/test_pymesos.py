@@ -1,11 +1,10 @@
 """The PyPI package pymesos 0.3.15, as published: its scheduler and its executor together, its operator's events and calls."""
 import glob
-import importlib.metadata
 import os
 
 import pytest
 
-from clients import HERE, USER, Cluster, eventually, get_json, install, place, python_client
+from clients import HERE, USER, Cluster, eventually, get_json, install, place, published, python_client
 
 SECONDS = 15
 
@@ -55,8 +54,7 @@ def only(run, what, who=None):
 
 
 def test_package_is_the_published_one():
-    install("pypi")
-    assert [d.version for d in importlib.metadata.distributions(path=[place("pypi")]) if d.metadata["Name"] == "pymesos"] == ["0.3.15"]
+    assert published("pymesos") == ["0.3.15"]
 
 
 def test_scheduler_registers_and_ends(run):

@@ -1,12 +1,10 @@
 """Every message of every .proto, through our codec and an independent one, byte for byte and value for value."""
 import json
 import os
-import sys
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "proto"))
-import pbref  # noqa: E402
+from harness.proto import pbref
 
 SECONDS = 14
 

@@ -1,16 +1,13 @@
 """M2: SUBSCRIBE in JSON and protobuf: 200, Mesos-Stream-Id, RecordIO SUBSCRIBED, HEARTBEAT at once and every 15 s."""
 import json
-import os
 import re
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "proto"))
-import pbref  # noqa: E402
-from harness.http import JSON, PROTOBUF, Stream, get_json, request  # noqa: E402
-from harness.scheduler import PATH, Scheduler  # noqa: E402
+from harness.http import JSON, PROTOBUF, Stream, get_json, request
+from harness.proto import pbref
+from harness.scheduler import PATH, Scheduler
 
 SECONDS = 15
 

@@ -1,18 +1,14 @@
 """M20: the operator API says what the older endpoints say, in both encodings; the stream of events keeps a copy equal to the state."""
 import json
-import os
-import sys
 import threading
 
 import pytest
 from google.protobuf.message import DecodeError
 
-from harness.cluster import ROOT, Cluster
+from harness.cluster import Cluster
 from harness.http import JSON, Broken, Stream, eventually, get_json, post_json, request
+from harness.proto import pbref
 from harness.scheduler import Scheduler
-
-sys.path.insert(0, os.path.join(ROOT, "tests", "proto"))
-import pbref  # noqa: E402
 
 SECONDS = 10
 MASTER_FLAGS = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "2"}

@@ -1,19 +1,15 @@
 """M21: every JSON object of the older endpoints has exactly the keys of the protocol's tables (harness/keys.py), of their types, in a cluster
 where all kinds of objects are to be seen."""
 import json
-import os
-import sys
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor as FD
 
 from harness import keys
-from harness.cluster import ROOT, Cluster
+from harness.cluster import Cluster
 from harness.http import eventually, get_json, post_json
+from harness.proto import pbref
 from harness.scheduler import Scheduler, custom_executor, new_id, resources, scalar
-
-sys.path.insert(0, os.path.join(ROOT, "tests", "proto"))
-import pbref  # noqa: E402
 
 SECONDS = 15
 
