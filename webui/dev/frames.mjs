@@ -1,8 +1,7 @@
 // Frame times of the page while a long table is scrolled and searched: `node dev/frames.mjs URL`. One line of JSON.
-import { require } from '../build.mjs';
+import { launch } from './browser.mjs';
 
-const { chromium } = require('playwright-core');
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
 const begun = performance.now();
 await page.goto(`${process.argv[2]}#/tasks`);

@@ -2,9 +2,9 @@
 // Also says what the console said, and what axe finds (AXE=1).
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { modules, require } from '../build.mjs';
+import { modules } from '../build.mjs';
+import { launch } from './browser.mjs';
 
-const { chromium } = require('playwright-core');
 const [url, folder, ...routes] = process.argv.slice(2);
 const only = process.env.ONLY?.split(',');
 const KINDS = {
@@ -14,7 +14,7 @@ const KINDS = {
 };
 
 mkdirSync(folder, { recursive: true });
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await launch();
 for (const [kind, options] of Object.entries(KINDS)) {
   if (only && !only.includes(kind)) continue;
   const context = await browser.newContext(options);

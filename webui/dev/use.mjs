@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { modules, require } from '../build.mjs';
+import { modules } from '../build.mjs';
+import { launch } from './browser.mjs';
 
-const { chromium } = require('playwright-core');
 const here = path.dirname(fileURLToPath(import.meta.url));
 const port = process.env.PORT ?? String(20000 + (process.pid % 20000));
 const url = `http://127.0.0.1:${port}/`;
@@ -15,7 +15,7 @@ const PATIENCE = 30_000; // ms: a loaded machine is slow
 
 const master = spawn(process.execPath, [path.join(here, 'mock.mjs'), '--port', port, '--tasks', '20000', '--rate', '100'], { stdio: ['ignore', 'pipe', 'inherit'] });
 await new Promise((resolve) => master.stdout.once('data', resolve));
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
 context.setDefaultTimeout(PATIENCE);
 const page = await context.newPage();
