@@ -68,6 +68,11 @@ install -d "$to/share/doc/fairlead" "$to/share/doc/fairlead-tools/examples"
 install -m 644 README.md LICENSE "$to/share/doc/fairlead/"
 install -m 644 emulator/examples/*.yaml "$to/share/doc/fairlead-tools/examples/"
 
+# What a monitor takes as it is: rules and an example for Prometheus, a dashboard for Grafana.
+install -d "$to/share/fairlead/prometheus" "$to/share/fairlead/grafana"
+install -m 644 packaging/prometheus/*.yml "$to/share/fairlead/prometheus/"
+install -m 644 packaging/grafana/*.json "$to/share/fairlead/grafana/"
+
 # The shells' completions, when this build's fairlead has them.
 if [ -x "$build/bin/fairlead" ] && "$build/bin/fairlead" completion bash >/dev/null 2>&1; then
     install -d "$to/share/bash-completion/completions" "$to/share/zsh/vendor-completions" "$to/share/fish/vendor_completions.d"
