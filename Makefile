@@ -135,6 +135,11 @@ $(BUILD)/tests/bench/pause: tests/bench/pause.c
 	$(SHIM_CC) -std=gnu17 -Os $(WARN) -static -o $@ $<
 $(BUILD)/tests/bench/bench_containers: | $(BUILD)/tests/bench/pause
 
+# The clients of bench_serving.py.
+$(BUILD)/tests/bench/serving_clients: tests/bench/serving_clients.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARN) -o $@ $<
+
 # Only what libframework.map names is visible outside.
 $(BUILD)/lib/libframework.so: $(LIBFL) $(LIBFW_MAP)
 	@mkdir -p $(@D)
@@ -199,14 +204,14 @@ system: all
 interop: all
 	tools/run_pytest.sh tests/interop
 
-bench: all $(BENCH)
+bench: all $(BENCH) $(BUILD)/tests/bench/serving_clients
 	tools/bench.sh
 
 # At the size of the largest clusters: minutes, and up to 8 GB of memory. `make bench-allocator` and so on run one of the others.
 bench-million bench-scale: all
 	tools/bench.sh $(@:bench-%=%)
 
-bench-%: all $(BENCH)
+bench-%: all $(BENCH) $(BUILD)/tests/bench/serving_clients
 	tools/bench.sh $*
 
 # An agent killed with -9 a thousand times at random instants, and what it leaves behind. KILLS=n, KILLS_SEED=n.

@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 # Minutes each and gigabytes of memory: only when they are named, and once unless BENCH_RUNS says more.
-LONG = ("million", "scale")
+LONG = ("million", "scale", "serving")
 LINE = re.compile(r"^([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)\s+(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s+(\S+)$")
 
 

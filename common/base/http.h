@@ -209,6 +209,9 @@ bool http_stream_end_record(struct http_stream *st);
 /* Instead of the server's max_unsent; before anything is written. */
 void http_stream_set_max_unsent(struct http_stream *st, size_t n);
 size_t http_stream_unsent(const struct http_stream *st);
+/* In on_gone: it was closed because its client was too slow. */
+bool http_stream_overran(const struct http_stream *st);
+const char *http_stream_peer(const struct http_stream *st); /* "ip:port" */
 /* Bytes that left so far, about: what is on its way between the threads may be counted early. */
 uint64_t http_stream_taken(const struct http_stream *st);
 /* Called once when unsent falls to zero after having been over `low`. Optional back-pressure. */

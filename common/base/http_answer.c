@@ -110,6 +110,7 @@ static void pop(struct http_conn *c)
         c->last = &c->first;
     c->n_pending--;
     c->ahead -= ex->counted;
+    cast_leave(ex);
     ex->conn = NULL;
     exchange_unref(ex);
 }
@@ -144,6 +145,8 @@ void conn_advance(struct http_conn *c)
             atomic_store(&ex->unsent, fl_stream_unsent(c->stream));
         }
         put_waiting_region(c, ex);
+        if (ex->cast)
+            cast_feed(ex);
         send_continue(ex);
         if (ex->upgrade && !ex->body_done)
             break;
@@ -185,10 +188,11 @@ void conn_head(struct http_exchange *ex, struct http_head *h)
     conn_put(ex, head->data, head->len);
 }
 
-static void overrun(struct http_conn *c)
+void conn_overrun(struct http_exchange *ex)
 {
-    HTTP_COUNT(c->io->stats.overrun_closed, 1);
-    conn_close(c);
+    HTTP_COUNT(ex->conn->io->stats.overrun_closed, 1);
+    atomic_store(&ex->overran, true);
+    conn_close(ex->conn);
 }
 
 static void whole_answer(struct http_exchange *ex, struct http_msg *m)
@@ -197,7 +201,7 @@ static void whole_answer(struct http_exchange *ex, struct http_msg *m)
     size_t gzip_min = limits(c)->gzip_min;
     if (fl_stream_unsent(c->stream) + c->queued > limits(c)->max_unsent) {
         ex->out_end = true; /* the owner is done with it: no notice */
-        overrun(c);
+        conn_overrun(ex);
         return;
     }
     struct http_head h = {
@@ -295,11 +299,14 @@ static void stream_data(struct http_exchange *ex, struct http_msg *m)
     }
     atomic_store(&ex->unsent, unsent_of(ex));
     if (unsent_of(ex) > ex->max_unsent + ex->unsent_more)
-        overrun(ex->conn);
+        conn_overrun(ex);
 }
 
 static void stream_end(struct http_exchange *ex)
 {
+    if (ex->cast)
+        cast_settle(ex);
+    cast_leave(ex);
     if (ex->chunked_out && !ex->head_only)
         conn_put(ex, "0\r\n\r\n", 5);
     ex->out_end = true;
@@ -317,6 +324,8 @@ static void tell_drained(struct http_exchange *ex)
 void conn_sent(struct http_conn *c)
 {
     if (c->first) {
+        if (c->first->cast)
+            cast_feed(c->first);
         atomic_store(&c->first->unsent, unsent_of(c->first));
         tell_drained(c->first);
         side_sent(c->first);
@@ -351,6 +360,8 @@ static void apply(struct http_exchange *ex, struct http_msg *m)
         stream_head(ex, m);
         break;
     case MSG_STREAM_DATA:
+        if (ex->cast)
+            cast_settle(ex);
         if (m->region)
             stream_region(ex, m->region);
         else

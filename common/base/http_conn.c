@@ -29,6 +29,7 @@ static void destroy(void *arg)
 /* The owner hears of it unless the answer is complete. */
 static void drop_exchange(struct http_conn *c, struct http_exchange *ex)
 {
+    cast_leave(ex);
     ex->conn = NULL;
     if (ex->side)
         side_gone(ex);

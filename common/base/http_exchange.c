@@ -168,6 +168,7 @@ static void owner_release(struct http_exchange *ex)
         msg_free(m);
     }
     ex->early_tail = &ex->early_body;
+    cast_owner_left(ex);
     if (ex->server)
         unlink_live(ex);
     exchange_unref(ex);
@@ -498,6 +499,8 @@ void http_stream_on_drained(struct http_stream *st, void (*fn)(struct http_strea
 static void stream_leave(struct http_stream *st, enum http_msg_kind kind)
 {
     struct http_exchange *ex = of_stream(st);
+    if (ex->cast_owner && !ex->gone && ex->server)
+        http_cast_flush(ex->cast_owner);
     send(ex, msg_new(kind, ex));
     ex->on_body = NULL;
     owner_release(ex);

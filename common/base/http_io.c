@@ -47,6 +47,7 @@ void msg_free(struct http_msg *m)
     fl_buf_done(&m->headers);
     fl_buf_done(&m->body);
     fl_region_unref(m->region);
+    cast_unref(m->cast);
     if (m->fd >= 0)
         close(m->fd);
     if (!m->inside)
@@ -108,6 +109,10 @@ static void io_take(struct http_io *io, struct http_msg *m)
         while (io->conns)
             conn_close(io->conns);
         msg_free(m);
+        break;
+    case MSG_CAST:
+    case MSG_CAST_JOIN:
+        cast_apply(m);
         break;
     default:
         conn_apply(m);

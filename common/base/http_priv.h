@@ -60,6 +60,8 @@ enum http_msg_kind {
     MSG_SIDE, /* http_side_move() */
     MSG_BODY_TAKEN,
     MSG_UPGRADE,
+    MSG_CAST, /* http_cast.c; to a side, not to one exchange */
+    MSG_CAST_JOIN,
     MSG_ADOPT, /* I/O thread 0 to another: a new connection */
     MSG_DRAIN,
     MSG_CLOSE_ALL,
@@ -88,6 +90,7 @@ struct http_msg {
     int fd; /* MSG_ADOPT; owned */
     struct fl_loop *loop;
     http_taken_f *taken;
+    struct http_cast *cast;           /* MSG_CAST*: a reference */
     const struct http_side_ops *side; /* MSG_SIDE */
     void (*never)(void *arg);         /* instead of what it was sent for; NULL: it was done */
     void *arg;
@@ -116,6 +119,9 @@ struct http_stats {
                           memory_order_relaxed)
 
 struct gzip;
+struct http_cast;
+struct cast_side;
+struct cast_piece;
 
 struct http_side_ops;
 
@@ -219,11 +225,16 @@ struct http_exchange {
     const struct http_side_ops *side; /* http_side.c: who answers here, or NULL */
     void *side_arg;
     bool side_holds;
+    struct cast_side *cast; /* http_cast.c: of which it is a member, a reference; or NULL */
+    struct http_exchange *cast_prev, *cast_next;
+    struct cast_piece *cast_at; /* the last of which it has something */
+    uint64_t cast_read;         /* bytes of the cast, with those of before it joined */
 
     /* Both. */
     size_t max_unsent;        /* of this stream; set before anything is sent */
     atomic_size_t posted;     /* stream bytes the I/O side has not yet seen */
     atomic_size_t unsent;     /* as the I/O side saw them last */
+    atomic_bool overran;      /* its stream was cut: the client was too slow */
     atomic_size_t body_ahead; /* body bytes the owner has not yet taken */
 
     /* Owner. */
@@ -240,6 +251,7 @@ struct http_exchange {
     struct http_msg *
         gather; /* in io->to_io, or NULL: chunks of this turn; valid while gather_turn is io->to_io_turn */
     unsigned gather_turn;
+    struct http_cast *cast_owner;              /* a reference, or NULL */
     uint64_t written;                          /* bytes, to a stream */
     size_t gather_at;                          /* of the chunk being written */
     bool gather_new;                           /* it is not in io->to_io yet */
@@ -288,6 +300,21 @@ extern _Thread_local struct http_io *io_here;
 void exchange_take(struct http_msg *m);
 void exchange_orphan_all(struct http_server *s);
 
+/* http_cast.c: on the I/O side */
+void cast_apply(struct http_msg *m);        /* takes it */
+void cast_feed(struct http_exchange *ex);   /* a member's socket may have room */
+void cast_settle(struct http_exchange *ex); /* puts all that waits for a member into its stream */
+void cast_leave(struct http_exchange *ex);  /* also of who is none */
+/* On the owner's. */
+void cast_owner_left(struct http_exchange *ex); /* also of who is none */
+void http_cast_flush(struct http_cast *c);      /* hands over what was gathered */
+/* Either; takes NULL. */
+void cast_unref(struct http_cast *c);
+
+/* http_stream.c: a chunk that is written into a buffer; begin() gives its place */
+size_t http_frame_begin(struct fl_buf *b);
+void http_frame_end(struct fl_buf *b, size_t from, bool record, bool chunked);
+
 /* http_io.c */
 struct http_msg *msg_new(enum http_msg_kind kind, struct http_exchange *ex);
 struct http_msg *msg_inside(struct http_msg *m, enum http_msg_kind kind, struct http_exchange *ex);
@@ -335,6 +362,7 @@ void conn_accept(struct http_io *io, int fd);
 void conn_close(struct http_conn *c);
 /* Nothing more is read; what is queued leaves, then the connection ends. */
 void conn_finish(struct http_conn *c);
+void conn_overrun(struct http_exchange *ex); /* its client is too slow: closes, and counts it */
 void conn_sweep(struct http_io *io);
 void conn_drain(struct http_io *io);
 void conn_dispatch(struct http_conn *c, struct http_exchange *ex);

@@ -23,6 +23,7 @@ static void cut(struct http_exchange *ex)
 {
     ex->gone = true;
     ex->gather = NULL;
+    atomic_store(&ex->overran, true);
     io_send(ex->io, msg_new(MSG_ABORT, ex));
 }
 
@@ -35,12 +36,23 @@ static struct http_msg *growing(struct http_exchange *ex)
     return open ? m : NULL;
 }
 
+size_t http_frame_begin(struct fl_buf *b)
+{
+    size_t from = b->len;
+
+    fl_buf_reserve(b, GAP + 256);
+    b->len += GAP;
+    return from;
+}
+
 struct fl_buf *http_stream_begin(struct http_stream *st)
 {
     struct http_exchange *ex = of_stream(st);
 
     if (ex->gone || !ex->server)
         return NULL;
+    if (ex->cast_owner)
+        http_cast_flush(ex->cast_owner);
     struct http_msg *m = growing(ex);
     ex->gather_new = !m;
     if (!m) {
@@ -48,9 +60,7 @@ struct fl_buf *http_stream_begin(struct http_stream *st)
         m->framed = true;
         ex->gather = m;
     }
-    ex->gather_at = m->body.len;
-    fl_buf_reserve(&m->body, GAP + 256);
-    m->body.len += GAP;
+    ex->gather_at = http_frame_begin(&m->body);
     return &m->body;
 }
 
@@ -69,7 +79,7 @@ static size_t record_line(char out[21], size_t n)
 }
 
 /* Puts the lines before what was written and closes the gap. */
-static void frame(struct fl_buf *b, size_t from, bool record, bool chunked)
+void http_frame_end(struct fl_buf *b, size_t from, bool record, bool chunked)
 {
     char line[21], head[GAP];
     size_t n = b->len - from - GAP;
@@ -102,7 +112,7 @@ static bool commit(struct http_exchange *ex, bool record)
         take_back(ex); /* a chunk of no bytes would be the last one */
         return true;
     }
-    frame(&m->body, at, record, !ex->http10);
+    http_frame_end(&m->body, at, record, !ex->http10);
     size_t n = m->body.len - at;
     if (atomic_fetch_add(&ex->posted, n) + n > ex->max_unsent) {
         take_back(ex);
@@ -161,6 +171,8 @@ bool http_stream_write_buf(struct http_stream *st, struct fl_buf *b)
         cut(ex);
         return false;
     }
+    if (ex->cast_owner)
+        http_cast_flush(ex->cast_owner);
     struct http_msg *m = msg_new(MSG_STREAM_DATA, ex);
     m->n = n;
     ex->written += n;
@@ -177,6 +189,8 @@ void http_stream_write_region(struct http_stream *st, struct fl_region *r)
 
     if (ex->gone || !ex->server)
         return;
+    if (ex->cast_owner)
+        http_cast_flush(ex->cast_owner);
     struct http_msg *m = msg_new(MSG_STREAM_DATA, ex);
     m->region = fl_region_ref(r);
     ex->written += fl_region_len(r);
@@ -197,6 +211,16 @@ uint64_t http_stream_taken(const struct http_stream *st)
     size_t unsent = http_stream_unsent(st);
 
     return written > unsent ? written - unsent : 0;
+}
+
+bool http_stream_overran(const struct http_stream *st)
+{
+    return atomic_load(&of_stream((struct http_stream *)st)->overran);
+}
+
+const char *http_stream_peer(const struct http_stream *st)
+{
+    return of_stream((struct http_stream *)st)->peer;
 }
 
 void http_stream_set_max_unsent(struct http_stream *st, size_t n)

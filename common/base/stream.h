@@ -58,6 +58,9 @@ void fl_stream_write_region(struct fl_stream *s,
                             struct fl_region *r); /* takes a reference of its own */
 /* Several pieces in order. They leave before this returns as far as the kernel takes them; the rest is copied. */
 void fl_stream_writev(struct fl_stream *s, const struct iovec *v, int n);
+/* The same, but what the kernel does not take at once stays the caller's: on_drained comes when there is room again. Nothing may be unsent.
+ * Returns what was taken. */
+size_t fl_stream_offer(struct fl_stream *s, const struct iovec *v, int n);
 size_t fl_stream_unsent(const struct fl_stream *s);
 /* All received bytes in one piece; valid until the next call on the stream. */
 const char *fl_stream_peek(struct fl_stream *s, size_t *ret_len);

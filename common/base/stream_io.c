@@ -283,6 +283,10 @@ void stream_flush(struct fl_stream *s)
     if (s->dead || s->broken || s->fd < 0 || s->state == STREAM_CONNECTING || s->moving)
         return;
     size_t before = stream_unsent(s);
+    bool offered = s->offered;
+    s->offered = false;
+    if (before == 0 && offered)
+        stream_flushed(s);
     if (before == 0)
         return;
     switch (write_some(s, &err)) {
@@ -361,6 +365,30 @@ void fl_stream_writev(struct fl_stream *s, const struct iovec *v, int n)
         sent -= skip;
         fl_stream_write(s, (const char *)v[i].iov_base + skip, v[i].iov_len - skip);
     }
+}
+
+size_t fl_stream_offer(struct fl_stream *s, const struct iovec *v, int n)
+{
+    size_t sum = 0, sent;
+
+    for (int i = 0; i < n; i++)
+        sum += v[i].iov_len;
+    if (s->broken || s->dead || s->lingering || s->offered)
+        return 0;
+    if (s->tls_conn || s->fd < 0 || s->state != STREAM_OPEN || s->moving) {
+        fl_stream_writev(s, v, n);
+        return sum;
+    }
+    sent = write_through(s, v, n);
+    if (sent == sum)
+        return sum;
+    if (sent == 0 && errno != EAGAIN) {
+        fl_stream_writev(s, v, n); /* fails again in the usual way */
+        return sum;
+    }
+    s->offered = true;
+    stream_await_write(s);
+    return sent;
 }
 
 static void free_memory(const void *data, size_t n, void *extra)

@@ -53,6 +53,7 @@ struct fl_stream {
     bool dead;          /* freed; the memory goes with the deferred jobs */
     bool flush_pending; /* a deferred flush will run */
     bool moving;        /* on its way to another loop */
+    bool offered;       /* fl_stream_offer() waits for room */
 
     struct evbuffer *out; /* owned; NULL until something must wait. See stream_unsent(). */
     /* What was read and not consumed: `view` into the loop's scratch while on_read runs, else `in`.

@@ -11,6 +11,7 @@
 #include "master/master.h"
 
 struct api_doc;
+struct http_cast;
 struct http_files;
 struct page_service;
 struct relay_service;
@@ -22,6 +23,8 @@ struct state_streams {
     unsigned n;     /* in the list */
     unsigned n_all; /* with those whose view was not begun yet */
     struct state_stream *first;
+    struct state_stream *direct; /* of them, those that are sent what happens one by one */
+    struct http_cast *casts[2];  /* owned; the others, by encoding; NULL until there is one */
 };
 
 struct master_api {

@@ -2,6 +2,7 @@
  * heartbeat each 15 s. Too many subscribers: the oldest one is closed (as the reference does). */
 #include <utlist.h>
 
+#include "common/base/http_cast.h"
 #include "master/api/state_stream.h"
 
 struct subscriber {
@@ -46,6 +47,7 @@ static void subscriber_free(struct state_stream *base)
 static const struct state_stream_kind kind = {
     .view = &state_view_subscribed,
     .records = true,
+    .shared = true,
     .what = "the operators' events",
     .counted = counted,
     .ready = ready,
@@ -91,8 +93,16 @@ void api_publish(struct master_api *api, const Mapi__Event *ev)
     struct state_stream *s, *next;
     _cleanup_buf_ struct fl_buf json = FL_BUF_INIT, pb = FL_BUF_INIT;
 
-    /* Encoded once for all subscribers of one encoding. */
-    DL_FOREACH_SAFE (api->subscribers.first, s, next) {
+    /* Encoded once for all subscribers of one encoding, and written once for those who see everything and have had the state. */
+    for (size_t e = 0; e < ARRAY_SIZE(api->subscribers.casts); e++) {
+        struct http_cast *cast = state_streams_cast(&api->subscribers, (enum api_encoding)e);
+        if (!cast)
+            continue;
+        api_encode(http_cast_begin(cast), &ev->base, (enum api_encoding)e);
+        http_cast_end_record(cast);
+    }
+    for (s = api->subscribers.direct; s; s = next) {
+        next = s->direct_next;
         if (!viewer_sees_event(s->viewer, ev))
             continue;
         if (s->viewer && ev->agent_added) {

@@ -3,6 +3,7 @@
 
 #include <utlist.h>
 
+#include "common/base/http_cast.h"
 #include "common/base/log.h"
 
 static void count(struct state_stream *s, int by)
@@ -12,9 +13,19 @@ static void count(struct state_stream *s, int by)
         s->set->kind->counted(s->api);
 }
 
+static void set_direct(struct state_stream *s, bool direct)
+{
+    if (direct && !s->direct)
+        DL_APPEND2(s->set->direct, s, direct_prev, direct_next);
+    else if (!direct && s->direct)
+        DL_DELETE2(s->set->direct, s, direct_prev, direct_next);
+    s->direct = direct;
+}
+
 static void stream_free(struct state_stream *s)
 {
     s->set->n_all--;
+    set_direct(s, false);
     if (s->listed) {
         DL_DELETE(s->set->first, s);
         count(s, -1);
@@ -37,7 +48,13 @@ static void stream_end(struct state_stream *s, const struct fl_err *why)
 
 static void gone(struct http_stream *st, void *arg)
 {
-    stream_free(arg);
+    struct state_stream *s = arg;
+
+    if (http_stream_overran(st))
+        log_warning("the subscriber at %s to %s is closed: it does not read, and more than "
+                    "--http_max_unsent waits for it",
+                    http_stream_peer(st), s->set->kind->what);
+    stream_free(s);
 }
 
 static void write_piece(struct state_stream *s, const void *p, size_t n)
@@ -92,8 +109,29 @@ static void on_taken(void *arg)
         stream_end(set->first, &err);
     }
     s->listed = true;
+    set_direct(s, true);
     DL_APPEND(set->first, s);
     count(s, 1);
+}
+
+/* All that was before is sent. */
+static void share(struct state_stream *s)
+{
+    struct http_cast **cast = &s->set->casts[s->encoding];
+
+    if (!s->set->kind->shared || s->viewer)
+        return;
+    if (!*cast)
+        *cast = http_cast_new();
+    if (http_cast_join(*cast, s->stream))
+        set_direct(s, false);
+}
+
+struct http_cast *state_streams_cast(struct state_streams *set, enum api_encoding encoding)
+{
+    struct http_cast *c = set->casts[encoding];
+
+    return c && http_cast_members(c) > 0 ? c : NULL;
 }
 
 static void on_written(void *arg, struct fl_region *bytes, const struct fl_err *err)
@@ -111,6 +149,7 @@ static void on_written(void *arg, struct fl_region *bytes, const struct fl_err *
         kind->begun(s);
     http_stream_write_region(s->stream, bytes);
     send_queue(s);
+    share(s);
     if (kind->ready)
         kind->ready(s);
 }
@@ -141,4 +180,6 @@ void state_streams_end(struct state_streams *set, const char *why)
     fl_err_set(&err, FL_UNAVAILABLE, "%s", why);
     while (set->first)
         stream_end(set->first, &err);
+    for (size_t i = 0; i < ARRAY_SIZE(set->casts); i++)
+        http_cast_free(TAKE_PTR(set->casts[i]));
 }

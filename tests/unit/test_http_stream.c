@@ -3,6 +3,7 @@
 #include <semaphore.h>
 #include <time.h>
 
+#include "common/base/http_cast.h"
 #include "tests/unit/http_fixture.h"
 
 static const unsigned thread_counts[] = {0, 2};
@@ -79,6 +80,71 @@ static void limited(struct http_exchange *ex, void *arg)
     ck_assert(!http_stream_write(st, "more", 4));
 }
 
+/* ---- casts ---- */
+
+#define MEMBERS 8 /* whose connections are on all threads */
+
+static struct {
+    struct http_cast *cast;
+    struct http_stream *members[MEMBERS];
+    unsigned n, refused, overran;
+} all;
+
+static void cast_record(const char *text, size_t times)
+{
+    struct fl_buf *b = http_cast_begin(all.cast);
+
+    for (size_t i = 0; i < times; i++)
+        fl_buf_adds(b, text);
+    http_cast_end_record(all.cast);
+}
+
+static void member_gone(struct http_stream *st, void *arg)
+{
+    all.overran += http_stream_overran(st);
+    on_gone(st, arg);
+}
+
+static void cast_join(struct http_exchange *ex, void *arg)
+{
+    struct http_stream *st = http_respond_stream(ex, 200, "text/plain", member_gone, arg);
+
+    all.refused += !http_cast_join(all.cast, st);
+    all.members[all.n++] = st;
+}
+
+/* What each member gets, alone and with all, is in the order in which it was written; the last one leaves before the end. */
+static void cast_mixed(struct http_exchange *ex, void *arg)
+{
+    cast_record("one", 1);
+    record(all.members[1], "alone", 1);
+    cast_record("two", 1);
+    http_stream_end(all.members[MEMBERS - 1]);
+    cast_record("0123456789", 30000); /* more than a socket holds at once */
+    record(all.members[0], "alone", 1);
+    record(all.members[0], "again", 1);
+    cast_record("three", 1);
+    for (size_t i = 0; i < MEMBERS - 1; i++)
+        http_stream_end(all.members[i]);
+    ck_assert_uint_eq(http_cast_members(all.cast), 0);
+    cast_record("nobody", 1);
+    http_respond(ex, 200, NULL, "");
+}
+
+/* Far more than the limit of members that do not read, in turns of the loop. */
+static void cast_flood(struct http_exchange *ex, void *arg)
+{
+    for (int i = 0; i < 100; i++)
+        cast_record("0123456789abcdef", 1024);
+    http_respond(ex, 200, NULL, "");
+}
+
+static void cast_last(struct http_exchange *ex, void *arg)
+{
+    cast_record("last", 1);
+    http_respond(ex, 200, NULL, "");
+}
+
 /* ---- slices ---- */
 
 static void on_timer(void *arg)
@@ -103,10 +169,10 @@ static void slow(struct http_exchange *ex, void *arg)
 }
 
 static const struct http_route routes[] = {
-    {.path = "/mixed", .handler = mixed},
-    {.path = "/many", .handler = many},
-    {.path = "/limited", .handler = limited},
-    {.path = "/slow", .handler = slow},
+    {.path = "/mixed", .handler = mixed},           {.path = "/many", .handler = many},
+    {.path = "/limited", .handler = limited},       {.path = "/slow", .handler = slow},
+    {.path = "/cast/join", .handler = cast_join},   {.path = "/cast/mixed", .handler = cast_mixed},
+    {.path = "/cast/flood", .handler = cast_flood}, {.path = "/cast/last", .handler = cast_last},
 };
 
 static void start(struct fixture *f, struct state *s, unsigned threads)
@@ -216,6 +282,100 @@ START_TEST(over_its_own_limit_it_is_cut)
 }
 END_TEST
 
+static int join_cast(const struct fixture *f, const char *version)
+{
+    int fd = dial(f->port);
+    _cleanup_free_ char *request = xasprintf("GET /cast/join HTTP/%s\r\nHost: x\r\n\r\n", version);
+    _cleanup_free_ char *head = NULL;
+
+    send_text(fd, request);
+    head = read_until(fd, "\r\n\r\n");
+    ck_assert_ptr_nonnull(strstr(head, " 200 "));
+    return fd;
+}
+
+static void skip_bytes(int fd, size_t n)
+{
+    char room[65536];
+
+    while (n > 0) {
+        ssize_t got = recv(fd, room, FL_MIN(n, sizeof room), 0);
+        ck_assert_int_gt(got, 0);
+        n -= (size_t)got;
+    }
+}
+
+static void begin_cast(struct fixture *f, struct state *s, unsigned threads)
+{
+    memset(&all, 0, sizeof all);
+    all.cast = http_cast_new();
+    start(f, s, threads);
+}
+
+START_TEST(a_cast_keeps_the_order)
+{
+    int fds[MEMBERS];
+    struct fixture f;
+    struct state s;
+
+    begin_cast(&f, &s, thread_counts[_i]);
+    for (int i = 0; i < MEMBERS; i++)
+        fds[i] = join_cast(&f, "1.1");
+    ck_assert_uint_eq(all.refused, 0);
+    free(get(f.port, "/cast/mixed", "1.1"));
+    for (int i = 0; i < MEMBERS; i++) {
+        _cleanup_free_ char *got = read_until(fds[i], "\r\n0\r\n\r\n");
+        _cleanup_buf_ struct fl_buf want = FL_BUF_INIT;
+
+        fl_buf_addf(&want, "5\r\n3\none\r\n%s5\r\n3\ntwo\r\n", i == 1 ? "7\r\n5\nalone\r\n" : "");
+        if (i < MEMBERS - 1) {
+            fl_buf_adds(&want, "493e7\r\n300000\n");
+            for (int j = 0; j < 30000; j++)
+                fl_buf_adds(&want, "0123456789");
+            fl_buf_addf(&want, "\r\n%s7\r\n5\nthree\r\n",
+                        i == 0 ? "7\r\n5\nalone\r\n7\r\n5\nagain\r\n" : "");
+        }
+        fl_buf_adds(&want, "0\r\n\r\n");
+        ck_assert_str_eq(got, fl_buf_cstr(&want));
+        close(fds[i]);
+    }
+    fixture_stop(&f);
+    http_cast_free(all.cast);
+}
+END_TEST
+
+START_TEST(a_cast_leaves_the_slow_behind)
+{
+    struct http_counters n;
+    struct fixture f;
+    struct timespec until;
+    struct state s;
+
+    begin_cast(&f, &s, thread_counts[_i]);
+    int slow_fd = join_cast(&f, "1.1"), fd = join_cast(&f, "1.1"), old = join_cast(&f, "1.0");
+    ck_assert_uint_eq(all.refused, 1); /* it cannot have chunks */
+    http_stream_set_max_unsent(all.members[0], 256 * 1024);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    unsigned floods = 0;
+    do {
+        free(get(f.port, "/cast/flood", "1.1"));
+        skip_bytes(fd, 100 * strlen("4006\r\n16384\n\r\n") + 100 * 16384ul);
+        ck_assert_uint_lt(++floods, 100); /* the sockets do not hold more than this */
+    } while (sem_trywait(&s.gone) < 0);
+    free(get(f.port, "/cast/last", "1.1"));
+    free(read_until(fd, "last\r\n"));
+    http_server_counters(f.server, &n);
+    ck_assert_uint_eq(n.overrun_closed, 1);
+    ck_assert_uint_eq(all.overran, 1);
+    close(slow_fd);
+    close(old);
+    close(fd);
+    fixture_stop(&f);
+    http_cast_free(all.cast);
+}
+END_TEST
+
 START_TEST(requests_in_bulk_let_timers_run)
 {
     static const char one[] = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -253,6 +413,8 @@ int main(void)
     tcase_add_loop_test(t, more_than_a_message_holds, 0, 2);
     tcase_add_loop_test(t, a_stream_may_end_its_connection, 0, 2);
     tcase_add_loop_test(t, over_its_own_limit_it_is_cut, 0, 2);
+    tcase_add_loop_test(t, a_cast_keeps_the_order, 0, 2);
+    tcase_add_loop_test(t, a_cast_leaves_the_slow_behind, 0, 2);
     tcase_add_test(t, requests_in_bulk_let_timers_run);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
