@@ -56,6 +56,15 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* The digits that a text begins with. */
+static uint64_t number(const char *s)
+{
+    uint64_t n = 0;
+    for (; *s >= '0' && *s <= '9'; s++)
+        n = n * 10 + (uint64_t)(*s - '0');
+    return n;
+}
+
 static void end(struct client *c)
 {
     close(c->fd);
@@ -199,7 +208,7 @@ static void header_line(struct client *c)
     if (strncmp(c->line, "HTTP/", 5) == 0 && !strstr(c->line, " 200 "))
         n_failed++;
     if (strncasecmp(c->line, length, sizeof length - 1) == 0)
-        c->left = strtoull(c->line + sizeof length - 1, NULL, 10);
+        c->left = number(c->line + sizeof length - 1);
     if (c->line_len == 0)
         c->part = REST;
     c->line_len = 0;
@@ -336,14 +345,14 @@ int main(int argc, char **argv)
         return 2;
     ep = epoll_create1(EPOLL_CLOEXEC);
     states = strcmp(argv[2], "state") == 0;
-    n_clients = (unsigned)strtoul(argv[3], NULL, 10);
+    n_clients = (unsigned)number(argv[3]);
     if (n_clients > MAX_CLIENTS)
         return 2;
-    pause_us = argc > 4 ? 1000 * strtoul(argv[4], NULL, 10) : 0;
+    pause_us = argc > 4 ? 1000 * number(argv[4]) : 0;
     int signals = watch_signals();
     make_request();
     for (unsigned i = 0; i < n_clients; i++)
-        dial(&clients[i], (uint16_t)strtoul(argv[1], NULL, 10));
+        dial(&clients[i], (uint16_t)number(argv[1]));
     for (;;) {
         int n = epoll_wait(ep, ev, 256, pause_us ? 10 : -1);
         for (int i = 0; i < n; i++) {
