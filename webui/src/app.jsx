@@ -81,11 +81,12 @@ const loaded = new Map();
 function View({ entry }) {
   const [, again] = useState(0);
   const [error, setError] = useState(null);
+  const V = loaded.get(entry);
   useEffect(() => {
-    if (!loaded.has(entry)) entry.view().then((m) => { loaded.set(entry, m.default); again((n) => n + 1); }, setError);
+    // preload() may have brought it since this was drawn.
+    if (!V) entry.view().then((m) => { loaded.set(entry, m.default); again((n) => n + 1); }, setError);
   }, [entry]);
   if (error) throw error;
-  const V = loaded.get(entry);
   return V ? <V {...route.value.params} /> : null;
 }
 

@@ -7,7 +7,7 @@ from .http import get_json
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench", "scale"))
 
-from world import World  # noqa: E402
+from world import World, figure, say  # noqa: E402,F401
 
 AGENTS = int(os.environ.get("UI_AGENTS", "1000"))
 TASKS = int(os.environ.get("UI_TASKS", "100000"))
