@@ -20,12 +20,20 @@ const watched = await page.evaluate(async () => {
     const t = performance.now();
     frames.push(t - last);
     last = t;
-    const m = performance.getEntriesByName('map', 'measure').at(-1);
+    const m = performance.getEntriesByName('map-changes', 'measure').at(-1);
     if (m && m.startTime !== seen) draws.push(m.duration);
     seen = m?.startTime;
   }
   return { draws, frames };
 });
+// All of it anew: another resource each time.
+const whole = [];
+for (const name of ['Memory', 'Disk', 'CPUs', 'State only', 'Memory', 'CPUs']) {
+  await page.evaluate(() => performance.clearMeasures('map-whole'));
+  await page.getByRole('button', { name, exact: true }).click();
+  const drawn = await page.waitForFunction(() => performance.getEntriesByName('map-whole', 'measure').at(-1)?.duration);
+  whole.push(await drawn.jsonValue());
+}
 const box = await page.locator('.map canvas').first().boundingBox();
 const pointed = page.evaluate(async () => {
   const frames = [];
@@ -41,5 +49,5 @@ const pointed = page.evaluate(async () => {
 for (let i = 0; i < 60; i++) await page.mouse.move(box.x + (box.width * i) / 60, box.y + (box.height * ((i * 7) % 60)) / 60);
 const moves = await pointed;
 const times = (list) => ({ n: list.length, p50: at(list, 0.5), p95: at(list, 0.95), max: at(list, 1) });
-console.log(JSON.stringify({ agents, fits, draws: times(watched.draws), frames: times(watched.frames), pointing: times(moves) }));
+console.log(JSON.stringify({ agents, fits, redraws: times(watched.draws), whole: times(whole), frames: times(watched.frames), pointing: times(moves) }));
 await browser.close();

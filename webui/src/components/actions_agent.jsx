@@ -3,6 +3,7 @@ import { call } from '../lib/api.js';
 import { duration, plural } from '../lib/format.js';
 import { secondsOf } from '../lib/orders.js';
 import { confirm } from './dialog.jsx';
+import { addWindow } from './actions_maintenance.jsx';
 import { ReserveActions } from './actions_resources.jsx';
 
 const agentId = (a) => ({ agent_id: { value: a.id } });
@@ -73,6 +74,7 @@ export function AgentActions({ a, more, again }) {
       {!OUT.includes(a.state) && <button onClick={() => deactivate(a)}>Deactivate</button>}
       {['drained', 'deactivated'].includes(a.state) && <button class="primary" onClick={() => reactivate(a)}>Reactivate</button>}
       {a.state === 'draining' && <button disabled title="An agent that drains cannot be called back; it can be when it is drained">Reactivate</button>}
+      <button onClick={() => addWindow([a])}>Schedule maintenance</button>
       <ReserveActions a={a} more={more} again={again} />
       <button class="danger" onClick={() => markGone(a)}>Mark gone</button>
     </>

@@ -65,21 +65,26 @@ export function mark(ctx, kind, x, y, s, c) {
   else box(ctx, x, y, s, c[`--${tone(kind)}`]);
 }
 
-// All of it. Cells of one look are drawn together, so that the colour changes a few times and not thousands.
+// All of it. Cells of one look are drawn together, so that the colour changes a few times and not thousands. Returns what each looks like.
 export function draw(ctx, { cells, labels, size }, agents, resource, c, width) {
-  ctx.font = '12px system-ui, sans-serif';
   ctx.textBaseline = 'top';
   for (const l of labels) {
     ctx.fillStyle = l.zone ? c['--text'] : c['--soft'];
     ctx.font = l.zone ? '600 12px system-ui, sans-serif' : '11px system-ui, sans-serif';
     ctx.fillText(l.text, l.x, l.y + (l.zone ? 4 : 1), l.zone ? width : Math.max(l.width, 20));
   }
-  const byLook = new Map();
-  cells.forEach((cell) => {
+  const looks = cells.map((cell) => look(agents[cell.agent], resource));
+  for (const kind of new Set(looks)) cells.forEach((cell, i) => looks[i] === kind && mark(ctx, kind, cell.x, cell.y, size - 1, c));
+  return looks;
+}
+
+// Only the cells that look different than before: a few, most of the time.
+export function redraw(ctx, { cells, size }, agents, resource, c, looks) {
+  cells.forEach((cell, i) => {
     const kind = look(agents[cell.agent], resource);
-    if (!byLook.has(kind)) byLook.set(kind, []);
-    byLook.get(kind).push(cell);
+    if (kind === looks[i]) return;
+    looks[i] = kind;
+    ctx.clearRect(cell.x, cell.y, size, size);
+    mark(ctx, kind, cell.x, cell.y, size - 1, c);
   });
-  const s = size - 1;
-  for (const [kind, list] of byLook) for (const cell of list) mark(ctx, kind, cell.x, cell.y, s, c);
 }

@@ -91,7 +91,7 @@ function Answer({ x, first }) {
 }
 
 const columns = [
-  { key: 'hostname', title: 'Host', width: 'minmax(9rem, 1.6fr)', cell: (a) => <a href={href(a)}>{a.hostname}</a> },
+  { key: 'hostname', title: 'Host', width: 'minmax(6rem, 1.6fr)', cell: (a) => <a href={href(a)}>{a.hostname}</a> },
   { key: 'state', title: 'State', width: '7.5rem', cell: (a) => <State state={a.state} /> },
   { key: 'zone', title: 'Zone', min: 700, width: 'minmax(6rem, 1fr)', cell: (a) => [a.region, a.zone].filter(Boolean).join(' / ') },
   { key: 'tasks', title: 'Tasks', end: true, min: 480, width: '4.5rem', cell: (a) => count(a.tasks) },

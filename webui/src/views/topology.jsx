@@ -8,7 +8,7 @@ import { amount, count, percent, plural } from '../lib/format.js';
 import { LEVELS, counts, grouped, index, layout, step } from '../lib/topology.js';
 import { Choices, setQuery, useQuery } from '../components/filters.jsx';
 import { Head, State, Waiting } from '../components/parts.jsx';
-import { colours, draw, look, mark } from '../components/topology_draw.js';
+import { colours, draw, look, mark, redraw } from '../components/topology_draw.js';
 
 const FIELDS = ['id', 'hostname', 'region', 'zone', 'rack', 'state', 'used', 'total', 'tasks'];
 
@@ -65,19 +65,25 @@ function Picture({ agents, zones, resource }) {
   const map = useMemo(() => room && layout(zones, room.width, room.height), [zones, room?.width, room?.height]);
   const find = useMemo(() => map && index(map.cells, map.size), [map]);
   const colour = useColours(frame);
+  const drawn = useRef({});
   useLayoutEffect(() => {
     if (!map || !colour) return;
     const scale = globalThis.devicePixelRatio || 1;
     const el = canvas.current;
-    const width = Math.round(room.width * scale), height = Math.round(map.height * scale);
-    if (el.width !== width || el.height !== height) Object.assign(el, { width, height });
     const ctx = el.getContext('2d');
-    ctx.setTransform(scale, 0, 0, scale, 0, 0);
-    ctx.clearRect(0, 0, room.width, map.height);
+    const d = drawn.current;
     const start = performance.now();
-    draw(ctx, map, agents, resource, colour, room.width);
-    performance.clearMeasures('map'); // only the last one is kept, for dev/map.mjs
-    performance.measure('map', { start });
+    let name = 'map-changes';
+    if (d.map === map && d.resource === resource && d.colour === colour && d.scale === scale) {
+      redraw(ctx, map, agents, resource, colour, d.looks);
+    } else {
+      name = 'map-whole';
+      Object.assign(el, { width: Math.round(room.width * scale), height: Math.round(map.height * scale) }); // also empties it
+      ctx.setTransform(scale, 0, 0, scale, 0, 0);
+      drawn.current = { map, resource, colour, scale, looks: draw(ctx, map, agents, resource, colour, room.width) };
+    }
+    performance.clearMeasures(name); // only the last one is kept, for dev/map.mjs
+    performance.measure(name, { start });
   }, [map, agents, resource, colour]);
 
   const cell = map?.cells[at];
