@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -343,6 +344,7 @@ int main(int argc, char **argv)
     struct epoll_event ev[256];
     if (argc < 4)
         return 2;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run that fails leaves nobody behind */
     ep = epoll_create1(EPOLL_CLOEXEC);
     states = strcmp(argv[2], "state") == 0;
     n_clients = (unsigned)number(argv[3]);
