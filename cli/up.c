@@ -183,6 +183,12 @@ static int start_emulator(struct up *u, struct fl_err *err)
     return spawn_with(u, "emulator", argv, ARRAY_SIZE(argv), &u->emulator_flags, err);
 }
 
+/* spawn_daemon() writes the log; so told, the daemon serves it at /files, and the page shows it. */
+static char *log_flag(const struct up *u, const char *name)
+{
+    return xasprintf("--external_log_file=%s/%s.log", u->dir, name);
+}
+
 static int start_master(struct up *u, struct fl_err *err)
 {
     _cleanup_free_ char *domain =
@@ -190,8 +196,14 @@ static int start_master(struct up *u, struct fl_err *err)
     _cleanup_free_ char *program = program_path(u->bin, "fairlead-master");
     _cleanup_free_ char *port = xasprintf("--port=%u", u->port);
     _cleanup_free_ char *work = xasprintf("--work_dir=%s/master", u->dir);
-    char *const argv[] = {program, (char *)"--ip=127.0.0.1",  port,
-                          work,    (char *)"--cluster=local", (char *)"--hostname=127.0.0.1",
+    _cleanup_free_ char *log = log_flag(u, "master");
+    char *const argv[] = {program,
+                          (char *)"--ip=127.0.0.1",
+                          port,
+                          work,
+                          (char *)"--cluster=local",
+                          (char *)"--hostname=127.0.0.1",
+                          log,
                           domain};
 
     return spawn_with(u, "master", argv, ARRAY_SIZE(argv) - !domain, &u->master_flags, err);
@@ -214,10 +226,11 @@ static int start_agent(struct up *u, unsigned i, struct fl_err *err)
     _cleanup_free_ char *isolation =
         u->isolation ? xasprintf("--isolation=%s", u->isolation) : NULL;
     _cleanup_free_ char *root = xasprintf("--cgroups_root=fairlead-%u-%s", u->port, name);
+    _cleanup_free_ char *log = log_flag(u, name);
     char *argv[16] = {
-        program, (char *)"--ip=127.0.0.1",      port, master, work, runtime, res, attributes,
-        root,    (char *)"--hostname=127.0.0.1"};
-    size_t n = 10;
+        program, (char *)"--ip=127.0.0.1",       port, master, work, runtime, res, attributes,
+        root,    (char *)"--hostname=127.0.0.1", log};
+    size_t n = 11;
 
     if (launcher)
         argv[n++] = launcher;

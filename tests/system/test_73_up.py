@@ -47,6 +47,15 @@ def test_it_runs_commands(place):
     assert (out.returncode, out.stdout, out.stderr) == (3, "hello\n", "")
 
 
+def test_its_logs_are_served(place):
+    """The page's button "Log of the master" finds something."""
+    folder, port = place
+    for at, path, name in ((port, "/master/log", "master"), (port + 1, "/slave/log", "agent1")):
+        told = get_json("127.0.0.1:%d" % at, "/files/read?path=%s&offset=0&length=1000" % path)
+        with open("%s/c/%s.log" % (folder, name), encoding="utf-8") as f:
+            assert told["data"] and f.read(1000).startswith(told["data"]), told
+
+
 def test_a_second_one_in_its_folder_is_refused_and_hurts_nothing(place):
     folder, port = place
     out = up(folder + "/c", free_ports(1 + AGENTS)[0])

@@ -9,8 +9,11 @@ import { Ago, Head, State, UsedCell } from '../components/parts.jsx';
 
 const resource = (i, name, title, min) => ({ key: name, title, sort: `part.${name}`, end: true, min, width: 'minmax(8rem, 1fr)', cell: (a) => <UsedCell row={a} resource={i} /> });
 
+// What the command line takes for an id, too: "S3". Several agents may have one host.
+const shortId = (id) => id.slice(id.lastIndexOf('-') + 1);
+
 const columns = [
-  { key: 'hostname', title: 'Host', sort: true, width: 'minmax(9rem, 1.6fr)', cell: (a) => <a href={href(a)} title={a.id}>{a.hostname}</a> },
+  { key: 'hostname', title: 'Host', sort: true, width: 'minmax(9rem, 1.6fr)', cell: (a) => <><a href={href(a)} title={a.id}>{a.hostname}</a> <span class="soft">{shortId(a.id)}</span></> },
   { key: 'state', title: 'State', sort: true, width: '7.5rem', cell: (a) => <State state={a.state} /> },
   { key: 'zone', title: 'Zone', sort: true, min: 760, width: 'minmax(6rem, .8fr)', cell: (a) => [a.region, a.zone].filter(Boolean).join(' / ') },
   { key: 'rack', title: 'Rack', sort: true, min: 1300, width: 'minmax(4rem, .5fr)', cell: (a) => a.rack ?? '' },

@@ -121,7 +121,7 @@ function Master() {
   if (!h) return null;
   return (
     <Facts items={[
-      ['Leader', h.leader], ['Version', h.master_version], ['Leading for', h.elected && <Ago time={h.elected} />],
+      ['Leader', h.leader], ['Version', h.master_version], ['Elected', h.elected && <Ago time={h.elected} />],
       ['Started', h.started && when(h.started)], ['Seen as', h.principal || 'nobody (no sign-in asked)'], ['Id', <span class="mono">{h.id}</span>],
     ]} />
   );

@@ -51,7 +51,7 @@ export default function Roles() {
         <span class="soft found-count" role="status">{source.loading ? '' : plural(source.total, 'role')}</span>
       </div>
       <DataTable label="Roles" columns={summary.value?.sums.total[GPUS] ? withGpus : columns} source={source} {...{ sort, onSort }} empty="No role matches." />
-      <p class="soft">Shares are what fair sharing goes by: the largest part of any resource that the role has, divided by its weight. Beside what is used stands quota: guaranteed–limit.</p>
+      <p class="soft">The dominant share is the largest part of any of the cluster's resources that the role has. Fair sharing divides it by the weight; the role with the least comes first. Beside what is used stands quota: guaranteed–limit.</p>
     </>
   );
 }
