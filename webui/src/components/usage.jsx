@@ -71,7 +71,7 @@ function Chart({ title, points, field, limit, now, format }) {
       const axis = { stroke: () => colour('--soft'), grid: { stroke: () => colour('--line'), width: 1 }, ticks: { show: false }, font: '11px system-ui' };
       plot.current = new UPlot({
         width: place.clientWidth, height: 110, legend: { show: false }, cursor: { show: false }, padding: [6, 0, 0, 0],
-        scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        scales: { x: { range: (u, min, max) => [Math.min(min, max - 60), max] }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [{ ...axis, space: 80, size: 28, values: (u, vs) => vs.map(seconds) }, { ...axis, size: 64, values: (u, vs) => vs.map(format) }],
         series: [{}, { stroke: () => colour('--used'), width: 1.5, fill: () => `${colour('--used')}22`, points: { show: false } }, { stroke: () => colour('--warn'), width: 1, dash: [4, 4], points: { show: false } }],
       }, latest.current, place);
