@@ -46,7 +46,7 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     args = getattr(item, "funcargs", {})
     c = args.get("cluster") or (args["own"][0] if "own" in args else None)
-    if report.failed and c is not None and os.path.exists(c.master.log_path):  # which is gone when the last test's end failed
+    if report.failed and isinstance(c, Cluster) and os.path.exists(c.master.log_path):  # which is gone when the last test's end failed
         report.sections.append(("daemons", c.logs()[-3000:]))
     window = args.get("window")
     if report.failed and window is not None:
