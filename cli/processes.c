@@ -1,10 +1,12 @@
 #include "cli/processes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define GRACE_MS 10000
 
@@ -61,12 +63,23 @@ static void add(struct processes *p, pid_t pid, uint64_t start, const char *name
     fl_snprintf(x->name, sizeof(x->name), "%s", name);
 }
 
+/* Where who runs `fairlead up` sees that its processes do not die by themselves. One that is left behind by a `down` that was killed
+ * is for a cluster that is gone, too. */
+static char *stopping_path(const char *dir)
+{
+    return xasprintf("%s/stopping", dir);
+}
+
 int processes_add(struct processes *p, pid_t pid, const char *name, const char *dir,
                   struct fl_err *err)
 {
     _cleanup_free_ char *path = xasprintf("%s/pids", dir);
     FILE *f = fopen(path, p->n ? "ae" : "we");
 
+    if (!p->n) {
+        _cleanup_free_ char *stopping = stopping_path(dir);
+        unlink(stopping);
+    }
     add(p, pid, start_time(pid), name);
     if (!f)
         return fl_err_errno(err, errno, "write '%s'", path);
@@ -81,6 +94,18 @@ const char *processes_first_dead(const struct processes *p)
     for (size_t i = 0; i < p->n; i++)
         if (!alive(&p->items[i]))
             return p->items[i].name;
+    return NULL;
+}
+
+const char *processes_next_dead(struct processes *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct process *x = &p->items[i];
+        if (!x->told && !alive(x)) {
+            x->told = true;
+            return x->name;
+        }
+    }
     return NULL;
 }
 
@@ -121,15 +146,28 @@ static void stop_one(const struct process *p)
         kill(p->pid, SIGKILL);
 }
 
+bool processes_being_stopped(const char *dir)
+{
+    _cleanup_free_ char *path = stopping_path(dir);
+
+    return access(path, F_OK) == 0;
+}
+
 void processes_stop(const char *dir)
 {
-    _cleanup_free_ char *path = xasprintf("%s/pids", dir);
+    _cleanup_free_ char *path = xasprintf("%s/pids", dir), *stopping = stopping_path(dir);
     struct processes p = {0};
 
     load(dir, &p);
+    if (p.n) {
+        int fd = open(stopping, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        if (fd >= 0)
+            close(fd);
+    }
     for (size_t i = p.n; i-- > 0;)
         stop_one(&p.items[i]);
     unlink(path);
+    unlink(stopping);
     processes_done(&p);
 }
 

@@ -315,24 +315,35 @@ static int start_all(struct up *u, struct fl_err *err)
     return r == 0 ? wait_ready(u, err) : r;
 }
 
-static void wait_for_signal(struct up *u)
+/* The cluster goes on without an agent, as clusters do: somebody may have taken it down on purpose. */
+static bool goes_on(struct up *u)
+{
+    const char *dead;
+
+    while ((dead = processes_next_dead(&u->started))) {
+        if (processes_being_stopped(u->dir)) {
+            printf("The cluster was stopped.\n");
+            return false;
+        }
+        cli_failf("the %s has ended; its last words are in '%s/%s.log'", dead, u->dir, dead);
+        if (streq(dead, "master") || streq(dead, "emulator"))
+            return false;
+    }
+    return true;
+}
+
+static void wait_for_end(struct up *u)
 {
     sigset_t set;
+    int sig;
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGCHLD);
-    for (;;) {
-        int sig = sigwaitinfo(&set, NULL);
-        if (sig == SIGINT || sig == SIGTERM)
-            return;
-        const char *dead = processes_first_dead(&u->started);
-        if (dead) {
-            cli_failf("the %s has ended; its last words are in '%s/%s.log'", dead, u->dir, dead);
-            return;
-        }
-    }
+    do
+        sig = sigwaitinfo(&set, NULL);
+    while (sig != SIGINT && sig != SIGTERM && goes_on(u));
 }
 
 static void block_signals(void)
@@ -395,7 +406,7 @@ static int up(struct up *u)
     tell(u);
     if (u->detach)
         return CLI_OK;
-    wait_for_signal(u);
+    wait_for_end(u);
     processes_stop(u->dir);
     return CLI_OK;
 }

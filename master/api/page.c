@@ -77,3 +77,11 @@ void page_get(struct http_exchange *ex, void *arg)
         serve(ex, a);
     }
 }
+
+/* A script that is refused cannot make every browser ask for a name; going somewhere can. */
+void page_sign_in_get(struct http_exchange *ex, void *arg)
+{
+    http_exchange_add_header(ex, "Location", "/");
+    http_exchange_add_header(ex, "Cache-Control", "no-store");
+    http_respond(ex, 303, NULL, "");
+}

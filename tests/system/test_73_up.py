@@ -1,6 +1,7 @@
 """`fairlead up` and `down`: a whole cluster by one command, which leaves alone what it did not start."""
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from harness.cluster import BIN, free_ports
-from harness.http import get_json
+from harness.http import eventually, get_json
 
 AGENTS = 2
 
@@ -68,6 +69,36 @@ def test_a_second_one_on_its_port_is_refused_and_hurts_nothing(place):
     out = up(folder + "/other", port)
     assert out.returncode == 1 and "master.log" in out.stderr and out.stderr.count("\n") == 1, out
     assert agents(port) == AGENTS
+
+
+def test_it_goes_on_without_an_agent():
+    """Who keeps it in a terminal is told of an agent that ended, and of a `down` from elsewhere; neither is a failure."""
+    folder = tempfile.mkdtemp(prefix="fairlead-system-")
+    os.chmod(folder, 0o755)
+    port = free_ports(1 + AGENTS)[0]
+    with open(folder + "/said", "w+", encoding="utf-8") as said:
+        p = subprocess.Popen([os.path.join(BIN, "fairlead"), "up", "--agents", str(AGENTS), "--port", str(port), "--dir", folder + "/c"],
+                             stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+        def told(words):
+            with open(folder + "/said", encoding="utf-8") as f:
+                assert words in f.read()
+            return True
+        try:
+            eventually(lambda: told("The cluster runs"), 60)
+            with open(folder + "/c/pids", encoding="utf-8") as f:
+                pid = next(int(line.split()[0]) for line in f if line.split()[2] == "agent2")
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: told("the agent2 has ended"))
+            assert p.poll() is None and get_json("127.0.0.1:%d" % port, "/slaves")["slaves"]
+            assert fairlead("down", "--dir", folder + "/c").returncode == 0
+            assert p.wait(20) == 0
+            assert told("The cluster was stopped.") and not os.path.exists(folder + "/c/stopping")
+        finally:
+            fairlead("down", "--dir", folder + "/c")
+            p.kill()
+            p.wait()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_down_ends_all_of_it(place):

@@ -246,6 +246,12 @@ def test_who_sees_what(tmp_path):
             other.until(lambda p: p.counts.get("beat", 0) > beats)
             assert other.tables["agents"] and sees_nothing(other)
         assert get(c.master.address, "/page/events", Authorization=None).status == 401
+        # The page itself is for all, and sends a browser where it asks for a name; from there it comes back.
+        assert get(c.master.address, "/", Authorization=None).status == 200
+        refused = get(c.master.address, "/page/sign-in", Authorization=None)
+        assert refused.status == 401 and refused.headers["www-authenticate"].startswith("Basic realm=")
+        back = get(c.master.address, "/page/sign-in")
+        assert back.status == 303 and back.headers["location"] == "/"
 
 
 def sees_nothing(page):

@@ -70,7 +70,7 @@ function Banner() {
         {c.error ?? 'Connecting again.'} {summary.value && c.since && `What you see is ${duration(at - c.since / 1000)} old.`}
         {wait != null && <span aria-hidden="true"> Trying again {wait ? `in ${wait} s` : 'now'}.</span>}
       </span>
-      {c.state === 'follower' ? <a class="button" href="/redirect">To the leader</a> : <button onClick={retry}>Try now</button>}
+      {c.state === 'follower' ? <a class="button" href="/redirect">To the leader</a> : c.signIn ? <a class="button" href="/page/sign-in">Sign in</a> : <button onClick={retry}>Try now</button>}
     </div>
   );
 }

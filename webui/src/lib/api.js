@@ -10,7 +10,7 @@ export class ApiError extends Error {
 
 const MEANINGS = {
   400: 'The request was refused as wrong',
-  401: 'You are not signed in',
+  401: 'You are not signed in; /page/sign-in asks for your name',
   403: 'You are not allowed to do that',
   404: 'There is no such thing',
   405: 'This master does not know the call',

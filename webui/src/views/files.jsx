@@ -10,12 +10,35 @@ const nameOf = (path) => path.slice(path.lastIndexOf('/') + 1);
 export const download = (agent, path) => `${agent ? agentPath(agent, '/files/download') : '/files/download'}?${new URLSearchParams({ path })}`;
 
 export default function Files({ id }) {
-  const path = route.value.query.path || '/';
+  const { path } = route.value.query;
+  return path ? <Folder id={id} path={path} /> : <Roots id={id} />;
+}
+
+// What the agent shows at all: sandboxes, and its log. A sandbox is there under several names; the one with the task's is enough.
+function Roots({ id }) {
+  const agent = useOne('agents', { id });
+  const { data, error, loading, again } = useAsk(({ signal }) => agentGet(id, '/files/debug', null, { signal }), [id]);
+  const roots = Object.keys(data ?? {}).filter((p) => p.startsWith('/frameworks/') || p.endsWith('/log')).sort();
+  return (
+    <>
+      <Head kind="Files" title={agent?.hostname ?? id}><a class="button" href={link('agents', id)}>The agent</a></Head>
+      <Fault error={error} again={again} />
+      {loading && <Waiting />}
+      {data && !roots.length && <p class="soft">No task has a sandbox there.</p>}
+      {roots.length > 0 && <ul class="roots panel mono">{roots.map((p) => <li key={p}><a href={link('agents', id, p.endsWith('/log') ? 'log' : 'browse', { path: p })}>{p}</a></li>)}</ul>}
+    </>
+  );
+}
+
+function Folder({ id, path }) {
   const agent = useOne('agents', { id });
   const { data, error, loading, again } = useAsk(({ signal }) => agentGet(id, '/files/browse', { path }, { signal }), [id, path], 5000);
   return (
     <>
-      <Head kind="Files" title={agent?.hostname ?? id}><a class="button" href={link('agents', id)}>The agent</a></Head>
+      <Head kind="Files" title={agent?.hostname ?? id}>
+        <a class="button" href={link('agents', id, 'browse')}>All sandboxes</a>
+        <a class="button" href={link('agents', id)}>The agent</a>
+      </Head>
       <Path id={id} path={path} />
       <Fault error={error} again={again} />
       {loading && <Waiting />}

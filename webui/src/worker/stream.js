@@ -64,7 +64,8 @@ export class Stream {
       signal: abort.signal, redirect: 'manual', cache: 'no-store', headers: { Accept: 'text/event-stream' },
     });
     if (answer.type === 'opaqueredirect') return { state: 'follower', error: 'This master does not lead the cluster.' };
-    if (!answer.ok) return { state: answer.status === 401 || answer.status === 403 ? 'denied' : 'lost', error: await refusal(answer) };
+    if (answer.status === 401) return { state: 'denied', signIn: true, error: 'The master wants to know who you are.' };
+    if (!answer.ok) return { state: answer.status === 403 ? 'denied' : 'lost', error: await refusal(answer) };
     this.onOpen();
     this.onState({ state: 'loading' });
     const parser = new EventParser((name, data) => {
