@@ -134,8 +134,8 @@ class Window:
         return self.page.evaluate(ROWS)
 
     def row(self, title, value):
-        """The row of the view's grid that has this value, once it is there."""
-        return eventually(lambda: [r for r in self.rows() if r.get(title) == value][0], PATIENCE)
+        """The row of the view's grid that has this value, or begins with it (a host, and the agent's short id), once it is there."""
+        return eventually(lambda: [r for r in self.rows() if (r.get(title, "") + " ").startswith(value + " ")][0], PATIENCE)
 
     def until(self, what):
         """`what` may look at what was noted, too: events of the browser come in while something is asked of it."""
