@@ -50,6 +50,10 @@ class Crowd(World):
             f.write(text)
         return path
 
+    def busy_host(self):
+        """An agent that tasks run on: they are not spread evenly."""
+        return next(a["hostname"] for a in get_json(self.address, "/state-summary")["slaves"] if a["TASK_RUNNING"])
+
     def running_at(self, hostname):
         """How many tasks run at that agent, as /state-summary has it."""
         return next(a["TASK_RUNNING"] for a in get_json(self.address, "/state-summary")["slaves"] if a["hostname"] == hostname)
