@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """pytest_files.py DIR [pytest argument ...]: runs the test files of a folder side by side, each in a pytest of its own, and says at the
 end what one pytest would say: the files that failed in whole, the FAILED and SKIPPED lines, and a summary that counts them together.
-A file that fails is run once more when all are through, alone, and said so ("AGAIN ..."): the second run counts, as with unit tests.
 
 What a file says of itself, as a constant of its module:
   ALONE = "why"   it runs when nothing else does, after the others
@@ -45,11 +44,6 @@ class File:
             self.output += "ERROR %s - pytest ended with status %d\n" % (self.path, self.status)
         return self
 
-    def again(self):
-        """The second run, and of the first what it said."""
-        print("AGAIN %s: failed once:\n%s" % (self.path, "\n".join(self.output.splitlines()[-40:])), flush=True)
-        self.counts = {}
-
     def failed(self):
         return self.counts.get("failed", 0) + self.counts.get("error", 0)
 
@@ -73,14 +67,9 @@ def main():
     folder, arguments = pathlib.Path(sys.argv[1]), sys.argv[2:]
     jobs = int(os.environ.get("PYTEST_JOBS") or 0) or 2 * (os.cpu_count() or 1)
     start = time.monotonic()
-    files = [File(path) for path in sorted(folder.rglob("test_*.py"))]
-    for f in run_all(files, jobs, arguments):
-        print(f.line(), flush=True)
     broken, counts = [], {}
-    for f in files:
-        if f.failed():
-            f.again()
-            print(f.run(arguments).line(), flush=True)
+    for f in run_all([File(path) for path in sorted(folder.rglob("test_*.py"))], jobs, arguments):
+        print(f.line(), flush=True)
         for word, number in f.counts.items():
             counts[word] = counts.get(word, 0) + number
         if f.failed():
