@@ -29,6 +29,14 @@ def aware(cluster):
         yield s
 
 
+@pytest.fixture
+def window(world):
+    """The page of the file's `world` (harness/browser.py), which asks nobody but its master."""
+    with world.browser.window(world.c.master.address) as w:
+        yield w
+        w.only_the_master()
+
+
 @pytest.fixture(autouse=True)
 def root_or_skip(request):
     if request.node.get_closest_marker("root") and not AS_ROOT:

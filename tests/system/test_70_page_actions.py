@@ -1,11 +1,11 @@
-"""What operators do on the web page, in a browser at real daemons: agents are taken out and used again, quota is set, a framework is torn down;
+"""What operators do on the web page, in a browser at real daemons: agents are taken out and used again, a framework is torn down;
 a log is followed, a sandbox is browsed, a file is downloaded, a shell runs in a task's container."""
 import os
 import re
 
 import pytest
 
-from harness.browser import PHONE, WIDE, Browser
+from harness.browser import PHONE, WIDE, Browser, BrowserWorld
 from harness.cluster import Cluster
 from harness.http import eventually, get_json
 from harness.scheduler import Scheduler
@@ -15,10 +15,9 @@ PRINTS = """printf 'first\\nsecond\\n' > notes.txt; mkdir sub; echo deep > sub/b
 n=0; while [ ! -e stop ]; do n=$((n+1)); echo "line $n"; sleep 0.2; done; echo done; exec sleep 1000"""
 
 
-class World:
+class World(BrowserWorld):
     def __init__(self):
         self.c = Cluster(0, {"cluster": "harbour"})
-        self.s = self.browser = None
         try:
             self.c.master.stop()
             self.c.master.flags["log_dir"] = self.c.folder + "/master-log"
@@ -46,24 +45,12 @@ class World:
     def agent(self, host):
         return next(a for a in self.c.slaves() if a["hostname"] == host)
 
-    def stop(self):
-        for end in (self.browser and self.browser.stop, self.s and self.s.teardown, self.c.stop):
-            if end:
-                end()
-
 
 @pytest.fixture(scope="module")
 def world():
     w = World()
     yield w
     w.stop()
-
-
-@pytest.fixture
-def window(world):
-    with world.browser.window(world.c.master.address) as w:
-        yield w
-        w.only_the_master()
 
 
 def good_for_all(w, name):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.browser import PHONE, WIDE, Browser
+from harness.browser import PHONE, WIDE, Browser, BrowserWorld
 from harness.cluster import Cluster
 from harness.http import eventually, get_json, post_json
 from harness.scheduler import Scheduler, scalar
@@ -18,13 +18,12 @@ def domain(zone):
     return json.dumps({"fault_domain": {"region": {"name": "north"}, "zone": {"name": zone}}})
 
 
-class World:
+class World(BrowserWorld):
     """Three agents in two zones, one of them drained; a framework with tasks that run, failed and finished; weights and quota."""
 
     def __init__(self):
         self.c = Cluster(0, {"domain": domain("z1"), "cluster": "harbour", "agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "4",
                              "allocation_interval": "100ms"})
-        self.s = self.browser = None
         try:
             for i, zone in enumerate(("z1", "z1", "z2")):
                 self.c.add_agent({"hostname": "node-%d" % i, "domain": domain(zone), "attributes": "rack:r%d;kind:plain" % i,
@@ -72,24 +71,12 @@ class World:
                 "framework": "#/frameworks/" + f, "roles": "#/roles", "offers": "#/offers", "topology": "#/topology",
                 "maintenance": "#/maintenance"}
 
-    def stop(self):
-        for end in (self.browser and self.browser.stop, self.s and self.s.teardown, self.c.stop):
-            if end:
-                end()
-
 
 @pytest.fixture(scope="module")
 def world():
     w = World()
     yield w
     w.stop()
-
-
-@pytest.fixture
-def window(world):
-    with world.browser.window(world.c.master.address) as w:
-        yield w
-        w.only_the_master()
 
 
 def memory(mb):

@@ -197,6 +197,18 @@ class Window:
         self.close()
 
 
+class BrowserWorld:
+    """What a file of page tests looks at: a cluster `c`, a framework `s`, a browser. Who inherits makes them in that order; they are
+    ended in the other, however far it got."""
+
+    s = browser = None
+
+    def stop(self):
+        for end in (self.browser and self.browser.stop, self.s and self.s.teardown, self.c.stop):
+            if end:
+                end()
+
+
 class Frames:
     """With it: what the frames of a page took meanwhile, in ms."""
 
